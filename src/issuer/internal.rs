@@ -1,0 +1,1 @@
+//! The internal CA. (stub)

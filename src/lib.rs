@@ -1,0 +1,33 @@
+//! Keyturn turns over every certificate and key in a Docker Swarm, and proves it.
+//!
+//! The way through the house:
+//!
+//! ```text
+//! keyturn.toml ──> config ──> desired ─┐
+//!                                      ├─> planner ──> Plan ──> executor ──> issuer / keys
+//! world, store ──> executor::observe ──┘    (pure)                 │         target / verify
+//!                                                                  └──────> store (journal, audit)
+//! ```
+//!
+//! - [`model`] is what everything is made of; it imports nothing of this crate.
+//! - [`config`] turns `keyturn.toml` into a validated `Config`; [`desired`] says what a site wants.
+//! - [`planner`] decides, purely: the same facts give the same plan, with a reason for each action.
+//! - [`executor`] observes, carries a plan out step by step, and makes no choices.
+//! - [`issuer`], [`keys`], [`target`], [`verify`] and [`store`] are the adapters; they never see each other.
+//! - [`cli`] is the composition root: it alone names concrete types.
+//!
+//! `tests/architecture.rs` holds these arrows.
+
+pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod desired;
+pub mod executor;
+pub mod issuer;
+pub mod keys;
+pub mod model;
+pub mod planner;
+pub mod store;
+pub mod target;
+pub mod verify;

@@ -1,0 +1,25 @@
+//! What making a revision gives.
+
+use super::{Material, Validity};
+
+/// The public facts of a revision's material, as they go into its record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Of a certificate: its validity.
+    pub validity: Option<Validity>,
+    /// Of a certificate: its serial number, lower-case hex without separators.
+    pub serial: Option<String>,
+    /// Of a certificate: SHA-256 over its DER, lower-case hex.
+    pub fingerprint_sha256: Option<String>,
+    /// Of a JWT key: its RFC 7638 thumbprint.
+    pub kid: Option<String>,
+}
+
+/// A revision that is whole.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// To be sealed and kept.
+    pub material: Material,
+    /// To be shown.
+    pub facts: Facts,
+}

@@ -1,0 +1,135 @@
+//! One turn of an asset, and the states it goes through.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Validity;
+
+/// Where a revision is in its life. All kinds go through the same states; what differs is a table of
+/// thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RevisionState {
+    /// Its number is taken and its key may be there; it is not whole yet.
+    Pending,
+    /// Whole, checked and stored; nobody has it yet.
+    Prepared,
+    /// Those who must know it beforehand have been shown to have it (a JWT key in every JWKS, a root in every bundle).
+    Published,
+    /// In use: every target has its proof.
+    Active,
+    /// Replaced, and still needed by what it has signed or by who has not let go of it.
+    Retiring,
+    /// Of no use to anyone; its private key is destroyed.
+    Retired,
+    /// Its material is bad; it is never delivered.
+    Failed,
+    /// Withdrawn by its issuer.
+    Revoked,
+}
+
+impl RevisionState {
+    /// As it stands in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Prepared => "prepared",
+            Self::Published => "published",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Failed => "failed",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Whether it waits to become active.
+    pub fn is_coming(self) -> bool {
+        matches!(self, Self::Pending | Self::Prepared | Self::Published)
+    }
+
+    /// Whether nothing more will be done with it.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Retired | Self::Failed | Self::Revoked)
+    }
+}
+
+impl fmt::Display for RevisionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One turn of an asset: public facts only, its material is kept apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Counted from 1 for each asset.
+    pub number: u32,
+    /// Where it is in its life.
+    pub state: RevisionState,
+    /// Why it was made, for people.
+    pub reason: String,
+    /// What of the configuration it was made for; another value asks for a new revision.
+    pub made_for: String,
+    /// When its number was taken.
+    pub created_at: Timestamp,
+    /// When it was whole: issued, or generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
+    /// When the last of those who must know it beforehand had been shown to have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Timestamp>,
+    /// When every target had its proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_at: Option<Timestamp>,
+    /// When the last user of it was gone: for a JWT key, the last moment it can have signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<Timestamp>,
+    /// When it was retired, failed or revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Of a certificate: its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validity: Option<Validity>,
+    /// Of a certificate: who issued it (the issuer's name in the configuration).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Of a certificate: its serial number, lower-case hex without separators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Of a certificate: SHA-256 over its DER, lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint_sha256: Option<String>,
+    /// Of a JWT key: its key ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+    /// Whether the operator has called its private key compromised.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compromised: bool,
+}
+
+impl Revision {
+    /// A revision whose number is taken at `now`, for `reason`.
+    pub fn pending(number: u32, reason: &str, made_for: &str, now: Timestamp) -> Self {
+        Self {
+            number,
+            state: RevisionState::Pending,
+            reason: reason.to_owned(),
+            made_for: made_for.to_owned(),
+            created_at: now,
+            issued_at: None,
+            published_at: None,
+            active_at: None,
+            replaced_at: None,
+            ended_at: None,
+            validity: None,
+            issuer: None,
+            serial: None,
+            fingerprint_sha256: None,
+            kid: None,
+            compromised: false,
+        }
+    }
+}
