@@ -11,16 +11,13 @@ mod revision;
 mod validity;
 mod world;
 
-pub use asset::{AssetId, AssetKind, BadName, KeyAlgorithm, JwsAlgorithm};
-#[allow(unused_imports)]
+pub use asset::{AssetId, AssetKind, BadName, KeyAlgorithm, JwsAlgorithm, Usage};
 pub use inventory::*;
 pub use made::{Facts, Made};
 pub use material::{Material, Secret};
 pub use part::{ObjectKind, Part};
-#[allow(unused_imports)]
 pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use validity::Validity;
-#[allow(unused_imports)]
 pub use world::*;
