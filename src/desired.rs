@@ -247,8 +247,7 @@ impl Windows {
 
 /// Cron expressions are about what a clock on the wall shows: the crate gets that time as if it were UTC.
 fn civil_of(civil: civil::DateTime) -> Option<DateTime<Utc>> {
-    let date =
-        NaiveDate::from_ymd_opt(civil.year().into(), civil.month() as u32, civil.day() as u32)?;
+    let date = NaiveDate::from_ymd_opt(civil.year().into(), civil.month() as u32, civil.day() as u32)?;
     let time = date.and_hms_opt(civil.hour() as u32, civil.minute() as u32, civil.second() as u32)?;
     Some(time.and_utc())
 }
@@ -256,10 +255,7 @@ fn civil_of(civil: civil::DateTime) -> Option<DateTime<Utc>> {
 impl AssetSpec {
     /// Whether any target tells verifiers or clients of coming revisions.
     pub fn spans(&self) -> bool {
-        self.targets
-            .iter()
-            .flat_map(|target| target.files.values())
-            .any(|file| file.part.spans_revisions())
+        self.targets.iter().flat_map(|target| target.files.values()).any(|file| file.part.spans_revisions())
     }
 
     /// Whether it goes to a Swarm.

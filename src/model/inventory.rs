@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AssetId, Facts, ObjectKind, Part, Place, Problem, Reference, Revision, RevisionState, World};
+use super::{
+    AssetId, AssetKind, Facts, ObjectKind, Part, Place, Problem, Reference, Revision, RevisionState, World,
+};
 
 /// All facts that a plan is made from.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +148,15 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// What a proof makes of a delivery. For keys and parameters convergence is all there is to see; a
+    /// certificate is proven only when a handshake has shown it.
+    pub fn after(proof: Proof, kind: AssetKind) -> Self {
+        match (proof, kind) {
+            (Proof::Converged, AssetKind::Certificate) => Self::Delivered,
+            _ => Self::Proven,
+        }
+    }
+
     /// Whether what was to be delivered is there.
     pub fn is_there(self) -> bool {
         matches!(self, Self::Delivered | Self::Proven)

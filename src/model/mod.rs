@@ -11,7 +11,7 @@ mod revision;
 mod validity;
 mod world;
 
-pub use asset::{AssetId, AssetKind, BadName, KeyAlgorithm, JwsAlgorithm, Usage};
+pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use inventory::*;
 pub use made::{Facts, Made};
 pub use material::{Material, Secret};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AssetId, Content, KeyAlgorithm, ObjectKind, Part, Place, Problem, Reference};
+use super::{AssetId, Content, KeyAlgorithm, ObjectKind, Part, Place, Problem, Proof, Reference};
 
 /// What is due now, and what is waited for.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +167,8 @@ pub struct Parcel {
     pub install: Option<Install>,
     /// What will show that it worked.
     pub proof: ProofAsk,
+    /// What a failure is remembered against.
+    pub against: String,
 }
 
 /// One reference to be changed.
@@ -246,6 +248,17 @@ pub enum ProofAsk {
         /// The keys that must be in it.
         kids: Vec<String>,
     },
+}
+
+impl ProofAsk {
+    /// The proof that it gives when it succeeds.
+    pub fn gives(&self) -> Proof {
+        match self {
+            Self::Converged => Proof::Converged,
+            Self::Handshake { .. } => Proof::Handshake,
+            Self::Jwks { .. } => Proof::Jwks,
+        }
+    }
 }
 
 /// Something that waits.
