@@ -24,6 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod desired;
 pub mod executor;
+pub mod failpoint;
 pub mod issuer;
 pub mod keys;
 pub mod model;
