@@ -27,6 +27,7 @@ pub mod executor;
 pub mod issuer;
 pub mod keys;
 pub mod model;
+pub mod pki;
 pub mod planner;
 pub mod store;
 pub mod target;
