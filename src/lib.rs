@@ -28,6 +28,7 @@ pub mod failpoint;
 pub mod issuer;
 pub mod keys;
 pub mod model;
+pub mod pki;
 pub mod planner;
 pub mod store;
 pub mod target;
