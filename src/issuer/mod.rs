@@ -7,16 +7,8 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub use crate::model::Usage;
 use crate::model::{Made, Material, Secret};
-
-/// What a certificate may be used for (RFC 5280 §4.2.1.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Usage {
-    /// id-kp-serverAuth.
-    ServerAuth,
-    /// id-kp-clientAuth.
-    ClientAuth,
-}
 
 /// All that an issuer needs for one certificate.
 #[derive(Debug, Clone)]

@@ -192,3 +192,25 @@ impl JwsAlgorithm {
         }
     }
 }
+
+/// What a certificate may be used for (RFC 5280 §4.2.1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Usage {
+    /// id-kp-serverAuth.
+    ServerAuth,
+    /// id-kp-clientAuth.
+    ClientAuth,
+}
+
+impl Usage {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::ServerAuth, Self::ClientAuth];
+
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ServerAuth => "server-auth",
+            Self::ClientAuth => "client-auth",
+        }
+    }
+}

@@ -11,7 +11,7 @@ mod revision;
 mod validity;
 mod world;
 
-pub use asset::{AssetId, AssetKind, BadName, KeyAlgorithm, JwsAlgorithm};
+pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 #[allow(unused_imports)]
 pub use inventory::*;
 pub use made::{Facts, Made};
