@@ -1,4 +1,5 @@
 //! The tests' own ground: a real engine, a real NGINX, a prober, and that nothing of them stays behind.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -8,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{
-    Engine, Nginx, Plain, Prober, Ran, busybox_image, engine_or_skip, in_netns, self_signed,
+    Engine, Nginx, Plain, Prober, Ran, busybox_image, engine_or_skip, in_netns, pause, self_signed,
 };
 
 /// Processes, mounts, cgroups and folders that name the engine.
@@ -47,7 +48,7 @@ fn replaces_secrets_without_a_failed_connection() {
     assert_eq!(engine.secrets_of("web_nginx").len(), 3);
 
     let prober = Prober::start(&engine, &web.address());
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2));
     prober.so_far().assert_clean();
 
     let new = self_signed("new.test");
@@ -78,7 +79,7 @@ fn replaces_secrets_without_a_failed_connection() {
         .chain(&["web_nginx"]));
     engine.wait_update("web_nginx", "completed");
     engine.wait_running("web_nginx", 2);
-    std::thread::sleep(Duration::from_secs(1));
+    pause(Duration::from_secs(1));
 
     let report = prober.stop();
     report.assert_clean();
@@ -98,7 +99,7 @@ fn replaces_secrets_without_a_failed_connection() {
 fn counts_what_fails() {
     let engine = engine_or_skip!();
     let prober = Prober::start(&engine, "127.0.0.1:8443");
-    std::thread::sleep(Duration::from_secs(1));
+    pause(Duration::from_secs(1));
     let report = prober.stop();
     assert_eq!(report.ok, 0);
     assert!(

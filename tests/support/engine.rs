@@ -295,6 +295,11 @@ impl Drop for Engine {
     }
 }
 
+/// Lets real time pass: what is tested here has clocks of its own.
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Asks until it is so; `false` when it is still not so after `limit`.
 pub fn wait_for(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
@@ -302,7 +307,7 @@ pub fn wait_for(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100));
     }
     ready()
 }

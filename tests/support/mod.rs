@@ -41,7 +41,7 @@ mod skip;
 
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
 pub use command::{Ran, command, fed, must};
-pub use engine::{Engine, wait_for};
+pub use engine::{Engine, pause, wait_for};
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
 pub use namespace::{Namespace, in_netns};
