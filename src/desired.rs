@@ -1,14 +1,16 @@
 //! What a site wants, in the planner's own terms: assets with their thresholds and their targets.
 
+mod of_config;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{SignedDuration, Timestamp};
 
+use crate::config::{Cron, Schedule};
 use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, ObjectKind, Part, Reload, Usage};
 
 /// All that is wanted.
@@ -195,8 +197,8 @@ pub enum Verify {
 /// When service updates may start.
 #[derive(Debug, Clone)]
 pub struct Windows {
-    /// Cron expressions with seconds; no expression means always.
-    pub schedules: Vec<cron::Schedule>,
+    /// An update may start while one of them matches; no expression means always.
+    pub schedules: Vec<Cron>,
     /// In which the expressions are read.
     pub timezone: TimeZone,
 }
@@ -207,49 +209,31 @@ impl Windows {
         Self { schedules: Vec::new(), timezone: TimeZone::UTC }
     }
 
+    /// As `[schedule]` has them.
+    pub fn of(schedule: &Schedule) -> Self {
+        Self { schedules: schedule.maintenance().to_vec(), timezone: schedule.timezone().clone() }
+    }
+
     /// Whether an update may start at `now`.
     pub fn are_open(&self, now: Timestamp) -> bool {
-        let civil = civil_of(now.to_zoned(self.timezone.clone()).datetime());
-        self.schedules.is_empty()
-            || civil.is_none_or(|civil| self.schedules.iter().any(|schedule| schedule.includes(civil)))
+        self.schedules.is_empty() || self.schedules.iter().any(|cron| cron.matches(now, &self.timezone))
     }
 
     /// The next moment after `now` at which one opens.
     pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        let civil = civil_of(now.to_zoned(self.timezone.clone()).datetime())?;
-        self.schedules
-            .iter()
-            .filter_map(|schedule| schedule.after(&civil).next())
-            .filter_map(|at| self.instant(at))
-            .min()
-    }
-
-    /// A local time that does not exist (the hour lost in spring) is taken an hour later; one that is there
-    /// twice, the first time.
-    fn instant(&self, civil: DateTime<Utc>) -> Option<Timestamp> {
-        let date = civil::Date::new(
-            civil.year().try_into().ok()?,
-            civil.month().try_into().ok()?,
-            civil.day().try_into().ok()?,
-        )
-        .ok()?;
-        let time = civil::Time::new(
-            civil.hour().try_into().ok()?,
-            civil.minute().try_into().ok()?,
-            civil.second().try_into().ok()?,
-            0,
-        )
-        .ok()?;
-        let zoned = self.timezone.to_zoned(date.to_datetime(time)).ok()?;
-        Some(zoned.timestamp())
+        self.schedules.iter().filter_map(|cron| cron.next(now, &self.timezone)).min()
     }
 }
 
-/// Cron expressions are about what a clock on the wall shows: the crate gets that time as if it were UTC.
-fn civil_of(civil: civil::DateTime) -> Option<DateTime<Utc>> {
-    let date = NaiveDate::from_ymd_opt(civil.year().into(), civil.month() as u32, civil.day() as u32)?;
-    let time = date.and_hms_opt(civil.hour() as u32, civil.minute() as u32, civil.second() as u32)?;
-    Some(time.and_utc())
+impl Overlap {
+    /// Nothing overlaps.
+    pub const NONE: Self = Self {
+        turn: Turn::Every(SignedDuration::MAX),
+        publish_before: SignedDuration::ZERO,
+        linger: SignedDuration::ZERO,
+        standby: false,
+        rides: SignedDuration::ZERO,
+    };
 }
 
 impl AssetSpec {

@@ -22,21 +22,9 @@ fn traces_of(name: &str) -> Vec<String> {
         }
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    traces.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(name))
-            .map(str::to_owned),
-    );
-    let folders = [
-        std::env::temp_dir(),
-        "/sys/fs/cgroup".into(),
-        "/sys/fs/cgroup/memory".into(),
-    ];
-    let left = folders
-        .map(|folder| folder.join(name))
-        .into_iter()
-        .filter(|path| path.exists());
+    traces.extend(mounts.lines().filter(|line| line.contains(name)).map(str::to_owned));
+    let folders = [std::env::temp_dir(), "/sys/fs/cgroup".into(), "/sys/fs/cgroup/memory".into()];
+    let left = folders.map(|folder| folder.join(name)).into_iter().filter(|path| path.exists());
     traces.extend(left.map(|path| path.display().to_string()));
     traces
 }
@@ -52,46 +40,20 @@ fn replaces_secrets_without_a_failed_connection() {
     prober.so_far().assert_clean();
 
     let new = self_signed("new.test");
-    engine.feed(
-        ["secret", "create", "new.crt", "-"],
-        new.certificate.as_bytes(),
-    );
+    engine.feed(["secret", "create", "new.crt", "-"], new.certificate.as_bytes());
     engine.feed(["secret", "create", "new.key", "-"], new.key.as_bytes());
-    let update = [
-        "--secret-rm=web_nginx-placeholder-tls.crt",
-        "--secret-rm=web_nginx-placeholder-tls.key",
-    ];
-    let add = [
-        "--secret-add=source=new.crt,target=tls.crt",
-        "--secret-add=source=new.key,target=tls.key",
-    ];
-    let fixed = [
-        "service",
-        "update",
-        "--quiet",
-        "--detach",
-        "--no-resolve-image",
-    ];
-    engine.ok(fixed
-        .iter()
-        .chain(&update)
-        .chain(&add)
-        .chain(&["web_nginx"]));
+    let update = ["--secret-rm=web_nginx-placeholder-tls.crt", "--secret-rm=web_nginx-placeholder-tls.key"];
+    let add = ["--secret-add=source=new.crt,target=tls.crt", "--secret-add=source=new.key,target=tls.key"];
+    let fixed = ["service", "update", "--quiet", "--detach", "--no-resolve-image"];
+    engine.ok(fixed.iter().chain(&update).chain(&add).chain(&["web_nginx"]));
     engine.wait_update("web_nginx", "completed");
     engine.wait_running("web_nginx", 2);
     pause(Duration::from_secs(1));
 
     let report = prober.stop();
     report.assert_clean();
-    let (old, new) = (
-        &report.leaves[web.fingerprint()],
-        &report.leaves[&new.fingerprint],
-    );
-    println!(
-        "{} ok, {:.0} a second; {old:?}, then {new:?}",
-        report.ok,
-        report.rate()
-    );
+    let (old, new) = (&report.leaves[web.fingerprint()], &report.leaves[&new.fingerprint]);
+    println!("{} ok, {:.0} a second; {old:?}, then {new:?}", report.ok, report.rate());
     assert!(new.first > Duration::from_secs(2) && new.last > old.last);
 }
 
@@ -102,10 +64,7 @@ fn counts_what_fails() {
     pause(Duration::from_secs(1));
     let report = prober.stop();
     assert_eq!(report.ok, 0);
-    assert!(
-        report.failures.len() > 40 && report.failures[0].error.contains("refused"),
-        "{report:#?}"
-    );
+    assert!(report.failures.len() > 40 && report.failures[0].error.contains("refused"), "{report:#?}");
 }
 
 #[test]
@@ -113,9 +72,7 @@ fn serves_files_to_those_inside_its_network_only() {
     let engine = engine_or_skip!();
     engine.feed(["config", "create", "greeting", "-"], b"hello");
     let mount = ["--config=source=greeting,target=/srv/greeting.txt"];
-    Plain::serving("files", "/srv", 18_080)
-        .args(mount)
-        .create(&engine);
+    Plain::serving("files", "/srv", 18_080).args(mount).create(&engine);
     Plain::sleeping("signer").replicas(2).create(&engine);
     let mut curl = Command::new("curl");
     curl.args(["-fsS", "-m", "5", "http://127.0.0.1:18080/greeting.txt"]);

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::Fatal;
 use crate::audit::Event;
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
     AssetId, AssetRecord, Inventory, Material, ObjectKind, ObjectRecord, Place, RolloutRecord, Secret,
 };
@@ -21,6 +21,33 @@ const OBJECT: &str = "object/";
 const ROLLOUT: &str = "rollout/";
 const LAST_SEEN: &str = "meta/last-seen";
 const DIGEST_KEY: &str = "meta/digest-key";
+
+/// Why the books cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BooksError {
+    /// The store's own reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store gave back is not what this version writes.
+    #[error("{what} in the state cannot be read: {why}")]
+    Unreadable {
+        /// The record's key, or whose material.
+        what: String,
+        /// Never the value itself.
+        why: String,
+    },
+    /// There is no randomness for the key of the digests.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+impl BooksError {
+    /// serde_json's own words could quote the value: only the place is told.
+    fn unreadable(what: impl ToString, error: &serde_json::Error) -> Self {
+        let why = format!("{:?} at column {}", error.classify(), error.column());
+        Self::Unreadable { what: what.to_string(), why }
+    }
+}
 
 /// The records, and the store that they are kept in.
 pub struct Books {
@@ -40,7 +67,7 @@ impl Books {
         store: Arc<dyn StateStore>,
         clock: Arc<dyn Clock>,
         entropy: &Entropy,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, BooksError> {
         let records = store.records().await?;
         let inventory = inventory_of(&records)?;
         let digest_key = digest_key(&store, &records, entropy).await?;
@@ -60,8 +87,9 @@ impl Books {
     /// What a revision is made of.
     pub async fn material(&self, asset: &AssetId, revision: u32) -> Result<Option<Material>, Fatal> {
         let id = MaterialId { asset: asset.clone(), revision };
-        let Some(bytes) = self.store.material(&id).await? else { return Ok(None) };
-        let material = serde_json::from_slice(bytes.expose()).map_err(|error| unreadable(&id, &error))?;
+        let Some(bytes) = self.store.material(&id).await.map_err(BooksError::from)? else { return Ok(None) };
+        let material =
+            serde_json::from_slice(bytes.expose()).map_err(|error| BooksError::unreadable(&id, &error))?;
         Ok(Some(material))
     }
 
@@ -83,7 +111,7 @@ impl Books {
             change(&mut edit);
             edit.finish()?
         };
-        self.store.commit(durable).await?;
+        self.store.commit(durable).await.map_err(BooksError::from)?;
         touched.merge_into(&mut inventory);
         Ok(())
     }
@@ -167,7 +195,7 @@ impl Edit<'_> {
         self.events.push(event);
     }
 
-    fn finish(mut self) -> Result<(Touched, Change), StoreError> {
+    fn finish(mut self) -> Result<(Touched, Change), BooksError> {
         let mut change = Change { audit: self.events, ..Change::default() };
         for (id, record) in &self.touched.assets {
             change.puts.push((format!("{ASSET}{id}"), encoded(Some(record))?));
@@ -212,7 +240,7 @@ impl Touched {
 /// # Errors
 ///
 /// When one of them is not what this version writes.
-pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, StoreError> {
+pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, BooksError> {
     let mut inventory = Inventory::default();
     for (key, bytes) in records {
         if key.starts_with(ASSET) {
@@ -236,12 +264,12 @@ async fn digest_key(
     store: &Arc<dyn StateStore>,
     records: &BTreeMap<String, Vec<u8>>,
     entropy: &Entropy,
-) -> Result<ring::hmac::Key, StoreError> {
+) -> Result<ring::hmac::Key, BooksError> {
     let mut bytes = [0; 32];
     match records.get(DIGEST_KEY).and_then(|kept| <[u8; 32]>::try_from(kept.as_slice()).ok()) {
         Some(kept) => bytes = kept,
         None => {
-            entropy.fill(&mut bytes).map_err(|error| StoreError::Damaged(error.to_string()))?;
+            entropy.fill(&mut bytes)?;
             let puts = vec![(DIGEST_KEY.to_owned(), Some(bytes.to_vec()))];
             store.commit(Change { puts, ..Change::default() }).await?;
         }
@@ -249,23 +277,13 @@ async fn digest_key(
     Ok(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes))
 }
 
-fn encoded<T: Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>, StoreError> {
+fn encoded<T: Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>, BooksError> {
     let Some(value) = value else { return Ok(None) };
-    let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let bytes = serde_json::to_vec(value)
+        .map_err(|error| BooksError::unreadable("a record to be written", &error))?;
     Ok(Some(bytes))
 }
 
-fn decoded<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| StoreError::Damaged(format!("the record {key} cannot be read: {error}")))
-}
-
-fn unreadable(id: &MaterialId, error: &serde_json::Error) -> StoreError {
-    // serde_json's own words could quote the value: only the place is told.
-    StoreError::Damaged(format!(
-        "the material of {} revision {} cannot be read (column {})",
-        id.asset,
-        id.revision,
-        error.column()
-    ))
+fn decoded<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, BooksError> {
+    serde_json::from_slice(bytes).map_err(|error| BooksError::unreadable(key, &error))
 }

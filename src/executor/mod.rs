@@ -22,11 +22,10 @@ use crate::desired::Desired;
 use crate::issuer::Issuer;
 use crate::model::{Action, AssetId, Code, Deferred, Place, Plan, Problem, Step};
 use crate::planner::{self, Seed};
-use crate::store::{StateStore, StoreError};
 use crate::target::Target;
 use crate::verify::Verifier;
 
-pub use books::{Books, inventory_of};
+pub use books::{Books, BooksError, inventory_of};
 pub use ports::{Maker, Reporter, Silent};
 
 /// A pass that has not come to rest after this many rounds has a fault of ours in it.
@@ -58,8 +57,8 @@ pub struct Executor {
 
 /// The state could not be written: nothing may be claimed, and nothing more be done.
 #[derive(Debug, thiserror::Error)]
-#[error("the state could not be written")]
-pub struct Fatal(#[from] StoreError);
+#[error("the state cannot be read or written")]
+pub struct Fatal(#[from] BooksError);
 
 /// How one step went.
 type Outcome = Result<Result<(), Problem>, Fatal>;

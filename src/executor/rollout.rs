@@ -84,17 +84,20 @@ impl Executor {
     /// The intent, durable before anything is changed.
     async fn begin(&self, rollout: &Rollout) -> Result<(), Fatal> {
         let mut before = rollout.before();
+        let mut identities = identities(rollout);
         self.books
             .edit(|edit| {
                 if let Some(interrupted) = edit.rollout(&rollout.place) {
                     // A crash came between the change and its outcome: what was there first is still what to go back to.
                     before.extend(interrupted.before.clone());
+                    identities.extend(interrupted.identities.clone());
                 }
                 let record = RolloutRecord {
                     place: rollout.place.clone(),
                     started_at: edit.now,
                     assets: rollout.assets(),
                     before,
+                    identities,
                     undoing: None,
                 };
                 edit.put_rollout(record);
@@ -135,7 +138,7 @@ impl Executor {
                     fingerprint_sha256: fingerprint_sha256.clone(),
                     key_algorithm: *key_algorithm,
                     anchors,
-                    ..Handshakes::default()
+                    timeout: crate::verify::HANDSHAKE_TIMEOUT,
                 };
                 self.verifier.handshakes(&ask).await
             }
@@ -171,8 +174,10 @@ impl Executor {
         self.books
             .edit(|edit| {
                 let now = edit.now;
-                for swap in rollout.parcels.iter().flat_map(|parcel| &parcel.swaps) {
-                    let Some(before) = &swap.before else { continue };
+                // After a crash the swaps are done already, and only the intent tells what they replaced.
+                let begun = edit.rollout(&rollout.place).map(|record| record.before.clone());
+                for before in rollout.before().into_values().chain(begun.unwrap_or_default().into_values()) {
+                    let Some(before) = before else { continue };
                     if let Some(object) = edit.object(before.kind, &before.name) {
                         object.replaced_at = Some(now);
                     }
@@ -224,21 +229,17 @@ impl Executor {
 
     /// Notes that the rollout is being undone, and says what to go back to; `None` where nothing was begun by us.
     async fn mark_undoing(&self, rollout: &Rollout, problem: &Problem) -> Result<Option<Before>, Fatal> {
-        let mut references = None;
+        let mut before = None;
         self.books
             .edit(|edit| {
                 if let Some(record) = edit.rollout(&rollout.place) {
                     record.undoing = Some(problem.clone());
-                    references = Some(record.before.clone());
+                    let (references, identities) = (record.before.clone(), record.identities.clone());
+                    before = Some(Before { references, identities });
                 }
             })
             .await?;
-        let identities = rollout
-            .parcels
-            .iter()
-            .filter_map(|parcel| Some((parcel.asset.clone(), parcel.install.as_ref()?.previous.clone())))
-            .collect();
-        Ok(references.map(|references| Before { references, identities }))
+        Ok(before)
     }
 
     /// The failure belongs to the target: it has its next try, and the revision is as good as before.
@@ -305,4 +306,10 @@ impl Executor {
             .await?;
         Ok(Ok(()))
     }
+}
+
+/// What each asset's link in a directory shows before the rollout.
+fn identities(rollout: &Rollout) -> std::collections::BTreeMap<AssetId, Option<String>> {
+    let installs = rollout.parcels.iter().filter_map(|parcel| Some((parcel, parcel.install.as_ref()?)));
+    installs.map(|(parcel, install)| (parcel.asset.clone(), install.previous.clone())).collect()
 }

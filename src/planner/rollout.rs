@@ -33,11 +33,7 @@ pub(super) fn consider(context: &Context<'_>, draft: &mut Draft) {
         }
     }
     for (place, dues) in places {
-        // Directories are each asset's own: one folder link each, so nothing is gained by waiting for another.
-        match place {
-            Place::Service(_) => one_place(context, &place, dues, draft),
-            Place::Dir(_) => dues.into_iter().for_each(|due| one_place(context, &place, vec![due], draft)),
-        }
+        one_place(context, &place, dues, draft);
     }
 }
 
@@ -67,10 +63,13 @@ fn undoing(context: &Context<'_>, place: &Place, dues: &[Due<'_>]) -> Option<Ste
     let record = context.inventory.rollouts.get(place)?;
     let problem = record.undoing.clone()?;
     let service = dues.first().and_then(|due| due.site.service);
+    let mut ignored = Draft::new(context.now);
+    let begun = dues.iter().filter(|due| record.assets.contains(&due.spec.id));
+    let parcels = begun.map(|due| Parcel { swaps: Vec::new(), ..parcel(context, due, &mut ignored) });
     let rollout = Rollout {
         place: place.clone(),
         service_id: service.map(|service| service.id.clone()),
-        parcels: Vec::new(),
+        parcels: parcels.collect(),
         preflight: Vec::new(),
         deadline: context.desired.rollout_deadline,
         applied: true,

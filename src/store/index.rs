@@ -169,7 +169,9 @@ impl Index {
 
     fn apply_one<'a>(&self, effect: &Effect, sealed: impl Fn(&Place) -> &'a [u8]) -> sled::Result<()> {
         match effect {
-            Effect::Put { key, place, .. } => self.records.insert(key, stored(place, sealed(place))).map(drop),
+            Effect::Put { key, place, .. } => {
+                self.records.insert(key, stored(place, sealed(place))).map(drop)
+            }
             Effect::Delete { key } => self.records.remove(key).map(drop),
             Effect::Keep { id, place } => {
                 self.materials.insert(id.key(), stored(place, sealed(place))).map(drop)

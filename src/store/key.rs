@@ -87,8 +87,9 @@ impl StateKey {
         let mut text = Zeroizing::new(String::new());
         let read = Read::by_ref(&mut file).take(MAX_FILE).read_to_string(&mut text);
         read.map_err(|error| bad(path, error.to_string()))?;
-        Self::from_base64(&text)
-            .ok_or_else(|| bad(path, "does not hold 32 bytes in base64: make one with `openssl rand -base64 32`"))
+        Self::from_base64(&text).ok_or_else(|| {
+            bad(path, "does not hold 32 bytes in base64: make one with `openssl rand -base64 32`")
+        })
     }
 
     /// The key that is kept beside the state in `dir`, and whether it was made just now.

@@ -38,6 +38,7 @@ impl Lock {
     pub(super) fn sign(&self) {
         let text = format!("{}\n", std::process::id());
         // Only for others' messages: the lock holds without it.
-        let _ = self.file.write_all_at(text.as_bytes(), 0).and_then(|()| self.file.set_len(text.len() as u64));
+        let _ =
+            self.file.write_all_at(text.as_bytes(), 0).and_then(|()| self.file.set_len(text.len() as u64));
     }
 }

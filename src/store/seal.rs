@@ -78,9 +78,10 @@ fn seal(key: &LessSafeKey, plain: &[u8], aad: &[u8], entropy: &Entropy) -> Resul
     out.extend_from_slice(&nonce);
     out.extend_from_slice(plain);
     let body = out.get_mut(NONCE_LEN..).unwrap_or_default();
-    let tag = key
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body)
-        .map_err(|_| StoreError::TooBig { what: "a record".to_owned(), size: plain.len(), limit: usize::MAX })?;
+    let tag =
+        key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body).map_err(
+            |_| StoreError::TooBig { what: "a record".to_owned(), size: plain.len(), limit: usize::MAX },
+        )?;
     out.extend_from_slice(tag.as_ref());
     Ok(out)
 }

@@ -112,7 +112,8 @@ impl Snapshot {
         let text = String::from_utf8_lossy(&bytes);
         // What follows the last newline is being written, or was cut short; the journal has it whole.
         let whole = text.rfind('\n').and_then(|end| text.get(..end));
-        let mut lines: Vec<String> = whole.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default();
+        let mut lines: Vec<String> =
+            whole.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default();
         let last = lines.last().and_then(|line| serde_json::from_str::<crate::audit::Entry>(line).ok());
         let last = last.map_or(0, |entry| entry.seq);
         let entries = &self.replay.live.entries;

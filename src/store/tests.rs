@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    Change, MaterialId, Notice, NoticeKind, OpenOptions, Snapshot, StateKey, StateStore, Store, StoreError, journal,
+    Change, MaterialId, Notice, NoticeKind, OpenOptions, Snapshot, StateKey, StateStore, Store, StoreError,
+    journal,
 };
 use crate::audit::Event;
 use crate::clock::Entropy;

@@ -168,7 +168,11 @@ fn wait(writer: &mut Writer, requests: &Receiver<Request>) -> Option<Request> {
 }
 
 /// Commits `first` and whatever commits wait behind it; gives back the first other request.
-fn commit(writer: &mut Writer, requests: &Receiver<Request>, first: (Change, Answer<u64>)) -> Option<Request> {
+fn commit(
+    writer: &mut Writer,
+    requests: &Receiver<Request>,
+    first: (Change, Answer<u64>),
+) -> Option<Request> {
     let (mut changes, mut answers) = (vec![first.0], vec![first.1]);
     let mut other = None;
     while changes.len() < GROUP && other.is_none() {

@@ -106,7 +106,8 @@ fn judge(path: &Path, survey: &Survey, live: &Live) -> Option<Notice> {
     }
     let first = live.entries.first().map_or(journal.saturating_add(1), |entry| entry.seq);
     if last.saturating_add(1) < first {
-        let text = format!("{name} lacks entries {} to {}, which the journal no longer has", last + 1, first - 1);
+        let text =
+            format!("{name} lacks entries {} to {}, which the journal no longer has", last + 1, first - 1);
         return notice(NoticeKind::AuditShortened, text);
     }
     let next = live.entries.iter().find(|entry| entry.seq == last.saturating_add(1));
@@ -133,7 +134,9 @@ fn complete(log: &mut Appender, survey: &Survey, live: &Live) -> Result<Option<N
         log.append(format!("\n{lines}").as_bytes())?;
     }
     let text = match (missing.first(), missing.last()) {
-        (Some(first), Some(last)) => format!("lacked entries {} to {}: added from the journal", first.seq, last.seq),
+        (Some(first), Some(last)) => {
+            format!("lacked entries {} to {}: added from the journal", first.seq, last.seq)
+        }
         _ => "ended within a line that the journal does not have; the line was ended".to_owned(),
     };
     Ok(Some(Notice::new(NoticeKind::AuditCompleted, format!("{} {text}", log.path().display()))))

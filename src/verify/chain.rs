@@ -21,11 +21,8 @@ pub(super) fn remarks(
     let Ok(entity) = EndEntityCert::try_from(leaf) else {
         return vec!["the leaf cannot be read as an X.509 v3 certificate".to_owned()];
     };
-    let found = [
-        dates(leaf, now),
-        valid_for(&entity, name),
-        leads_up(&entity, leaf, intermediates, anchors, now),
-    ];
+    let found =
+        [dates(leaf, now), valid_for(&entity, name), leads_up(&entity, leaf, intermediates, anchors, now)];
     found.into_iter().flatten().collect()
 }
 
@@ -33,19 +30,12 @@ pub(super) fn remarks(
 fn validity(der: &[u8]) -> Option<(i64, i64)> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let validity = certificate.validity();
-    Some((
-        validity.not_before.timestamp(),
-        validity.not_after.timestamp(),
-    ))
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 fn dates(leaf: &CertificateDer<'_>, now: Timestamp) -> Option<String> {
     let (not_before, not_after) = validity(leaf)?;
-    let say = |what: &str, second| {
-        Timestamp::from_second(second)
-            .ok()
-            .map(|at| format!("{what} {at}"))
-    };
+    let say = |what: &str, second| Timestamp::from_second(second).ok().map(|at| format!("{what} {at}"));
     if now.as_second() > not_after {
         say("it expired at", not_after)
     } else if now.as_second() < not_before {
@@ -76,21 +66,14 @@ fn leads_up(
     let at = now.as_second().max(not_before).min(not_after);
     let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).unwrap_or(0)));
     let roots: Vec<CertificateDer<'_>> = anchors.iter().flat_map(|pem| certificates(pem)).collect();
-    let trusted: Vec<TrustAnchor<'_>> = roots
-        .iter()
-        .filter_map(|root| anchor_from_trusted_cert(root).ok())
-        .collect();
+    let trusted: Vec<TrustAnchor<'_>> =
+        roots.iter().filter_map(|root| anchor_from_trusted_cert(root).ok()).collect();
     let usage = KeyUsage::server_auth();
     let algorithms = ALL_VERIFICATION_ALGS;
-    let result =
-        entity.verify_for_usage(algorithms, &trusted, intermediates, time, usage, None, None);
-    result
-        .err()
-        .map(|error| format!("its chain does not lead to a known root ({error:?})"))
+    let result = entity.verify_for_usage(algorithms, &trusted, intermediates, time, usage, None, None);
+    result.err().map(|error| format!("its chain does not lead to a known root ({error:?})"))
 }
 
 fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes())
-        .filter_map(Result::ok)
-        .collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
 }

@@ -36,31 +36,17 @@ pub(super) async fn round(ask: &Handshakes) -> Result<Chains, VerifyError> {
     let names = names(ask)?;
     let count = ask.count.max(names.len());
     let shares = (0..names.len()).map(|index| share(count, names.len(), index));
-    let visits = names
-        .iter()
-        .zip(shares)
-        .map(|((endpoint, name), share)| visit(ask, endpoint, name, share));
+    let visits = names.iter().zip(shares).map(|((endpoint, name), share)| visit(ask, endpoint, name, share));
     let seen = join_all(visits).await;
 
     let proven = seen.iter().map(|endpoint| endpoint.proven).sum();
-    let (chains, faults): (Vec<_>, Vec<_>) = ask
-        .connect
-        .iter()
-        .zip(seen)
-        .map(|(address, endpoint)| endpoint.sort_out(address))
-        .unzip();
+    let (chains, faults): (Vec<_>, Vec<_>) =
+        ask.connect.iter().zip(seen).map(|(address, endpoint)| endpoint.sort_out(address)).unzip();
     let faults: Vec<Fault> = faults.into_iter().flatten().collect();
     if faults.is_empty() {
-        Ok(Chains {
-            count: proven,
-            distinct: chains.into_iter().flatten().collect(),
-        })
+        Ok(Chains { count: proven, distinct: chains.into_iter().flatten().collect() })
     } else {
-        Err(VerifyError::Handshakes {
-            proven,
-            of: count,
-            faults,
-        })
+        Err(VerifyError::Handshakes { proven, of: count, faults })
     }
 }
 
@@ -72,9 +58,7 @@ fn share(count: usize, endpoints: usize, index: usize) -> usize {
 /// Each endpoint with the name to ask it for.
 fn names(ask: &Handshakes) -> Result<Vec<(&str, ServerName<'static>)>, VerifyError> {
     if ask.connect.is_empty() {
-        return Err(VerifyError::Ask(
-            "verify.connect names no address: write host:port".to_owned(),
-        ));
+        return Err(VerifyError::Ask("verify.connect names no address: write host:port".to_owned()));
     }
     let given = ask.server_name.as_deref();
     let name = |endpoint| name_for(endpoint, given).map(|name| (endpoint, name));
@@ -84,23 +68,15 @@ fn names(ask: &Handshakes) -> Result<Vec<(&str, ServerName<'static>)>, VerifyErr
 fn name_for(endpoint: &str, server_name: Option<&str>) -> Result<ServerName<'static>, VerifyError> {
     let port = |(host, port): (&'_ str, &str)| port.parse::<u16>().is_ok().then(|| host.to_owned());
     let host = endpoint.rsplit_once(':').and_then(port);
-    let host = host.ok_or_else(|| {
-        VerifyError::Ask(format!("verify.connect: `{endpoint}` is not host:port"))
-    })?;
+    let host =
+        host.ok_or_else(|| VerifyError::Ask(format!("verify.connect: `{endpoint}` is not host:port")))?;
     let name = server_name.unwrap_or_else(|| host.trim_matches(['[', ']']));
     ServerName::try_from(name.to_owned()).map_err(|_| {
-        VerifyError::Ask(format!(
-            "verify.server_name: `{name}` is neither a DNS name nor an IP address"
-        ))
+        VerifyError::Ask(format!("verify.server_name: `{name}` is neither a DNS name nor an IP address"))
     })
 }
 
-async fn visit(
-    ask: &Handshakes,
-    endpoint: &str,
-    name: &ServerName<'static>,
-    share: usize,
-) -> Endpoint {
+async fn visit(ask: &Handshakes, endpoint: &str, name: &ServerName<'static>, share: usize) -> Endpoint {
     let mut seen = Endpoint::default();
     for _ in 0..share {
         match one(ask, endpoint, name).await {
@@ -116,17 +92,11 @@ async fn visit(
 }
 
 /// One handshake on a fresh connection: the chain whose key signed it.
-async fn one(
-    ask: &Handshakes,
-    endpoint: &str,
-    name: &ServerName<'static>,
-) -> Result<Chain, String> {
+async fn one(ask: &Handshakes, endpoint: &str, name: &ServerName<'static>) -> Result<Chain, String> {
     let witness = Witness::new(ask.key_algorithm);
     let config = witness.client().map_err(|error| error.to_string())?;
     let attempt = async {
-        let tcp = TcpStream::connect(endpoint)
-            .await
-            .map_err(|error| format!("cannot connect: {error}"))?;
+        let tcp = TcpStream::connect(endpoint).await.map_err(|error| format!("cannot connect: {error}"))?;
         let done = TlsConnector::from(config).connect(name.clone(), tcp).await;
         done.map(drop).map_err(|error| {
             let offered = ask.key_algorithm.name();
@@ -137,10 +107,7 @@ async fn one(
     // What was proven before the handshake failed or took too long is proven all the same.
     match (witness.proven(), ended) {
         (Some(chain), _) => Ok(chain),
-        (None, Err(_)) => Err(format!(
-            "no handshake within {} s",
-            ask.timeout.as_secs_f32()
-        )),
+        (None, Err(_)) => Err(format!("no handshake within {} s", ask.timeout.as_secs_f32())),
         (None, Ok(Err(reason))) => Err(reason),
         (None, Ok(Ok(()))) => Err("the server showed no certificate".to_owned()),
     }
@@ -159,20 +126,10 @@ impl Endpoint {
 
     fn sort_out(self, address: &str) -> (HashSet<(String, Chain)>, Vec<Fault>) {
         let endpoint = || address.to_owned();
-        let other = |(leaf, times)| Fault::Other {
-            endpoint: endpoint(),
-            leaf,
-            times,
-        };
-        let unreachable = |reason| Fault::Unreachable {
-            endpoint: endpoint(),
-            reason,
-        };
+        let other = |(leaf, times)| Fault::Other { endpoint: endpoint(), leaf, times };
+        let unreachable = |reason| Fault::Unreachable { endpoint: endpoint(), reason };
         let faults = self.others.into_iter().map(other);
-        (
-            self.chains,
-            faults.chain(self.unreachable.map(unreachable)).collect(),
-        )
+        (self.chains, faults.chain(self.unreachable.map(unreachable)).collect())
     }
 }
 

@@ -99,10 +99,7 @@ pub enum VerifyError {
     #[error("{0}")]
     Ask(String),
     /// Not every handshake showed the expected leaf.
-    #[error(
-        "{proven} of {of} handshakes showed the expected certificate; {}",
-        join(faults)
-    )]
+    #[error("{proven} of {of} handshakes showed the expected certificate; {}", join(faults))]
     Handshakes {
         /// How many showed it.
         proven: usize,
@@ -131,11 +128,7 @@ impl VerifyError {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Other {
-                endpoint,
-                leaf,
-                times,
-            } => {
+            Self::Other { endpoint, leaf, times } => {
                 write!(f, "{endpoint} showed another one {times} times ({leaf})")
             }
             Self::Unreachable { endpoint, reason } => write!(f, "{endpoint}: {reason}"),
@@ -152,17 +145,12 @@ impl fmt::Display for OtherLeaf {
         if !self.subject.is_empty() {
             write!(f, ", subject {}", self.subject)?;
         }
-        self.not_after
-            .map_or(Ok(()), |end| write!(f, ", valid until {end}"))
+        self.not_after.map_or(Ok(()), |end| write!(f, ", valid until {end}"))
     }
 }
 
 fn join(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Looks at what is served.
@@ -208,17 +196,11 @@ impl Verifier for Live {
         for (name, chain) in &chains.distinct {
             remarks.extend(chain::remarks(chain, name, &ask.anchors, self.clock.now()));
         }
-        Ok(Seen {
-            handshakes: chains.count,
-            remarks: remarks.into_iter().collect(),
-        })
+        Ok(Seen { handshakes: chains.count, remarks: remarks.into_iter().collect() })
     }
 
     async fn jwks(&self, url: &str, kids: &[String]) -> Result<Seen, VerifyError> {
         jwks::check(url, kids, JWKS_TIMEOUT).await?;
-        Ok(Seen {
-            handshakes: 1,
-            remarks: Vec::new(),
-        })
+        Ok(Seen { handshakes: 1, remarks: Vec::new() })
     }
 }

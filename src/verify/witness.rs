@@ -30,9 +30,7 @@ impl Witness {
     pub(super) fn new(algorithm: KeyAlgorithm) -> Arc<Self> {
         let schemes = schemes_of(algorithm);
         let mut provider = ring::default_provider();
-        provider
-            .cipher_suites
-            .retain(|suite| signs_with(suite, &schemes));
+        provider.cipher_suites.retain(|suite| signs_with(suite, &schemes));
         Arc::new(Self {
             provider: Arc::new(provider),
             schemes,
@@ -54,10 +52,7 @@ impl Witness {
 
     /// The chain whose leaf's key has signed the handshake.
     pub(super) fn proven(&self) -> Option<Chain> {
-        self.proven
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn signed(
@@ -65,11 +60,7 @@ impl Witness {
         result: Result<HandshakeSignatureValid, Error>,
     ) -> Result<HandshakeSignatureValid, Error> {
         let valid = result?;
-        let shown = self
-            .shown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
         *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
         Ok(valid)
     }
@@ -97,9 +88,7 @@ fn schemes_of(algorithm: KeyAlgorithm) -> Vec<SignatureScheme> {
 /// In TLS 1.2 the cipher suite chooses between RSA and ECDSA too; in TLS 1.3 it does not.
 fn signs_with(suite: &SupportedCipherSuite, schemes: &[SignatureScheme]) -> bool {
     match suite {
-        SupportedCipherSuite::Tls12(suite) => {
-            suite.sign.iter().any(|scheme| schemes.contains(scheme))
-        }
+        SupportedCipherSuite::Tls12(suite) => suite.sign.iter().any(|scheme| schemes.contains(scheme)),
         SupportedCipherSuite::Tls13(_) => true,
     }
 }
@@ -113,10 +102,7 @@ impl ServerCertVerifier for Witness {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain = std::iter::once(leaf)
-            .chain(intermediates)
-            .map(|one| one.clone().into_owned())
-            .collect();
+        let chain = std::iter::once(leaf).chain(intermediates).map(|one| one.clone().into_owned()).collect();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = chain;
         // Whose it is decides the fingerprint; that it is the server's, the signature below.
         Ok(ServerCertVerified::assertion())
@@ -129,9 +115,7 @@ impl ServerCertVerifier for Witness {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.signed(rustls::crypto::verify_tls12_signature(
-            message, leaf, signed, algorithms,
-        ))
+        self.signed(rustls::crypto::verify_tls12_signature(message, leaf, signed, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -141,9 +125,7 @@ impl ServerCertVerifier for Witness {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        self.signed(rustls::crypto::verify_tls13_signature(
-            message, leaf, signed, algorithms,
-        ))
+        self.signed(rustls::crypto::verify_tls13_signature(message, leaf, signed, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

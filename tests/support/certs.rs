@@ -38,11 +38,7 @@ pub fn self_signed(name: &str) -> Pair {
 
 /// SHA-256 in lower-case hex.
 pub fn fingerprint(der: &[u8]) -> String {
-    digest(&SHA256, der)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest(&SHA256, der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// RFC 7919's ffdhe2048: public, and made without a search.

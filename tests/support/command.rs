@@ -36,8 +36,7 @@ impl Ran {
 
     /// Its stdout as JSON.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
     }
 }
 
@@ -45,18 +44,13 @@ impl Ran {
 pub fn command<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Command {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(program);
-    command
-        .args(args)
-        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .stdin(Stdio::null());
+    command.args(args).env("PATH", format!("{path}:/usr/sbin:/sbin")).stdin(Stdio::null());
     command
 }
 
 /// Runs `command` to its end; its trimmed stdout, or a panic that shows everything.
 pub fn must(mut command: Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let ran = Ran::new(output.status, &output.stdout, &output.stderr);
     assert!(ran.ok(), "{command:?}: {ran:#?}");
     ran.stdout.trim().to_owned()
@@ -64,13 +58,8 @@ pub fn must(mut command: Command) -> String {
 
 /// Runs `command` with `input` on its stdin; for programs that read all before they write.
 pub fn fed(mut command: Command, input: &[u8]) -> Ran {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     // Dropping the pipe is what tells the program that this was all.
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();

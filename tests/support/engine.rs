@@ -28,41 +28,23 @@ impl Engine {
     /// Starts one and makes it a Swarm. Panics where that fails; see `engine_or_skip!`.
     pub fn start() -> Self {
         let engine = Self::without_swarm();
-        engine.ok([
-            "swarm",
-            "init",
-            "--advertise-addr",
-            "127.0.0.1",
-            "--listen-addr",
-            "127.0.0.1:2377",
-        ]);
+        engine.ok(["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377"]);
         engine
     }
 
     /// Starts one that is not in a Swarm.
     pub fn without_swarm() -> Self {
         sweep();
-        let name = format!(
-            "{PREFIX}{}-{}",
-            std::process::id(),
-            COUNTER.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("{PREFIX}{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("daemon.json"), "{}").unwrap();
         let namespace = Some(Namespace::new(&name));
-        let mut engine = Self {
-            name,
-            dir,
-            namespace,
-            driver: "overlay2",
-        };
+        let mut engine = Self { name, dir, namespace, driver: "overlay2" };
         if engine.boot().is_err() {
             // A temporary folder on an overlay (a container's) cannot carry another overlay.
             engine.driver = "vfs";
-            engine
-                .boot()
-                .unwrap_or_else(|log| panic!("dockerd did not start:\n{log}"));
+            engine.boot().unwrap_or_else(|log| panic!("dockerd did not start:\n{log}"));
         }
         engine
     }
@@ -81,26 +63,13 @@ impl Engine {
         self.tell(&line);
         let ended = self.dir.join("ended");
         wait_for(Duration::from_secs(60), || self.answers() || ended.exists());
-        if self.answers() {
-            Ok(())
-        } else {
-            Err(self.log())
-        }
+        if self.answers() { Ok(()) } else { Err(self.log()) }
     }
 
     fn answers(&self) -> bool {
         let socket = self.socket().display().to_string();
-        let args = [
-            "-fsS",
-            "-m",
-            "2",
-            "--unix-socket",
-            &socket,
-            "http://engine/_ping",
-        ];
-        command("curl", args)
-            .output()
-            .is_ok_and(|output| output.stdout == b"OK")
+        let args = ["-fsS", "-m", "2", "--unix-socket", &socket, "http://engine/_ping"];
+        command("curl", args).output().is_ok_and(|output| output.stdout == b"OK")
     }
 
     fn tell(&mut self, line: &str) {
@@ -109,10 +78,7 @@ impl Engine {
 
     /// Stops `dockerd` with `signal` (`TERM` or `KILL`) and waits until it is gone.
     pub fn stop(&mut self, signal: &str) {
-        self.tell(&format!(
-            "kill -{signal} $(cat {}/dockerd.pid)",
-            self.dir.display()
-        ));
+        self.tell(&format!("kill -{signal} $(cat {}/dockerd.pid)", self.dir.display()));
         let ended = self.dir.join("ended");
         assert!(
             wait_for(Duration::from_secs(60), || ended.exists()),
@@ -121,18 +87,14 @@ impl Engine {
         );
         if signal == "KILL" {
             // What outlives it keeps the files a new one needs.
-            self.tell(&format!(
-                "kill -KILL $(cat {}/exec/containerd/containerd.pid)",
-                self.dir.display()
-            ));
+            self.tell(&format!("kill -KILL $(cat {}/exec/containerd/containerd.pid)", self.dir.display()));
             fs::remove_file(self.dir.join("dockerd.pid")).unwrap();
         }
     }
 
     /// Starts `dockerd` again after [`Self::stop`].
     pub fn boot_again(&mut self) {
-        self.boot()
-            .unwrap_or_else(|log| panic!("dockerd did not start again:\n{log}"));
+        self.boot().unwrap_or_else(|log| panic!("dockerd did not start again:\n{log}"));
     }
 
     /// The API's unix socket; it can be reached from every network.
@@ -167,17 +129,10 @@ impl Engine {
 
     /// `docker ARGS` on this engine, not yet run.
     pub fn command<S: AsRef<str>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut docker = command(
-            "docker",
-            ["-H", &format!("unix://{}", self.socket().display())],
-        );
+        let mut docker = command("docker", ["-H", &format!("unix://{}", self.socket().display())]);
         // No configuration, context or host of the person who runs the tests.
-        docker
-            .env("DOCKER_CONFIG", self.dir.join("client"))
-            .env_remove("DOCKER_HOST");
-        docker
-            .env_remove("DOCKER_CONTEXT")
-            .args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        docker.env("DOCKER_CONFIG", self.dir.join("client")).env_remove("DOCKER_HOST");
+        docker.env_remove("DOCKER_CONTEXT").args(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         docker
     }
 
@@ -225,18 +180,13 @@ impl Engine {
         let spec = self.service(service)["Spec"]["TaskTemplate"]["ContainerSpec"]["Secrets"].take();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let pair = |one: &Value| (text(&one["File"]["Name"]), text(&one["SecretName"]));
-        spec.as_array()
-            .map(|all| all.iter().map(pair).collect())
-            .unwrap_or_default()
+        spec.as_array().map(|all| all.iter().map(pair).collect()).unwrap_or_default()
     }
 
     /// Names of all objects of a kind: `secret`, `config`, `service`.
     pub fn names(&self, kind: &str) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .ok([kind, "ls", "--format", "{{.Name}}"])
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        let mut names: Vec<String> =
+            self.ok([kind, "ls", "--format", "{{.Name}}"]).lines().map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -245,32 +195,20 @@ impl Engine {
     pub fn wait_running(&self, service: &str, replicas: usize) {
         let settled = || {
             let tasks = self.tasks(service);
-            let wanted = tasks
-                .iter()
-                .filter(|task| task["DesiredState"] == "running");
-            let running = tasks
-                .iter()
-                .filter(|task| task["Status"]["State"] == "running");
+            let wanted = tasks.iter().filter(|task| task["DesiredState"] == "running");
+            let running = tasks.iter().filter(|task| task["Status"]["State"] == "running");
             // `completed` can come while replaced tasks still serve their last connections.
             wanted.count() == replicas && running.count() == replicas
         };
         let state = || self.ok(["service", "ps", "--no-trunc", service]);
-        assert!(
-            wait_for(Duration::from_secs(60), settled),
-            "{service} does not run:\n{}",
-            state()
-        );
+        assert!(wait_for(Duration::from_secs(60), settled), "{service} does not run:\n{}", state());
     }
 
     /// Waits until UpdateStatus has `state` (`completed`, `paused`, `rollback_completed`).
     pub fn wait_update(&self, service: &str, state: &str) {
         let reached = || self.service(service)["UpdateStatus"]["State"] == state;
         let last = || self.service(service)["UpdateStatus"].take();
-        assert!(
-            wait_for(Duration::from_secs(120), reached),
-            "{service} is not {state}: {}",
-            last()
-        );
+        assert!(wait_for(Duration::from_secs(120), reached), "{service} is not {state}: {}", last());
     }
 
     /// A service's logs, of all its tasks, failed ones too.
@@ -285,10 +223,7 @@ impl Drop for Engine {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
-            eprintln!(
-                "the end of dockerd's log, newest first:\n{}",
-                tail.join("\n")
-            );
+            eprintln!("the end of dockerd's log, newest first:\n{}", tail.join("\n"));
         }
         drop(self.namespace.take());
         remove(&self.name);
@@ -315,14 +250,8 @@ pub fn wait_for(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
 /// Removes an engine's folder and cgroups; its processes and mounts have gone with its namespace.
 fn remove(name: &str) {
     let _ = fs::remove_dir_all(std::env::temp_dir().join(name));
-    let controllers = fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten();
-    for root in controllers
-        .map(|entry| entry.path())
-        .chain([PathBuf::from("/sys/fs/cgroup")])
-    {
+    let controllers = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    for root in controllers.map(|entry| entry.path()).chain([PathBuf::from("/sys/fs/cgroup")]) {
         remove_cgroup(&root.join(name));
     }
 }
@@ -330,24 +259,15 @@ fn remove(name: &str) {
 /// A cgroup goes by rmdir, its children first; its files are not to be deleted.
 fn remove_cgroup(cgroup: &Path) {
     let children = fs::read_dir(cgroup).into_iter().flatten().flatten();
-    children
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .for_each(|path| remove_cgroup(&path));
+    children.map(|entry| entry.path()).filter(|path| path.is_dir()).for_each(|path| remove_cgroup(&path));
     let _ = fs::remove_dir(cgroup);
 }
 
 /// Removes what tests that were killed have left; the names say whose they were.
 fn sweep() {
-    for entry in fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.split('-').next());
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             remove(&name);
         }

@@ -9,25 +9,12 @@ use std::path::Path;
 use super::Engine;
 use super::command::{command, must};
 
-const APPLETS: [&str; 14] = [
-    "sh",
-    "cat",
-    "cp",
-    "ls",
-    "kill",
-    "sleep",
-    "id",
-    "wget",
-    "nc",
-    "stat",
-    "env",
-    "ps",
-    "httpd",
-    "sha256sum",
-];
+const APPLETS: [&str; 14] =
+    ["sh", "cat", "cp", "ls", "kill", "sleep", "id", "wget", "nc", "stat", "env", "ps", "httpd", "sha256sum"];
 
 /// `docker import` cannot set STOPSIGNAL; NGINX's services set SIGQUIT themselves.
-const NGINX_CONF: &str = "user www-data; worker_processes 1; daemon off; pid /run/nginx.pid; error_log /dev/stderr notice;
+const NGINX_CONF: &str =
+    "user www-data; worker_processes 1; daemon off; pid /run/nginx.pid; error_log /dev/stderr notice;
 events { worker_connections 512; }
 http { access_log off; include /etc/nginx/conf.d/*.conf; }
 ";
@@ -36,12 +23,7 @@ http { access_log off; include /etc/nginx/conf.d/*.conf; }
 pub fn nginx_image(engine: &Engine) -> String {
     imported(engine, "keyturn-test/nginx:1", "/usr/sbin/nginx", |root| {
         install(root, "/usr/sbin/nginx");
-        for folder in [
-            "etc/nginx/conf.d",
-            "var/log/nginx",
-            "var/lib/nginx",
-            "run/secrets",
-        ] {
+        for folder in ["etc/nginx/conf.d", "var/log/nginx", "var/lib/nginx", "run/secrets"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         fs::write(root.join("etc/nginx/nginx.conf"), NGINX_CONF).unwrap();
@@ -60,28 +42,13 @@ fn imported(engine: &Engine, tag: &str, start: &str, fill: impl FnOnce(&Path)) -
     if !known.is_empty() {
         return known;
     }
-    let root = tempfile::Builder::new()
-        .prefix("image-")
-        .tempdir_in(engine.dir())
-        .unwrap();
+    let root = tempfile::Builder::new().prefix("image-").tempdir_in(engine.dir()).unwrap();
     base(root.path());
     fill(root.path());
     let archive = root.path().with_extension("tar");
     let to = archive.display().to_string();
     let from = root.path().display().to_string();
-    must(command(
-        "tar",
-        [
-            "--numeric-owner",
-            "--owner=0",
-            "--group=0",
-            "-C",
-            &from,
-            "-cf",
-            &to,
-            ".",
-        ],
-    ));
+    must(command("tar", ["--numeric-owner", "--owner=0", "--group=0", "-C", &from, "-cf", &to, "."]));
     let change = format!("CMD [\"{start}\"]");
     let id = engine.ok(["import", "--change", &change, &to, tag]);
     fs::remove_file(archive).unwrap();
@@ -111,9 +78,7 @@ fn base(root: &Path) {
 fn install(root: &Path, program: &str) {
     let ldd = command("ldd", [program]).output().unwrap();
     let needed = String::from_utf8_lossy(&ldd.stdout).into_owned();
-    let libraries = needed
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'));
+    let libraries = needed.split_whitespace().filter(|word| word.starts_with('/'));
     for file in libraries.chain([program]) {
         let target = root.join(file.trim_start_matches('/'));
         fs::create_dir_all(target.parent().unwrap()).unwrap();

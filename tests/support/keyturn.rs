@@ -28,23 +28,13 @@ pub struct Keyturn {
 impl Keyturn {
     /// Without an engine, in the machine's own network.
     pub fn alone() -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("keyturn-site-")
-            .tempdir()
-            .unwrap();
-        Self {
-            folder,
-            network: None,
-            env: Vec::new(),
-        }
+        let folder = tempfile::Builder::new().prefix("keyturn-site-").tempdir().unwrap();
+        Self { folder, network: None, env: Vec::new() }
     }
 
     /// In the engine's network, where what it delivers to listens on 127.0.0.1.
     pub fn beside(engine: &Engine) -> Self {
-        Self {
-            network: Some(engine.network()),
-            ..Self::alone()
-        }
+        Self { network: Some(engine.network()), ..Self::alone() }
     }
 
     /// Its folder; `keyturn.toml` is there, and relative paths in it start there.
@@ -54,10 +44,7 @@ impl Keyturn {
 
     /// Writes `keyturn.toml`; `{dir}` in it becomes its folder.
     pub fn config(self, toml: &str) -> Self {
-        self.write(
-            "keyturn.toml",
-            &toml.replace("{dir}", &self.dir().display().to_string()),
-        );
+        self.write("keyturn.toml", &toml.replace("{dir}", &self.dir().display().to_string()));
         self
     }
 
@@ -66,13 +53,7 @@ impl Keyturn {
         let path = self.dir().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .unwrap();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
         file.write_all(text.as_bytes()).unwrap();
         path
     }
@@ -86,8 +67,7 @@ impl Keyturn {
     /// Sets or clears a variable for every later run.
     pub fn set(&mut self, key: &str, value: Option<&str>) {
         self.env.retain(|(known, _)| known != key);
-        self.env
-            .extend(value.map(|value| (key.to_owned(), value.to_owned())));
+        self.env.extend(value.map(|value| (key.to_owned(), value.to_owned())));
     }
 
     /// From now on, aborts when `failpoint` is reached for the `n`th time (from 1).
@@ -103,13 +83,8 @@ impl Keyturn {
     /// `keyturn --config … ARGS`, not yet run.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut binary = command(env!("CARGO_BIN_EXE_keyturn"), ["--config"]);
-        binary
-            .arg(self.dir().join("keyturn.toml"))
-            .args(args)
-            .current_dir(self.dir());
-        binary
-            .env_remove("RUST_LOG")
-            .envs(self.env.iter().map(|(key, value)| (key, value)));
+        binary.arg(self.dir().join("keyturn.toml")).args(args).current_dir(self.dir());
+        binary.env_remove("RUST_LOG").envs(self.env.iter().map(|(key, value)| (key, value)));
         match &self.network {
             Some(network) => inside(network, &binary),
             None => binary,
@@ -119,11 +94,7 @@ impl Keyturn {
     /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         let mut running = self.spawn(args);
-        assert!(
-            running.ends_within(LIMIT),
-            "keyturn {args:?} hangs: {}",
-            running.stderr()
-        );
+        assert!(running.ends_within(LIMIT), "keyturn {args:?} hangs: {}", running.stderr());
         running.take()
     }
 
@@ -141,14 +112,8 @@ impl Keyturn {
         let (stdout, stderr) = (output("stdout"), output("stderr"));
         // Files, not pipes: a daemon that nobody reads from must not block.
         let mut command = self.command(args);
-        command
-            .stdout(File::create(&stdout).unwrap())
-            .stderr(File::create(&stderr).unwrap());
-        Running {
-            child: command.stdin(Stdio::null()).spawn().unwrap(),
-            stdout,
-            stderr,
-        }
+        command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
+        Running { child: command.stdin(Stdio::null()).spawn().unwrap(), stdout, stderr }
     }
 }
 
@@ -190,11 +155,7 @@ impl Running {
     /// SIGTERM, and its end, which must come within 15 s.
     pub fn stop(mut self) -> Ran {
         self.signal(nix::sys::signal::Signal::SIGTERM);
-        assert!(
-            self.ends_within(Duration::from_secs(15)),
-            "SIGTERM does not end it: {}",
-            self.stderr()
-        );
+        assert!(self.ends_within(Duration::from_secs(15)), "SIGTERM does not end it: {}", self.stderr());
         self.take()
     }
 

@@ -28,34 +28,16 @@ pub struct Namespace {
 impl Namespace {
     /// A new one, with nothing but `lo` in its network.
     pub fn new(hostname: &str) -> Self {
-        let args = [
-            "--net",
-            "--mount",
-            "--uts",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "bash",
-            "-s",
-        ];
+        let args = ["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "bash", "-s"];
         let mut unshare = command("unshare", args);
         unshare.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = unshare.spawn().unwrap();
         let mut shell = holder.stdin.take().unwrap();
         writeln!(shell, "{}", SETUP.replace("HOSTNAME", hostname)).unwrap();
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let pid = line
-            .trim()
-            .parse()
-            .unwrap_or_else(|_| panic!("no namespace: {line}"));
-        Self {
-            holder,
-            shell: Some(shell),
-            pid,
-        }
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let pid = line.trim().parse().unwrap_or_else(|_| panic!("no namespace: {line}"));
+        Self { holder, shell: Some(shell), pid }
     }
 
     /// Runs a line of shell inside, without waiting for it.

@@ -91,42 +91,27 @@ impl Prober {
                 shared.run();
             })
         };
-        Self {
-            clients: (0..CLIENTS).map(client).collect(),
-            shared,
-        }
+        Self { clients: (0..CLIENTS).map(client).collect(), shared }
     }
 
     /// What was seen so far.
     pub fn so_far(&self) -> Report {
         let report = self.shared.report.lock().unwrap().clone();
-        Report {
-            lasted: self.shared.start.elapsed(),
-            ..report
-        }
+        Report { lasted: self.shared.start.elapsed(), ..report }
     }
 
     /// Waits until this leaf is served; panics when it is not within `limit`.
     pub fn wait_leaf(&self, fingerprint: &str, limit: Duration) {
         let seen = || self.so_far().leaves.contains_key(fingerprint);
-        assert!(
-            wait_for(limit, seen),
-            "{fingerprint} is not served: {:#?}",
-            self.so_far()
-        );
+        assert!(wait_for(limit, seen), "{fingerprint} is not served: {:#?}", self.so_far());
     }
 
     /// Ends it; what was seen in all.
     pub fn stop(mut self) -> Report {
         self.shared.stop.store(true, Ordering::Relaxed);
         let lasted = self.shared.start.elapsed();
-        self.clients
-            .drain(..)
-            .for_each(|client| client.join().unwrap());
-        Report {
-            lasted,
-            ..self.so_far()
-        }
+        self.clients.drain(..).for_each(|client| client.join().unwrap());
+        Report { lasted, ..self.so_far() }
     }
 }
 
@@ -139,17 +124,8 @@ impl Drop for Prober {
 impl Report {
     /// Panics unless every connection was ok, at 50 a second or more.
     pub fn assert_clean(&self) {
-        assert!(
-            self.failures.is_empty(),
-            "{} failed of {}: {self:#?}",
-            self.failures.len(),
-            self.ok
-        );
-        assert!(
-            self.rate() >= 50.0,
-            "only {:.0} connections a second: {self:#?}",
-            self.rate()
-        );
+        assert!(self.failures.is_empty(), "{} failed of {}: {self:#?}", self.failures.len(), self.ok);
+        assert!(self.rate() >= 50.0, "only {:.0} connections a second: {self:#?}", self.rate());
     }
 
     /// Connections a second.
@@ -177,11 +153,7 @@ impl Shared {
             Err(error) => report.failures.push(Failure { at, error }),
             Ok(leaf) => {
                 report.ok += 1;
-                let leaf = report.leaves.entry(leaf).or_insert(Leaf {
-                    first: at,
-                    last: at,
-                    count: 0,
-                });
+                let leaf = report.leaves.entry(leaf).or_insert(Leaf { first: at, last: at, count: 0 });
                 leaf.count += 1;
                 leaf.last = leaf.last.max(at);
             }
@@ -192,11 +164,9 @@ impl Shared {
     fn connect(&self) -> Result<String, String> {
         let say = |step: &'static str| move |error: std::io::Error| format!("{step}: {error}");
         let mut tcp = TcpStream::connect_timeout(&self.address, TIMEOUT).map_err(say("connect"))?;
-        tcp.set_read_timeout(Some(TIMEOUT))
-            .map_err(say("time-out"))?;
+        tcp.set_read_timeout(Some(TIMEOUT)).map_err(say("time-out"))?;
         let name = ServerName::IpAddress(self.address.ip().into());
-        let mut tls =
-            ClientConnection::new(client_config(), name).map_err(|error| error.to_string())?;
+        let mut tls = ClientConnection::new(client_config(), name).map_err(|error| error.to_string())?;
         let mut stream = Stream::new(&mut tls, &mut tcp);
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n")
@@ -206,10 +176,7 @@ impl Shared {
         if !answer.starts_with(b"HTTP/1.1 200") {
             return Err(format!("answer: {}", String::from_utf8_lossy(&answer)));
         }
-        let leaf = tls
-            .peer_certificates()
-            .and_then(<[_]>::first)
-            .ok_or("no certificate")?;
+        let leaf = tls.peer_certificates().and_then(<[_]>::first).ok_or("no certificate")?;
         Ok(fingerprint(leaf))
     }
 }

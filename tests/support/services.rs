@@ -21,10 +21,7 @@ pub struct Nginx {
 impl Nginx {
     /// A service `name` on `port`, with self-signed placeholder secrets of its own.
     pub fn new(name: &str, port: u16) -> Self {
-        let files = TlsFiles {
-            pair: self_signed("placeholder.test"),
-            dhparam: FFDHE2048.to_owned(),
-        };
+        let files = TlsFiles { pair: self_signed("placeholder.test"), dhparam: FFDHE2048.to_owned() };
         Self {
             name: name.to_owned(),
             port,
@@ -43,10 +40,7 @@ impl Nginx {
 
     /// Serves this pair at first.
     pub fn pair(mut self, pair: Pair) -> Self {
-        self.files = Some(TlsFiles {
-            pair,
-            dhparam: FFDHE2048.to_owned(),
-        });
+        self.files = Some(TlsFiles { pair, dhparam: FFDHE2048.to_owned() });
         self
     }
 
@@ -65,8 +59,7 @@ impl Nginx {
     /// More arguments for `docker service create`: `--update-failure-action`, `--update-monitor`,
     /// `--label`, `--env`, `--constraint`, …; a later one of the same name wins.
     pub fn args<S: AsRef<str>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
@@ -82,19 +75,14 @@ impl Nginx {
 
     /// The SHA-256 of the leaf that it serves at first.
     pub fn fingerprint(&self) -> &str {
-        self.files
-            .as_ref()
-            .map_or("", |files| &files.pair.fingerprint)
+        self.files.as_ref().map_or("", |files| &files.pair.fingerprint)
     }
 
     /// Creates it and, if it has its secrets, waits until all of its tasks run.
     pub fn create(self, engine: &Engine) -> Self {
         let image = nginx_image(engine);
         let config = format!("{}.conf", self.name);
-        engine.feed(
-            ["config", "create", &config, "-"],
-            self.configuration().as_bytes(),
-        );
+        engine.feed(["config", "create", &config, "-"], self.configuration().as_bytes());
         let mut create = vec![
             format!("--replicas={}", self.replicas),
             "--network=host".to_owned(),
@@ -118,11 +106,7 @@ impl Nginx {
     }
 
     fn configuration(&self) -> String {
-        let dhparam = if self.with_dhparam {
-            "ssl_dhparam /run/secrets/dhparam.pem;"
-        } else {
-            ""
-        };
+        let dhparam = if self.with_dhparam { "ssl_dhparam /run/secrets/dhparam.pem;" } else { "" };
         format!(
             "server {{ listen {} ssl reuseport; server_name _; ssl_protocols TLSv1.2 TLSv1.3;
   ssl_certificate /run/secrets/tls.crt; ssl_certificate_key /run/secrets/tls.key; {dhparam}
@@ -136,10 +120,7 @@ impl Nginx {
         let Some(files) = &self.files else {
             return Vec::new();
         };
-        let mut all = vec![
-            ("tls.crt", &files.pair.certificate),
-            ("tls.key", &files.pair.key),
-        ];
+        let mut all = vec![("tls.crt", &files.pair.certificate), ("tls.key", &files.pair.key)];
         if self.with_dhparam {
             all.push(("dhparam.pem", &files.dhparam));
         }
@@ -165,10 +146,7 @@ impl Plain {
     /// A service that sleeps.
     pub fn sleeping(name: &str) -> Self {
         // As PID 1, `sleep` itself ignores SIGTERM; the shell's trap makes it stop at once.
-        Self::running(
-            name,
-            "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done",
-        )
+        Self::running(name, "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done")
     }
 
     /// A service that serves the files under `folder` by HTTP on `port` of the engine's network.
@@ -182,12 +160,7 @@ impl Plain {
     /// A service of one replica that runs a shell script.
     pub fn running(name: &str, script: &str) -> Self {
         let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        Self {
-            name: name.to_owned(),
-            replicas: 1,
-            args: Vec::new(),
-            command,
-        }
+        Self { name: name.to_owned(), replicas: 1, args: Vec::new(), command }
     }
 
     /// How many tasks; one where nothing is said.
@@ -198,25 +171,15 @@ impl Plain {
 
     /// More arguments for `docker service create`.
     pub fn args<S: AsRef<str>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Creates it and waits until its tasks run.
     pub fn create(self, engine: &Engine) -> Self {
-        let mut args = vec![
-            format!("--replicas={}", self.replicas),
-            "--restart-delay=1s".to_owned(),
-        ];
+        let mut args = vec![format!("--replicas={}", self.replicas), "--restart-delay=1s".to_owned()];
         args.extend(self.args.iter().cloned());
-        create_service(
-            engine,
-            &self.name,
-            &args,
-            &busybox_image(engine),
-            &self.command,
-        );
+        create_service(engine, &self.name, &args, &busybox_image(engine), &self.command);
         engine.wait_running(&self.name, self.replicas);
         self
     }
@@ -229,19 +192,7 @@ impl Plain {
 
 fn create_service(engine: &Engine, name: &str, args: &[String], image: &str, command: &[String]) {
     // Without --no-resolve-image the client asks a registry for the digest of what is only here.
-    let fixed = [
-        "service",
-        "create",
-        "--quiet",
-        "--detach",
-        "--no-resolve-image",
-        "--name",
-        name,
-    ]
-    .map(str::to_owned);
-    engine.ok(fixed
-        .iter()
-        .chain(args)
-        .chain([&image.to_owned()])
-        .chain(command));
+    let fixed =
+        ["service", "create", "--quiet", "--detach", "--no-resolve-image", "--name", name].map(str::to_owned);
+    engine.ok(fixed.iter().chain(args).chain([&image.to_owned()]).chain(command));
 }

@@ -10,13 +10,9 @@ pub fn missing() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("an own Docker engine needs root".to_owned());
     }
-    let tools = [
-        "dockerd", "docker", "nginx", "busybox", "unshare", "nsenter", "ip", "tar", "ldd",
-    ];
+    let tools = ["dockerd", "docker", "nginx", "busybox", "unshare", "nsenter", "ip", "tar", "ldd"];
     if let Some(tool) = tools.into_iter().find(|tool| !is_installed(tool)) {
-        return Some(format!(
-            "`{tool}` is not installed (scripts/install-test-deps)"
-        ));
+        return Some(format!("`{tool}` is not installed (scripts/install-test-deps)"));
     }
     let status = Command::new("unshare")
         .args(["--net", "--mount", "--uts", "--pid", "--fork", "true"])
@@ -31,9 +27,7 @@ pub fn missing() -> Option<String> {
 fn is_installed(tool: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
-    path.split(':')
-        .chain(sbin)
-        .any(|folder| Path::new(folder).join(tool).exists())
+    path.split(':').chain(sbin).any(|folder| Path::new(folder).join(tool).exists())
 }
 
 /// Says that the test `name` was skipped, and why: on stdout, and in the file that `scripts/test`
@@ -43,11 +37,7 @@ pub fn skipped(name: &str, reason: &str) {
     let Ok(list) = std::env::var("KEYTURN_TEST_SKIPS") else {
         return;
     };
-    let mut list = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(list)
-        .unwrap();
+    let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
     writeln!(list, "{name}: {reason}").unwrap();
 }
 

@@ -28,7 +28,8 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
     let ip_addresses = t.or("ip_addresses", Vec::new(), |item| item.distinct(ip_address));
     let usages = t.or("usages", vec![Usage::ServerAuth], usages);
     let key = t.or("private_key", (KeyAlgorithm::EcdsaP256, KeyRotation::Always), private_key);
-    let duration = t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
+    let duration =
+        t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
     let third = RenewBefore::Share { numerator: 1, denominator: 3 };
     let renew_before = t.or("renew_before", third, renew_before);
     t.not_yet(&["challenge"], "ACME challenges come");
@@ -65,10 +66,14 @@ fn issuer(t: &mut Table<'_>, issuers: &Issuers) -> Option<String> {
         let mut names = issuers.keys();
         return match (names.next(), names.next()) {
             (Some(only), None) => Some(only.clone()),
-            (None, _) => t.fault("issuers", "is missing, and there is no issuer; add [issuers.NAME] with kind = \"internal\""),
-            (Some(first), Some(_)) => {
-                t.fault("issuers", format!("is missing, and there are several issuers; write issuers = [{first:?}]"))
-            }
+            (None, _) => t.fault(
+                "issuers",
+                "is missing, and there is no issuer; add [issuers.NAME] with kind = \"internal\"",
+            ),
+            (Some(first), Some(_)) => t.fault(
+                "issuers",
+                format!("is missing, and there are several issuers; write issuers = [{first:?}]"),
+            ),
         };
     };
     let mut named = item.distinct(|item| known_issuer(item, issuers))?;
@@ -101,8 +106,9 @@ fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {
 
 fn private_key(item: &Item<'_>) -> Option<(KeyAlgorithm, KeyRotation)> {
     item.table(|t| {
-        let algorithm =
-            t.or("algorithm", KeyAlgorithm::EcdsaP256, |item| item.choice(&KeyAlgorithm::ALL, KeyAlgorithm::name));
+        let algorithm = t.or("algorithm", KeyAlgorithm::EcdsaP256, |item| {
+            item.choice(&KeyAlgorithm::ALL, KeyAlgorithm::name)
+        });
         let rotation = t.or("rotation", KeyRotation::Always, |item| {
             item.choice(&[KeyRotation::Always, KeyRotation::Never], |rotation| match rotation {
                 KeyRotation::Always => "always",
@@ -129,7 +135,10 @@ fn check_names(t: &Table<'_>, certificate: &Certificate) {
     let is_server = certificate.usages.contains(&Usage::ServerAuth);
     match &certificate.common_name {
         None if !has_san => {
-            t.fault::<()>("dns_names", "a certificate needs a name: write dns_names, ip_addresses or common_name");
+            t.fault::<()>(
+                "dns_names",
+                "a certificate needs a name: write dns_names, ip_addresses or common_name",
+            );
         }
         Some(_) if !has_san && is_server => {
             t.fault::<()>(
@@ -138,7 +147,10 @@ fn check_names(t: &Table<'_>, certificate: &Certificate) {
             );
         }
         Some(name) if is_server && host_fault(name).is_none() && !is_named(name, certificate) => {
-            t.warning("common_name", format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)));
+            t.warning(
+                "common_name",
+                format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)),
+            );
         }
         _ => {}
     }

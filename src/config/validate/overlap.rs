@@ -91,7 +91,10 @@ fn collision(claim: &Claim, other: &Claim) -> String {
 fn refuse_second(cx: &Context<'_>, claim: &Claim, first: &Claim) {
     if claim.target.at != first.target.at {
         let place = claim.room.describe();
-        let message = format!("{} has a target {place} already, {}; put the files together", claim.asset, first.target.key);
+        let message = format!(
+            "{} has a target {place} already, {}; put the files together",
+            claim.asset, first.target.key
+        );
         cx.findings.fault(claim.target.clone(), message);
     }
 }

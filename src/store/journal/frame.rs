@@ -45,8 +45,7 @@ pub(in crate::store) enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 6] =
-        [Self::Put, Self::Delete, Self::Keep, Self::Destroy, Self::Audit, Self::Position];
+    const ALL: [Self; 6] = [Self::Put, Self::Delete, Self::Keep, Self::Destroy, Self::Audit, Self::Position];
 
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|op| *op as u8 == byte)

@@ -123,7 +123,9 @@ impl Reader<'_> {
         let bytes = self.bytes(at, head.frame_len())?;
         let tag = match frame::check(&bytes, &replay.tag, &replay.sealer) {
             Checked::Good(tag) => tag,
-            Checked::Changed => return Err(self.torn_or(at, bytes.len(), "the frame's bytes have changed")?),
+            Checked::Changed => {
+                return Err(self.torn_or(at, bytes.len(), "the frame's bytes have changed")?);
+            }
             Checked::Stray => {
                 return Err(Stop::Bad("a frame was dropped, put elsewhere, or comes from another journal"));
             }

@@ -9,10 +9,16 @@ fn what_was_committed_is_there_after_reopening() {
     assert_eq!(commit(&store, put("asset/a", "one")), 1);
     assert_eq!(commit(&store, keep(7, "the key")), 2);
     assert_eq!(commit(&store, tell("issued")), 3);
-    assert_eq!((record(&store, "asset/a"), material(&store, 7)), (Some("one".into()), Some("the key".into())));
+    assert_eq!(
+        (record(&store, "asset/a"), material(&store, 7)),
+        (Some("one".into()), Some("the key".into()))
+    );
     drop(store);
     let store = home.open_clean();
-    assert_eq!((record(&store, "asset/a"), material(&store, 7)), (Some("one".into()), Some("the key".into())));
+    assert_eq!(
+        (record(&store, "asset/a"), material(&store, 7)),
+        (Some("one".into()), Some("the key".into()))
+    );
     assert_eq!(commit(&store, delete("asset/a")), 4);
     assert_eq!((record(&store, "asset/a"), material(&store, 8)), (None, None));
 }
@@ -99,7 +105,9 @@ fn readers_see_whole_steps_while_a_writer_runs() {
     });
     for n in 1..150 {
         let mut change = tell(&n.to_string());
-        change.puts.extend([put("a", &n.to_string()), put("b", &n.to_string())].into_iter().flat_map(|c| c.puts));
+        change
+            .puts
+            .extend([put("a", &n.to_string()), put("b", &n.to_string())].into_iter().flat_map(|c| c.puts));
         change.materials = keep(n % 5, &n.to_string()).materials;
         commit(&store, change);
         if n % 40 == 0 {
@@ -117,7 +125,8 @@ fn a_hundred_thousand_updates_keep_the_size_bounded() {
     let (mut longest, mut db) = (0, 0);
     for round in 0..1_600 {
         wait(async {
-            let all = (0..64).map(|n| store.commit(put(&format!("asset/{n}"), &format!("{round} {}", "x".repeat(200)))));
+            let all = (0..64)
+                .map(|n| store.commit(put(&format!("asset/{n}"), &format!("{round} {}", "x".repeat(200)))));
             for outcome in futures_util::future::join_all(all).await {
                 outcome.unwrap();
             }
@@ -144,7 +153,9 @@ fn destroyed_material_leaves_the_disk() {
     let sealed = std::fs::read(home.journal()).unwrap()[place].to_vec();
     drop(store);
     let holds = |home: &Home| {
-        bytes_of(&home.dir()).into_values().any(|(bytes, _)| bytes.windows(sealed.len()).any(|part| part == sealed))
+        bytes_of(&home.dir())
+            .into_values()
+            .any(|(bytes, _)| bytes.windows(sealed.len()).any(|part| part == sealed))
     };
     assert!(holds(&home));
     let store = home.open_clean();

@@ -141,7 +141,11 @@ fn open_index(db: &Path, state: &Replay, log: &Appender) -> Found {
 
 /// `db/` where it is as the journal says; else how far it came, and what is wrong with it (nothing,
 /// where it is missing because nothing was ever written).
-fn try_index(db: &Path, state: &Replay, log: &Appender) -> Result<(Index, u64), (Option<Stamp>, Option<String>)> {
+fn try_index(
+    db: &Path,
+    state: &Replay,
+    log: &Appender,
+) -> Result<(Index, u64), (Option<Stamp>, Option<String>)> {
     if std::fs::symlink_metadata(db).is_err() {
         let fresh = state.header.generation == 0 && state.sequence == 0;
         return Err((None, (!fresh).then(|| "it was missing".to_owned())));
