@@ -25,7 +25,9 @@ pub enum KeyError {
         reason: String,
     },
     /// Text that holds no key.
-    #[error("cannot read the private key: {0}")]
+    #[error(
+        "cannot read the private key: {0}; `openssl pkcs8 -topk8 -nodes` makes one of another form"
+    )]
     Pem(#[from] PkiError),
     /// A block that holds no usable key.
     #[error("cannot read the private key: {0}")]

@@ -46,10 +46,18 @@ pub fn facts_of_der(der: &[u8]) -> Result<Facts, PkiError> {
             not_before: timestamp(validity.not_before)?,
             not_after: timestamp(validity.not_after)?,
         }),
-        serial: Some(hex(certificate.raw_serial())),
+        serial: Some(hex(without_sign(certificate.raw_serial()))),
         fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
         kid: None,
     })
+}
+
+/// A serial whose first bit is set has an octet of zeros before it in DER; OpenSSL and ACME leave it out.
+fn without_sign(serial: &[u8]) -> &[u8] {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        serial => serial,
+    }
 }
 
 fn timestamp(time: ASN1Time) -> Result<Timestamp, PkiError> {

@@ -22,6 +22,9 @@ pub(super) type Span = Validity;
 
 /// From a little before `now` to `now + lifetime`, with no issuer to mind.
 pub(super) fn unclipped(lifetime: SignedDuration, now: Timestamp) -> Result<Span, String> {
+    if lifetime <= SignedDuration::ZERO {
+        return Err("a lifetime must be longer than nothing".to_owned());
+    }
     let now = Timestamp::from_second(now.as_second()).map_err(|error| error.to_string())?;
     let backdate = SignedDuration::from_secs(BACKDATE.min(lifetime / BACKDATE_SHARE).as_secs());
     let not_before = now
@@ -52,6 +55,9 @@ impl Authority {
         let der = pem::decode(pem::CERTIFICATE, certificate)
             .map_err(|error| error.to_string())?
             .to_vec();
+        if has_an_empty_rdn(&der) {
+            return Err("its subject has an empty part".to_owned());
+        }
         let facts = pki::facts_of_der(&der).map_err(|error| error.to_string())?;
         let validity = facts.validity.ok_or("its dates cannot be read")?;
         let issuer = rcgen::Issuer::from_ca_cert_der(&der.as_slice().into(), key)
@@ -111,6 +117,16 @@ impl Authority {
         }
         Ok(pem::encode(pem::CERTIFICATE, signed.der()).to_string())
     }
+}
+
+/// rcgen panics on one.
+fn has_an_empty_rdn(certificate: &[u8]) -> bool {
+    pki::parse(certificate).is_ok_and(|certificate| {
+        certificate
+            .subject()
+            .iter()
+            .any(|rdn| rdn.iter().next().is_none())
+    })
 }
 
 /// pathLenConstraint 1: intermediates under it, and none under those.
