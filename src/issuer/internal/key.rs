@@ -76,6 +76,7 @@ pub(super) struct CaKey {
     entropy: Entropy,
 }
 
+/// Parsed once: rcgen's own key pair would keep a copy of the PKCS#8 that is not wiped.
 enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),

@@ -317,6 +317,19 @@ mod tests {
     }
 
     #[test]
+    fn a_search_under_way_is_cancelled_between_two_tests() {
+        let (cancel, threads) = (Cancel::new(), 2);
+        let last = AtomicU64::new(0);
+        let result = find(1024, threads, &Entropy::system(), &cancel, &|progress| {
+            last.fetch_max(progress.tested, Ordering::Relaxed);
+            cancel.cancel();
+        });
+        // Unless the very first number was it, which is one chance in hundreds.
+        assert!(matches!(result, Err(SearchError::Cancelled) | Ok(_)));
+        assert!(last.load(Ordering::Relaxed) <= threads as u64);
+    }
+
+    #[test]
     fn progress_counts_up() {
         let last = AtomicU64::new(0);
         let prime = find(512, 2, &Entropy::system(), &Cancel::new(), &|progress| {
