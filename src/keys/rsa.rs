@@ -5,10 +5,10 @@
 //! Miller-Rabin. That |p - q| is large it leaves to chance; [`generate`] looks.
 
 use ring::digest;
-use rsa::RsaPrivateKey;
 use rsa::pkcs8::EncodePrivateKey;
 use rsa::rand_core::{self, CryptoRng, RngCore};
 use rsa::traits::PrivateKeyParts;
+use rsa::{BigUint, RsaPrivateKey};
 use zeroize::Zeroizing;
 
 use super::KeyError;
@@ -24,22 +24,29 @@ pub(super) fn generate(
     bits: usize,
     fill: impl FnMut(&mut [u8]) -> Result<(), NoEntropy>,
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let failed = |reason: String| KeyError::Generate { algorithm: algorithm.name(), reason };
+    let failed = |reason: String| KeyError::Generate {
+        algorithm: algorithm.name(),
+        reason,
+    };
     let mut random = Random { fill, filler: None };
     let key = RsaPrivateKey::new(&mut random, bits);
     if random.filler.is_some() {
         return Err(NoEntropy.into());
     }
     let key = key.map_err(|error| failed(error.to_string()))?;
-    if !primes_are_far_apart(&key, bits) {
-        return Err(failed("the primes are too close to each other; try again".to_owned()));
+    if !are_far_apart(key.primes(), bits) {
+        return Err(failed(
+            "the primes are too close to each other; try again".to_owned(),
+        ));
     }
-    let document = key.to_pkcs8_der().map_err(|error| failed(error.to_string()))?;
+    let document = key
+        .to_pkcs8_der()
+        .map_err(|error| failed(error.to_string()))?;
     Ok(document.to_bytes())
 }
 
-fn primes_are_far_apart(key: &RsaPrivateKey, bits: usize) -> bool {
-    match key.primes() {
+fn are_far_apart(primes: &[BigUint], bits: usize) -> bool {
+    match primes {
         [p, q] if p > q => (p - q).bits() > bits / 2 - DISTANCE,
         [p, q] => (q - p).bits() > bits / 2 - DISTANCE,
         _ => false,
@@ -64,7 +71,10 @@ impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> Random<F> {
         for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
             *counter += 1;
             let block = digest::digest(&digest::SHA256, &counter.to_be_bytes());
-            chunk.iter_mut().zip(block.as_ref()).for_each(|(to, from)| *to = *from);
+            chunk
+                .iter_mut()
+                .zip(block.as_ref())
+                .for_each(|(to, from)| *to = *from);
         }
     }
 }
@@ -93,6 +103,7 @@ impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> CryptoRng for Random<F> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Entropy;
 
     /// Whenever the operating system fails, there is an error and no key, and the search ends.
     #[test]
@@ -102,25 +113,43 @@ mod tests {
             let result = generate(KeyAlgorithm::Rsa2048, 1024, |bytes| {
                 calls += 1;
                 bytes.fill(calls as u8 ^ 0x5a);
-                if calls > good_calls { Err(NoEntropy) } else { Ok(()) }
+                if calls > good_calls {
+                    Err(NoEntropy)
+                } else {
+                    Ok(())
+                }
             });
-            assert!(matches!(result, Err(KeyError::NoEntropy(_))), "{good_calls}");
+            assert!(
+                matches!(result, Err(KeyError::NoEntropy(_))),
+                "{good_calls}"
+            );
         }
     }
 
     #[test]
     fn primes_that_are_too_close_are_noticed() {
-        use rsa::BigUint;
-        // Neighbouring primes just above 2^127.
-        let text = ["170141183460469231731687303715884105757", "170141183460469231731687303715884105773"];
-        let [p, q] = text.map(|text| text.parse::<BigUint>().unwrap());
-        let far = BigUint::from(0x8000_0000_0000_001du64);
-        let key = |p: &BigUint, q: &BigUint| {
-            RsaPrivateKey::from_p_q(p.clone(), q.clone(), BigUint::from(65_537u32))
+        let at = |distance: usize| {
+            [
+                BigUint::from(1u8) << 1023,
+                (BigUint::from(1u8) << 1023) + (BigUint::from(1u8) << distance),
+            ]
         };
-        if let (Ok(close), Ok(apart)) = (key(&p, &q), key(&p, &far)) {
-            assert!(!primes_are_far_apart(&close, 256));
-            assert!(primes_are_far_apart(&apart, 256));
+        for (distance, far) in [(0, false), (923, false), (924, true), (1000, true)] {
+            let [p, q] = at(distance);
+            assert_eq!(
+                are_far_apart(&[p.clone(), q.clone()], 2048),
+                far,
+                "{distance}"
+            );
+            assert_eq!(are_far_apart(&[q, p], 2048), far, "{distance}");
         }
+        let key = RsaPrivateKey::new(
+            &mut Random {
+                fill: |bytes: &mut [u8]| Entropy::system().fill(bytes),
+                filler: None,
+            },
+            1024,
+        );
+        assert!(are_far_apart(key.unwrap().primes(), 1024));
     }
 }

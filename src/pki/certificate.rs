@@ -17,7 +17,9 @@ use crate::model::{Facts, Validity};
 pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PkiError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(PkiError::NotACertificate("there are bytes behind it".to_owned())),
+        Ok(_) => Err(PkiError::NotACertificate(
+            "there are bytes behind it".to_owned(),
+        )),
         Err(error) => Err(PkiError::NotACertificate(error.to_string())),
     }
 }
@@ -44,10 +46,18 @@ pub fn facts_of_der(der: &[u8]) -> Result<Facts, PkiError> {
             not_before: timestamp(validity.not_before)?,
             not_after: timestamp(validity.not_after)?,
         }),
-        serial: Some(hex(certificate.raw_serial())),
+        serial: Some(hex(without_sign(certificate.raw_serial()))),
         fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
         kid: None,
     })
+}
+
+/// A serial whose first bit is set has an octet of zeros before it in DER; OpenSSL and ACME leave it out.
+fn without_sign(serial: &[u8]) -> &[u8] {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        serial => serial,
+    }
 }
 
 fn timestamp(time: ASN1Time) -> Result<Timestamp, PkiError> {
@@ -77,7 +87,9 @@ pub fn names(text: &str) -> Result<Names, PkiError> {
     let certificate = parse(&der)?;
     let common_name = certificate.subject().iter_common_name().next();
     let mut names = Names {
-        common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+        common_name: common_name
+            .and_then(|name| name.as_str().ok())
+            .map(str::to_owned),
         ..Names::default()
     };
     let san = certificate
@@ -98,7 +110,8 @@ pub fn names(text: &str) -> Result<Names, PkiError> {
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.
@@ -107,7 +120,9 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 /// is no.
 pub fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
     certificate.issuer().as_raw() == issuer.subject().as_raw()
-        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+        && certificate
+            .verify_signature(Some(issuer.public_key()))
+            .is_ok()
 }
 
 /// The SubjectPublicKeyInfo, DER, of the first certificate in `text`.

@@ -140,7 +140,10 @@ pub(super) fn find(
         }
         search.work();
     });
-    let result = search.result.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let result = search
+        .result
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     result.unwrap_or(Err(SearchError::Cancelled))
 }
 
@@ -212,8 +215,16 @@ impl Search<'_> {
         let passed = self.arithmetic.fermat(&halves);
         let count = batch.len() as u64;
         let tested = self.tested.fetch_add(count, Ordering::Relaxed) + count;
-        (self.progress)(Progress { tested, expected: expected_tests(self.bits) });
-        for ((p, q), _) in batch.into_iter().zip(halves).zip(passed).filter(|(_, passed)| *passed) {
+        (self.progress)(Progress {
+            tested,
+            expected: expected_tests(self.bits),
+        });
+        for ((p, q), _) in batch
+            .into_iter()
+            .zip(halves)
+            .zip(passed)
+            .filter(|(_, passed)| *passed)
+        {
             if self.is_safe(&p, &q)? {
                 return Ok(Some(p));
             }
@@ -230,7 +241,11 @@ impl Search<'_> {
 
     fn is_prime(&self, number: &[u64], rounds: usize) -> Result<bool, SearchError> {
         for _ in 0..rounds {
-            if self.stopped() || !self.arithmetic.miller_rabin(number, &self.random_base(number)?) {
+            if self.stopped()
+                || !self
+                    .arithmetic
+                    .miller_rabin(number, &self.random_base(number)?)
+            {
                 return Ok(false);
             }
         }
@@ -247,13 +262,20 @@ fn random_limbs(count: usize, entropy: &Entropy) -> Result<Vec<u64>, NoEntropy> 
     let mut bytes = vec![0; count * 8];
     entropy.fill(&mut bytes)?;
     let (chunks, _) = bytes.as_chunks();
-    Ok(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect())
+    Ok(chunks
+        .iter()
+        .map(|chunk| u64::from_le_bytes(*chunk))
+        .collect())
 }
 
 /// (p - 1) / 2 of an odd p, without leading zero limbs.
 fn half(p: &[u64]) -> Vec<u64> {
     let above = p.iter().skip(1).chain(std::iter::once(&0));
-    let mut q: Vec<u64> = p.iter().zip(above).map(|(low, high)| low >> 1 | high << 63).collect();
+    let mut q: Vec<u64> = p
+        .iter()
+        .zip(above)
+        .map(|(low, high)| low >> 1 | high << 63)
+        .collect();
     if q.last() == Some(&0) {
         q.pop();
     }
@@ -261,7 +283,9 @@ fn half(p: &[u64]) -> Vec<u64> {
 }
 
 fn bit_length(limbs: &[u64]) -> usize {
-    limbs.last().map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
+    limbs
+        .last()
+        .map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -270,7 +294,11 @@ mod tests {
 
     #[test]
     fn the_expected_number_of_tests_is_the_tables() {
-        assert!((2250..2350).contains(&expected_tests(2048)), "{}", expected_tests(2048));
+        assert!(
+            (2250..2350).contains(&expected_tests(2048)),
+            "{}",
+            expected_tests(2048)
+        );
     }
 
     #[test]
@@ -286,6 +314,19 @@ mod tests {
         drop(cancel.guard());
         let result = find(512, 2, &Entropy::system(), &cancel, &|_| {});
         assert!(matches!(result, Err(SearchError::Cancelled)));
+    }
+
+    #[test]
+    fn a_search_under_way_is_cancelled_between_two_tests() {
+        let (cancel, threads) = (Cancel::new(), 2);
+        let last = AtomicU64::new(0);
+        let result = find(1024, threads, &Entropy::system(), &cancel, &|progress| {
+            last.fetch_max(progress.tested, Ordering::Relaxed);
+            cancel.cancel();
+        });
+        // Unless the very first number was it, which is one chance in hundreds.
+        assert!(matches!(result, Err(SearchError::Cancelled) | Ok(_)));
+        assert!(last.load(Ordering::Relaxed) <= threads as u64);
     }
 
     #[test]
