@@ -36,6 +36,8 @@ impl Snapshot {
     ///
     /// `Missing` where there is no state; `Posture`, `WrongKey`, `Newer`, `Damaged` as on opening.
     pub fn read(dir: &Path, key: &StateKey) -> Result<Self, StoreError> {
+        // Without a slash at its end, with which the system follows a symlink unasked.
+        let dir: &Path = &dir.components().collect::<PathBuf>();
         let path = journal::path(dir);
         let mut left = TRIES;
         loop {
@@ -145,5 +147,10 @@ impl Snapshot {
         let place = self.replay.live.materials[id];
         let start = place.offset as usize;
         start..start + place.len
+    }
+
+    /// The step that the file's base stands for.
+    pub(super) fn base(&self) -> u64 {
+        self.replay.header.sequence
     }
 }

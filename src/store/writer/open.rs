@@ -1,6 +1,6 @@
 //! Opening a state: what is refused, what is mended, and what is said about it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -26,6 +26,8 @@ impl Writer {
         now: Timestamp,
     ) -> Result<(Self, Vec<Notice>), StoreError> {
         let OpenOptions { dir, key } = options;
+        // Without a slash at its end, with which the system follows a symlink unasked.
+        let dir: PathBuf = dir.components().collect();
         prepare(&dir)?;
         let lock = Lock::take(&dir)?;
         // A symlink that leads nowhere is there too, and is refused below.
