@@ -48,7 +48,7 @@ impl Cron {
             5 => return Err(format!("has five fields; seconds go first: \"0 {}\"", fields.join(" "))),
             count => {
                 let order = FIELDS[..6].join(", ");
-                return Err(format!("has {count} fields; write six ({order}), and years as a seventh if you like"));
+                return Err(format!("must have six fields ({order}), and may have years as a seventh (it has {count})"));
             }
         }
         for (index, (field, name)) in fields.iter().zip(FIELDS).enumerate() {
