@@ -31,10 +31,14 @@ const IMPURE: [&[&str]; 9] = [
     &["ring", "rand"],
 ];
 
+/// What adapters may import: never each other, nor what decides and drives.
+const BELOW: &[&str] = &["model", "config", "desired", "clock", "audit", "pki", "failpoint"];
+
 /// Which modules of the crate a module may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("clock", &[]),
+    ("failpoint", &[]),
     ("pki", &["model"]),
     ("audit", &["model", "clock"]),
     ("config", &["model"]),
@@ -42,15 +46,28 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("planner", &["model", "desired"]),
     (
         "executor",
-        &["model", "desired", "planner", "clock", "audit", "pki", "issuer", "keys", "notify", "store", "target", "verify"],
+        &[
+            "model",
+            "desired",
+            "planner",
+            "clock",
+            "audit",
+            "pki",
+            "failpoint", // and of these the traits:
+            "issuer",
+            "keys",
+            "notify",
+            "store",
+            "target",
+            "verify",
+        ],
     ),
-    // Adapters never see each other, nor what decides and drives.
-    ("issuer", &["model", "config", "desired", "clock", "audit", "pki"]),
-    ("keys", &["model", "config", "desired", "clock", "audit", "pki"]),
-    ("notify", &["model", "config", "desired", "clock", "audit", "pki"]),
-    ("store", &["model", "config", "desired", "clock", "audit", "pki"]),
-    ("target", &["model", "config", "desired", "clock", "audit", "pki"]),
-    ("verify", &["model", "config", "desired", "clock", "audit", "pki"]),
+    ("issuer", BELOW),
+    ("keys", BELOW),
+    ("notify", BELOW),
+    ("store", BELOW),
+    ("target", BELOW),
+    ("verify", BELOW),
 ];
 
 #[test]
@@ -59,7 +76,8 @@ fn the_arrows_hold() {
     let files = sources(&root);
     let modules = files.iter().map(|(file, _)| module_of(file)).collect();
     assert!(files.len() > 10, "the sources are not where they were");
-    let broken: Vec<String> = files.iter().flat_map(|(file, source)| violations(file, source, &modules)).collect();
+    let broken: Vec<String> =
+        files.iter().flat_map(|(file, source)| violations(file, source, &modules)).collect();
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
@@ -86,19 +104,24 @@ fn breaks_arrow(top: &str, path: &[String], modules: &BTreeSet<Vec<String>>) -> 
     }
     let concrete = ADAPTERS.contains(&target) && path.len() > 1 && modules.contains(&path[..2]);
     if concrete && !ROOTS.contains(&top) {
-        return Some(format!("only cli names concrete adapters; {top} must do with the trait in {target}/mod.rs"));
+        return Some(format!(
+            "only cli names concrete adapters; {top} must do with the trait in {target}/mod.rs"
+        ));
     }
     let (_, may) = MAY_IMPORT.iter().find(|(module, _)| *module == top)?;
     if may.contains(&target) {
         return None;
     }
-    let list = if may.is_empty() { "nothing of the crate".to_owned() } else { format!("only {}", may.join(", ")) };
+    let list =
+        if may.is_empty() { "nothing of the crate".to_owned() } else { format!("only {}", may.join(", ")) };
     Some(format!("{top} may import {list}"))
 }
 
 /// The rule that naming `path` of another crate breaks.
 fn breaks_purity(top: &str, path: &[String]) -> Option<String> {
-    let impure = IMPURE.iter().any(|impure| path.len() >= impure.len() && path.iter().zip(*impure).all(|(a, b)| a == b));
+    let impure = IMPURE
+        .iter()
+        .any(|impure| path.len() >= impure.len() && path.iter().zip(*impure).all(|(a, b)| a == b));
     (impure && PURE.contains(&top)).then(|| format!("{top} is pure: no I/O, clock or randomness"))
 }
 
@@ -172,7 +195,8 @@ fn literal_end(text: &[char], at: usize) -> usize {
     let rest = &text[at..];
     let find = |from: usize, what: &str| {
         let what: Vec<char> = what.chars().collect();
-        let found = rest.get(from..).and_then(|rest| rest.windows(what.len()).position(|window| window == what));
+        let found =
+            rest.get(from..).and_then(|rest| rest.windows(what.len()).position(|window| window == what));
         found.map_or(text.len(), |found| at + from + found + what.len())
     };
     match rest {
@@ -182,7 +206,11 @@ fn literal_end(text: &[char], at: usize) -> usize {
         ['r', '#' | '"', ..] if !follows_word(text, at) => {
             let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
             // `r#type` is a raw identifier.
-            if rest.get(1 + hashes) == Some(&'"') { find(2 + hashes, &format!("\"{}", "#".repeat(hashes))) } else { at }
+            if rest.get(1 + hashes) == Some(&'"') {
+                find(2 + hashes, &format!("\"{}", "#".repeat(hashes)))
+            } else {
+                at
+            }
         }
         ['\'', '\\', ..] => at + 2 + rest[3..].iter().position(|c| *c == '\'').unwrap_or_default() + 2,
         ['\'', _, '\'', ..] => at + 3,
@@ -314,13 +342,17 @@ impl Reader {
 }
 
 fn planted(file: &str, source: &str) -> Vec<String> {
-    let modules = ["model", "config", "desired", "planner", "executor", "issuer", "issuer/internal", "store", "cli"];
+    let modules =
+        ["model", "config", "desired", "planner", "executor", "issuer", "issuer/internal", "store", "cli"];
     violations(file, source, &modules.into_iter().map(module_of).collect())
 }
 
 #[test]
 fn a_planted_import_is_found() {
-    let found = planted("planner/due.rs", "use crate::{\n    model::Part,\n    store::{StateStore as S, Wrong},\n};\n");
+    let found = planted(
+        "planner/due.rs",
+        "use crate::{\n    model::Part,\n    store::{StateStore as S, Wrong},\n};\n",
+    );
     assert_eq!(
         found,
         [
@@ -340,8 +372,10 @@ fn a_concrete_adapter_is_for_the_cli_only() {
     let source = "use crate::issuer::internal::Internal;";
     assert_eq!(
         planted("executor/step.rs", source),
-        ["src/executor/step.rs:1: only cli names concrete adapters; executor must do with the trait in issuer/mod.rs \
-          (`crate::issuer::internal::Internal`)"]
+        [
+            "src/executor/step.rs:1: only cli names concrete adapters; executor must do with the trait in issuer/mod.rs \
+          (`crate::issuer::internal::Internal`)"
+        ]
     );
     assert_eq!(planted("scheduler.rs", source).len(), 1);
     assert_eq!(planted("executor/step.rs", "use crate::issuer::{Issuer, Request};"), [] as [String; 0]);

@@ -24,7 +24,10 @@ impl Environment {
     pub(super) fn credential(&self, name: &str) -> Result<PathBuf, String> {
         let plain = !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\0']);
         if !plain {
-            return Err("credential: is followed by a file's name without folders, such as credential:state-key".into());
+            return Err(
+                "credential: is followed by a file's name without folders, such as credential:state-key"
+                    .into(),
+            );
         }
         match &self.credentials {
             Some(folder) => Ok(folder.join(name)),

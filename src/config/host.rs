@@ -2,10 +2,10 @@
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
+use super::Config;
 use super::findings::{ConfigErrors, Finding};
 use super::target::Account;
 use super::validate::OwnerCheck;
-use super::Config;
 
 /// Bit of `CAP_CHOWN` in a capability set (capabilities(7)).
 const CAP_CHOWN: u64 = 1;

@@ -51,7 +51,9 @@ impl InternalCa {
     /// Whether `name`, which may begin with `*.`, lies inside what it may sign for.
     pub fn permits(&self, name: &str) -> bool {
         let base = name.strip_prefix("*.").unwrap_or(name);
-        let inside = |root: &String| base == root || base.strip_suffix(root.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        let inside = |root: &String| {
+            base == root || base.strip_suffix(root.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        };
         self.permitted_dns.is_empty() || self.permitted_dns.iter().any(inside)
     }
 }

@@ -80,7 +80,8 @@ impl Config {
     ///
     /// As [`Self::load`].
     pub fn load_in(file: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let bytes = read(file).map_err(|error| ConfigErrors::of_file(file, format!("cannot be read: {error}")))?;
+        let bytes =
+            read(file).map_err(|error| ConfigErrors::of_file(file, format!("cannot be read: {error}")))?;
         refuse_size(file, bytes.len())?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse_in(text, file, environment),
@@ -115,7 +116,8 @@ impl Config {
         // The working directory may change; paths must not change with it.
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let base = absolute.parent().unwrap_or(&absolute);
-        let cx = Context { base, environment, findings, claims: Default::default(), owners: Default::default() };
+        let cx =
+            Context { base, environment, findings, claims: Default::default(), owners: Default::default() };
         let spot = Spot { key: String::new(), at: 0 };
         let config = Table::new(&cx, spot, Some(tree.get_ref())).read(validate::root);
         let (findings, owners) = (cx.findings, cx.owners.into_inner());
@@ -216,5 +218,8 @@ fn refuse_size(file: &Path, size: usize) -> Result<(), ConfigErrors> {
     if size <= MAX_SIZE {
         return Ok(());
     }
-    Err(ConfigErrors::of_file(file, "is larger than 1 MiB, which no configuration is; is it the right file?".to_owned()))
+    Err(ConfigErrors::of_file(
+        file,
+        "is larger than 1 MiB, which no configuration is; is it the right file?".to_owned(),
+    ))
 }

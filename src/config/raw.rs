@@ -112,7 +112,11 @@ impl<'a> Item<'a> {
         let seen = RefCell::new(std::collections::BTreeSet::new());
         self.list(|item| {
             let value = read(item)?;
-            if seen.borrow_mut().insert(value.clone()) { Some(value) } else { item.fault("is in this list twice") }
+            if seen.borrow_mut().insert(value.clone()) {
+                Some(value)
+            } else {
+                item.fault("is in this list twice")
+            }
         })
     }
 
@@ -124,7 +128,11 @@ impl<'a> Item<'a> {
         Some(entries.iter().map(|(name, value)| (name.get_ref().as_ref(), self.entry(name, value))).collect())
     }
 
-    fn entry(&self, name: &'a Spanned<std::borrow::Cow<'a, str>>, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
+    fn entry(
+        &self,
+        name: &'a Spanned<std::borrow::Cow<'a, str>>,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Item<'a> {
         let key = joined(&self.key, name.get_ref());
         Item { cx: self.cx, key, at: name.span().start, value: value.get_ref() }
     }

@@ -100,7 +100,9 @@ impl<'a> Item<'a> {
         let octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         match u32::from_str_radix(text, 8) {
             Ok(mode) if octal && mode <= 0o777 => Some(mode),
-            Ok(mode) if octal && mode > 0o777 => self.fault("setuid, setgid and sticky bits are not for key files"),
+            Ok(mode) if octal && mode > 0o777 => {
+                self.fault("setuid, setgid and sticky bits are not for key files")
+            }
             _ => self.fault(format!("{} is not a mode; {HINT}", quoted(text))),
         }
     }

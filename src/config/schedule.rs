@@ -48,13 +48,16 @@ impl Cron {
             5 => return Err(format!("has five fields; seconds go first: \"0 {}\"", fields.join(" "))),
             count => {
                 let order = FIELDS[..6].join(", ");
-                return Err(format!("must have six fields ({order}), and may have years as a seventh (it has {count})"));
+                return Err(format!(
+                    "must have six fields ({order}), and may have years as a seventh (it has {count})"
+                ));
             }
         }
         for (index, (field, name)) in fields.iter().zip(FIELDS).enumerate() {
             check(field, index).map_err(|reason| format!("field {} ({name}): {reason}", index + 1))?;
         }
-        let schedule: cron::Schedule = fields.join(" ").parse().map_err(|_| "is no cron expression".to_owned())?;
+        let schedule: cron::Schedule =
+            fields.join(" ").parse().map_err(|_| "is no cron expression".to_owned())?;
         if schedule.after(&DateTime::<Utc>::UNIX_EPOCH).next().is_none() {
             return Err("never comes: there is no such day".to_owned());
         }
@@ -139,7 +142,8 @@ impl Schedule {
 
     /// Whether service updates may start at `at`.
     pub fn in_maintenance(&self, at: Timestamp) -> bool {
-        self.maintenance.is_empty() || self.maintenance.iter().any(|window| window.matches(at, &self.timezone))
+        self.maintenance.is_empty()
+            || self.maintenance.iter().any(|window| window.matches(at, &self.timezone))
     }
 
     /// The first moment from `at` on (`at` itself too) at which service updates may start; `None`: never again.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{CA, certificate, parse, warnings};
-use crate::config::{Account, Config, DhSource, Drift, Environment, KeyRotation, Reload, RenewBefore, Services};
+use crate::config::{
+    Account, Config, DhSource, Drift, Environment, KeyRotation, Reload, RenewBefore, Services,
+};
 use crate::config::{Target, Verify, duration_text};
 use crate::model::{AssetId, AssetKind, JwsAlgorithm, KeyAlgorithm, ObjectKind, Part, Usage};
 
@@ -175,7 +177,10 @@ fn keys_and_parameters_are_typed() {
     assert_eq!(duration_text(auth.linger()), "1h 6m");
     assert_eq!(auth.made_for(), "alg=RS256 key=rsa-3072");
     let Some(Verify::Jwks { url }) = auth.targets()[1].verify() else { panic!("a url") };
-    assert_eq!((url.host(), url.port_u16(), url.path()), (Some("127.0.0.1"), Some(8080), "/.well-known/jwks.json"));
+    assert_eq!(
+        (url.host(), url.port_u16(), url.path()),
+        (Some("127.0.0.1"), Some(8080), "/.well-known/jwks.json")
+    );
     let edge = &config.dh_params()["edge"];
     assert_eq!((edge.bits(), edge.source()), (2048, DhSource::Generate));
     assert_eq!(edge.made_for(), "bits=2048 source=generate");
@@ -183,7 +188,9 @@ fn keys_and_parameters_are_typed() {
 
 #[test]
 fn what_is_shown_is_the_default() {
-    let short = format!("{CA}[certificates.edge]\ndns_names = [\"example.org\", \"*.example.org\"]\n[jwt_keys.auth]\n[dh_params.edge]\n");
+    let short = format!(
+        "{CA}[certificates.edge]\ndns_names = [\"example.org\", \"*.example.org\"]\n[jwt_keys.auth]\n[dh_params.edge]\n"
+    );
     let (short, long) = (parse(&short).unwrap(), example());
     let (left, right) = (&short.certificates()["edge"], &long.certificates()["edge"]);
     assert_eq!(left.made_for(), right.made_for().replace("cn=\"example.org\"", "cn=\"\""));
@@ -213,7 +220,12 @@ fn only_what_asks_for_a_new_revision_changes_made_for() {
     let of = |rest: &str| parse(&certificate(rest)).unwrap().certificates()["edge"].made_for();
     let base = of("dns_names = [\"a.example\", \"b.example\"]");
     assert_eq!(base, of("dns_names = [\"B.example\", \"a.example\"]\nrenew_before = \"10d\""));
-    assert_eq!(base, of("dns_names = [\"a.example\", \"b.example\"]\nprivate_key = { rotation = \"never\" }\nduration = \"2160h\""));
+    assert_eq!(
+        base,
+        of(
+            "dns_names = [\"a.example\", \"b.example\"]\nprivate_key = { rotation = \"never\" }\nduration = \"2160h\""
+        )
+    );
     for other in [
         "dns_names = [\"a.example\"]",
         "dns_names = [\"a.example\", \"b.example\"]\nip_addresses = [\"::1\"]",
@@ -242,7 +254,9 @@ fn maintenance_follows_the_wall_clock_of_its_zone() {
 fn daylight_saving_leaves_no_hole_between_checks() {
     let config = example();
     // 2026-10-25: 02:00 to 03:00 comes twice in Berlin; 2026-03-29: not at all.
-    for (from, to) in [("2026-10-24T23:00:00Z", "2026-10-25T03:00:00Z"), ("2026-03-29T00:00:00Z", "2026-03-29T03:00:00Z")] {
+    for (from, to) in
+        [("2026-10-24T23:00:00Z", "2026-10-25T03:00:00Z"), ("2026-03-29T00:00:00Z", "2026-03-29T03:00:00Z")]
+    {
         let (mut now, end) = (at(from), at(to));
         while now < end {
             let next = config.schedule().next_check(now).unwrap();

@@ -26,9 +26,16 @@ fn not_utf8_and_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keyturn.toml");
     std::fs::write(&file, b"# abc\xff\n").unwrap();
-    assert!(Config::load(&file).unwrap_err().to_string().ends_with("keyturn.toml: is not UTF-8 at byte 5; save it as UTF-8"));
+    assert!(
+        Config::load(&file)
+            .unwrap_err()
+            .to_string()
+            .ends_with("keyturn.toml: is not UTF-8 at byte 5; save it as UTF-8")
+    );
     let missing = folder.path().join("other.toml");
-    assert!(Config::load(&missing).unwrap_err().to_string().contains("other.toml: cannot be read: No such file"));
+    assert!(
+        Config::load(&missing).unwrap_err().to_string().contains("other.toml: cannot be read: No such file")
+    );
     assert!(Config::load(folder.path()).unwrap_err().to_string().contains("cannot be read: Is a directory"));
 }
 
@@ -51,7 +58,8 @@ fn large_and_dull_files_are_read_in_no_time() {
     let long_line = format!("daemon = [{}]", "1,".repeat(MAX_SIZE / 2 - 20));
     let long_key = format!("{} = 1", "k".repeat(MAX_SIZE - 10));
     let long_value = certificate(&format!("dns_names = [\"{}\"]", "a.".repeat(MAX_SIZE / 2 - 200)));
-    let many_issuers: String = (0..9000).map(|n| format!("[issuers.i{n}]\nkind=\"internal\"\ncommon_name=\"C\"\n")).collect();
+    let many_issuers: String =
+        (0..9000).map(|n| format!("[issuers.i{n}]\nkind=\"internal\"\ncommon_name=\"C\"\n")).collect();
     let many_names = certificate(&format!(
         "dns_names = [{}]",
         (0..80_000).map(|n| format!("\"a{n}\"")).collect::<Vec<_>>().join(",")
@@ -74,7 +82,9 @@ fn large_and_dull_files_are_read_in_no_time() {
     ];
     for text in texts {
         assert!(text.len() <= MAX_SIZE, "{}", text.len());
-        if let Err(errors) = parse(&text) { assert!(errors.to_string().len() < 100_000); }
+        if let Err(errors) = parse(&text) {
+            assert!(errors.to_string().len() < 100_000);
+        }
     }
 }
 

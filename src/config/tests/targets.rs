@@ -8,7 +8,9 @@ use crate::model::ObjectKind;
 
 /// A certificate with one target, whose keys begin in line 8.
 fn target(kind: &str, rest: &str) -> String {
-    certificate(&format!("dns_names = [\"a.example\"]\n[[certificates.edge.targets]]\nkind = \"{kind}\"\n{rest}"))
+    certificate(&format!(
+        "dns_names = [\"a.example\"]\n[[certificates.edge.targets]]\nkind = \"{kind}\"\n{rest}"
+    ))
 }
 
 #[test]
@@ -125,7 +127,11 @@ fn proofs() {
     assert_snapshot!(faults(&target("swarm", "files = { a = \"ca\" }\nverify = { connect = [] }")), @r#"
     keyturn.toml:9:12: certificates.edge.targets[0].verify.connect: is empty; write at least one "HOST:PORT"
     "#);
-    let jwt = |verify: &str| faults(&format!("[[jwt_keys.a.targets]]\nkind = \"swarm\"\nfiles = {{ a = \"jwks\" }}\nverify = {verify}\n"));
+    let jwt = |verify: &str| {
+        faults(&format!(
+            "[[jwt_keys.a.targets]]\nkind = \"swarm\"\nfiles = {{ a = \"jwks\" }}\nverify = {verify}\n"
+        ))
+    };
     assert_snapshot!(jwt("{ connect = [\"a:1\"] }"), @r#"
     keyturn.toml:4:1: jwt_keys.a.targets[0].verify.url: is missing; write url = "http://127.0.0.1:8080/.well-known/jwks.json"
     keyturn.toml:4:12: jwt_keys.a.targets[0].verify.connect: belongs to certificates; a JWT key is verified by url = "http://…"
@@ -195,7 +201,9 @@ fn owners_that_the_process_cannot_set() {
     let config = parse(&text).unwrap();
     let root = Process { uid: 0, groups: vec![0], may_chown: true };
     let service = Process { uid: 998, groups: vec![998], may_chown: false };
-    let shown = |process: &Process| config.check_owners(process).unwrap_err().to_string().replace("/etc/keyturn/", "");
+    let shown = |process: &Process| {
+        config.check_owners(process).unwrap_err().to_string().replace("/etc/keyturn/", "")
+    };
     assert_snapshot!(shown(&root), @r#"
     keyturn.toml:10:1: certificates.edge.targets[0].owner: there is no user no-such-user on this machine
     "#);
@@ -204,6 +212,8 @@ fn owners_that_the_process_cannot_set() {
     keyturn.toml:11:1: certificates.edge.targets[0].group: uid 998 is not in group 4242; add it (SupplementaryGroups= in the unit), or leave group out
     "#);
     let member = Process { uid: 998, groups: vec![998, 4242], may_chown: false };
-    let config = parse(&target("file", "dir = \"/a\"\nfiles = { a = \"ca\" }\nowner = 998\ngroup = \"4242\"")).unwrap();
+    let config =
+        parse(&target("file", "dir = \"/a\"\nfiles = { a = \"ca\" }\nowner = 998\ngroup = \"4242\""))
+            .unwrap();
     assert_eq!(config.check_owners(&member), Ok(()));
 }

@@ -26,7 +26,9 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
     let dns_names = t.or("dns_names", Vec::new(), |item| item.distinct(dns_name));
     let ip_addresses = t.or("ip_addresses", Vec::new(), |item| item.distinct(ip_address));
     let usages = t.or("usages", vec![Usage::ServerAuth], usages);
-    if let (Some(common_name), Some(dns_names), Some(ip_addresses)) = (&common_name, &dns_names, &ip_addresses) {
+    if let (Some(common_name), Some(dns_names), Some(ip_addresses)) =
+        (&common_name, &dns_names, &ip_addresses)
+    {
         let names = Names {
             common_name: common_name.clone(),
             dns_names: dns_names.clone(),
@@ -37,7 +39,8 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
         ca.into_iter().for_each(|ca| check_constraints(t, &names, ca));
     }
     let key = t.or("private_key", (KeyAlgorithm::EcdsaP256, KeyRotation::Always), private_key);
-    let duration = t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
+    let duration =
+        t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
     let third = RenewBefore::Share { numerator: 1, denominator: 3 };
     let renew_before = t.or("renew_before", third, renew_before);
     t.not_yet(&["challenge"], "ACME challenges come");
@@ -71,10 +74,14 @@ fn issuer(t: &mut Table<'_>, issuers: &Issuers) -> Option<String> {
         let mut names = issuers.keys();
         return match (names.next(), names.next()) {
             (Some(only), None) => Some(only.clone()),
-            (None, _) => t.fault("issuers", "is missing, and there is no issuer; add [issuers.NAME] with kind = \"internal\""),
-            (Some(first), Some(_)) => {
-                t.fault("issuers", format!("is missing, and there are several issuers; write issuers = [{first:?}]"))
-            }
+            (None, _) => t.fault(
+                "issuers",
+                "is missing, and there is no issuer; add [issuers.NAME] with kind = \"internal\"",
+            ),
+            (Some(first), Some(_)) => t.fault(
+                "issuers",
+                format!("is missing, and there are several issuers; write issuers = [{first:?}]"),
+            ),
         };
     };
     let mut named = item.distinct(|item| known_issuer(item, issuers))?;
@@ -107,8 +114,9 @@ fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {
 
 fn private_key(item: &Item<'_>) -> Option<(KeyAlgorithm, KeyRotation)> {
     item.table(|t| {
-        let algorithm =
-            t.or("algorithm", KeyAlgorithm::EcdsaP256, |item| item.choice(&KeyAlgorithm::ALL, KeyAlgorithm::name));
+        let algorithm = t.or("algorithm", KeyAlgorithm::EcdsaP256, |item| {
+            item.choice(&KeyAlgorithm::ALL, KeyAlgorithm::name)
+        });
         let rotation = t.or("rotation", KeyRotation::Always, |item| {
             item.choice(&[KeyRotation::Always, KeyRotation::Never], |rotation| match rotation {
                 KeyRotation::Always => "always",
@@ -142,7 +150,10 @@ fn check_names(t: &Table<'_>, names: &Names) {
     let has_san = !names.dns_names.is_empty() || names.has_ip;
     match &names.common_name {
         None if !has_san => {
-            t.fault::<()>("dns_names", "a certificate needs a name: write dns_names, ip_addresses or common_name");
+            t.fault::<()>(
+                "dns_names",
+                "a certificate needs a name: write dns_names, ip_addresses or common_name",
+            );
         }
         Some(_) if !has_san && names.is_server => {
             t.fault::<()>(
@@ -151,7 +162,10 @@ fn check_names(t: &Table<'_>, names: &Names) {
             );
         }
         Some(name) if names.is_server && host_fault(name).is_none() && !is_named(name, names) => {
-            t.warning("common_name", format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)));
+            t.warning(
+                "common_name",
+                format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)),
+            );
         }
         _ => {}
     }

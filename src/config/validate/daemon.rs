@@ -20,7 +20,10 @@ pub(super) fn daemon(t: &mut Table<'_>) -> Option<Daemon> {
     let public_listen = t.optional("public_listen", address);
     let (listen, public_listen) = (listen?, public_listen?);
     if public_listen == Some(listen) {
-        t.fault::<()>("public_listen", "is the same as listen; leave it out, then JWKS and CA are served there too");
+        t.fault::<()>(
+            "public_listen",
+            "is the same as listen; leave it out, then JWKS and CA are served there too",
+        );
     }
     let daemon = Daemon {
         instance: instance?,
@@ -46,7 +49,10 @@ fn instance(item: &Item<'_>) -> Option<String> {
     if plain_name(name).is_some() && name.len() <= 63 {
         return Some(name.to_owned());
     }
-    item.fault(format!("{} is not a name; write up to 63 of a-z and 0-9, with - and _ between them", quoted(name)))
+    item.fault(format!(
+        "{} is not a name; write up to 63 of a-z and 0-9, with - and _ between them",
+        quoted(name)
+    ))
 }
 
 fn address(item: &Item<'_>) -> Option<SocketAddr> {
@@ -87,7 +93,8 @@ fn engine_socket(item: &Item<'_>) -> Option<PathBuf> {
 }
 
 pub(super) fn delivery(t: &mut Table<'_>) -> Option<Delivery> {
-    let retention = t.or("retention", SignedDuration::from_hours(7 * 24), |item| item.duration(SignedDuration::ZERO));
+    let retention =
+        t.or("retention", SignedDuration::from_hours(7 * 24), |item| item.duration(SignedDuration::ZERO));
     let rollout_deadline = t.or("rollout_deadline", SignedDuration::from_mins(10), |item| {
         item.duration(SignedDuration::from_secs(10))
     });

@@ -49,7 +49,10 @@ fn rotation(t: &mut Table<'_>, source: Option<DhSource>) -> Option<Option<Signed
         return Some(Some(every));
     }
     if t.has("rotate_every") {
-        t.warning("rotate_every", "has no effect with source = \"rfc7919\": its groups are the same for ever");
+        t.warning(
+            "rotate_every",
+            "has no effect with source = \"rfc7919\": its groups are the same for ever",
+        );
     }
     Some(None)
 }

@@ -15,15 +15,22 @@ const LONGEST_NAME: usize = 255;
 pub(super) type Placed<T> = Vec<(Spot, T)>;
 
 /// The files of a Swarm target, and whether each is a secret or a config.
-pub(super) fn swarm_files(item: &Item<'_>, about: &About, object: Option<ObjectKind>) -> Option<Placed<SwarmFile>> {
+pub(super) fn swarm_files(
+    item: &Item<'_>,
+    about: &About,
+    object: Option<ObjectKind>,
+) -> Option<Placed<SwarmFile>> {
     files(item, |path, item| {
         let part = part(item, about);
         check_path(path).map_or(Some(()), |reason| item.fault(reason))?;
         let part = part?;
         if object == Some(ObjectKind::Config) && !part.is_public() {
-            return item.fault(format!("{part} is private, and a Docker config can be read by everyone: as = \"secret\""));
+            return item.fault(format!(
+                "{part} is private, and a Docker config can be read by everyone: as = \"secret\""
+            ));
         }
-        let usual = if path.starts_with('/') && part.is_public() { ObjectKind::Config } else { ObjectKind::Secret };
+        let usual =
+            if path.starts_with('/') && part.is_public() { ObjectKind::Config } else { ObjectKind::Secret };
         Some(SwarmFile { path: path.to_owned(), part, object: object.unwrap_or(usual) })
     })
 }
@@ -34,7 +41,9 @@ pub(super) fn dir_files(item: &Item<'_>, about: &About) -> Option<Placed<DirFile
         let part = part(item, about);
         let reason = match check_path(name) {
             None if name.contains('/') => Some("is a path; write a name, the folder is in dir".to_owned()),
-            None if name.starts_with('.') => Some("is hidden; in dir hidden names are Keyturn's own".to_owned()),
+            None if name.starts_with('.') => {
+                Some("is hidden; in dir hidden names are Keyturn's own".to_owned())
+            }
             reason => reason,
         };
         reason.map_or(Some(()), |reason| item.fault(reason))?;
@@ -60,7 +69,8 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
         return item.fault(not_one_of(text, &known(kind)));
     };
     if is_later(part) {
-        return item.fault(format!("not yet: the part {part} comes with a later version; take this file out"));
+        return item
+            .fault(format!("not yet: the part {part} comes with a later version; take this file out"));
     }
     if !part.is_of(kind) {
         return item.fault(format!("{} has no part {part}; it has {}", about.asset, known(kind).join(", ")));

@@ -44,7 +44,11 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     if intermediate >= root {
         return t.fault(
             "intermediate_lifetime",
-            format!("must be shorter than root_lifetime {} (it is {})", duration_text(root), duration_text(intermediate)),
+            format!(
+                "must be shorter than root_lifetime {} (it is {})",
+                duration_text(root),
+                duration_text(intermediate)
+            ),
         );
     }
     kept?;
@@ -81,7 +85,9 @@ fn permitted_dns(item: &Item<'_>) -> Option<Vec<String>> {
         host_name(item)
     })?;
     if names.is_empty() {
-        return item.fault("is empty, so that nothing could be signed; leave name_constraints out to permit any name");
+        return item.fault(
+            "is empty, so that nothing could be signed; leave name_constraints out to permit any name",
+        );
     }
     Some(names)
 }

@@ -52,7 +52,9 @@ fn time(item: &Item<'_>) -> Option<SignedDuration> {
 fn key_algorithm(t: &mut Table<'_>, algorithm: Option<JwsAlgorithm>) -> Option<KeyAlgorithm> {
     let bits = t.item("bits");
     let fixed = match algorithm? {
-        JwsAlgorithm::Rs256 | JwsAlgorithm::Ps256 => return bits.map_or(Some(KeyAlgorithm::Rsa3072), |item| rsa(&item)),
+        JwsAlgorithm::Rs256 | JwsAlgorithm::Ps256 => {
+            return bits.map_or(Some(KeyAlgorithm::Rsa3072), |item| rsa(&item));
+        }
         JwsAlgorithm::Es256 => KeyAlgorithm::EcdsaP256,
         JwsAlgorithm::Es384 => KeyAlgorithm::EcdsaP384,
         JwsAlgorithm::EdDsa => KeyAlgorithm::Ed25519,

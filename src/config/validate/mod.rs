@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::{Certificate, Config};
 use super::raw::{Item, Table};
 use super::target::Account;
+use super::{Certificate, Config};
 use crate::model::AssetKind;
 pub(super) use overlap::Claim;
 
@@ -102,7 +102,9 @@ fn named<'a, T>(
 /// `stack-env` makes variables of names, and variables know no `-`.
 fn refuse_same_variable<'a>(name: &'a str, item: &Item<'_>, variables: &mut BTreeMap<String, &'a str>) {
     if let Some(other) = variables.insert(name.replace('-', "_"), name) {
-        item.fault::<()>(format!("differs from {other} only in - and _, so both would be one variable of stack-env"));
+        item.fault::<()>(format!(
+            "differs from {other} only in - and _, so both would be one variable of stack-env"
+        ));
     }
 }
 

@@ -140,5 +140,8 @@ pub(super) fn service_name(item: &Item<'_>) -> Option<String> {
     if inside && ends && name.len() <= 63 {
         return Some(name.to_owned());
     }
-    item.fault(format!("{} is not the name of a service; write it as `docker service ls` shows it", quoted(name)))
+    item.fault(format!(
+        "{} is not the name of a service; write it as `docker service ls` shows it",
+        quoted(name)
+    ))
 }

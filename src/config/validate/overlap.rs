@@ -92,7 +92,8 @@ fn refuse_second_targets(cx: &Context<'_>, claims: &[Claim]) {
         let other = *first.entry((&claim.room, &claim.asset)).or_insert(claim);
         if other.target != claim.target && told.insert(&claim.target) {
             let place = claim.room.describe();
-            let message = format!("{} has files {place} already, by {}; put them together", claim.asset, other.target);
+            let message =
+                format!("{} has files {place} already, by {}; put them together", claim.asset, other.target);
             cx.findings.fault(claim.file.clone(), message);
         }
     }
@@ -106,7 +107,8 @@ fn refuse_folders(cx: &Context<'_>, taken: &BTreeMap<(&Room, &str), &Claim>) {
             above = folder;
             if let Some(other) = taken.get(&(*room, folder)) {
                 let (path, place, folder) = (quoted(path), room.describe(), quoted(folder));
-                let message = format!("{path} {place} lies below {folder}, which is a file: {}", other.file.key);
+                let message =
+                    format!("{path} {place} lies below {folder}, which is a file: {}", other.file.key);
                 cx.findings.fault(claim.file.clone(), message);
             }
         }

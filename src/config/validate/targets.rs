@@ -1,11 +1,11 @@
 //! `[[….targets]]`.
 
+use super::OwnerCheck;
 use super::commands::{command, plain_command, reload};
 use super::files::{dir_files, swarm_files};
 use super::names::service_name;
 use super::overlap::{Claim, Room};
 use super::verify::verify;
-use super::OwnerCheck;
 use crate::config::findings::Spot;
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::target::{Account, DirFile, FileTarget, Services, SwarmFile, SwarmTarget, Target};
@@ -46,7 +46,8 @@ fn target(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<Target> {
 fn swarm(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<SwarmTarget> {
     let services = t.or("services", Services::Labelled, services);
     let object = t.optional("as", object_kind);
-    let files = t.required("files", "{ \"FILE\" = \"PART\" }", |item| swarm_files(item, about, object.flatten()));
+    let files =
+        t.required("files", "{ \"FILE\" = \"PART\" }", |item| swarm_files(item, about, object.flatten()));
     let mode = t.optional("mode", Item::mode);
     let uid = t.optional("uid", number);
     let gid = t.optional("gid", number);

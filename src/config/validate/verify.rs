@@ -41,7 +41,9 @@ fn endpoint(item: &Item<'_>) -> Option<Endpoint> {
     if text.starts_with("tasks:") {
         return item.fault(not_yet("connecting to each task comes") + ", or write HOST:PORT");
     }
-    split(text).or_else(|| item.fault(format!("{} is not HOST:PORT, such as 127.0.0.1:443 or [::1]:443", quoted(text))))
+    split(text).or_else(|| {
+        item.fault(format!("{} is not HOST:PORT, such as 127.0.0.1:443 or [::1]:443", quoted(text)))
+    })
 }
 
 fn split(text: &str) -> Option<Endpoint> {
@@ -50,7 +52,9 @@ fn split(text: &str) -> Option<Endpoint> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let good = match bare {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => host.parse::<std::net::Ipv4Addr>().is_ok() || host_fault(&host.to_ascii_lowercase()).is_none(),
+        None => {
+            host.parse::<std::net::Ipv4Addr>().is_ok() || host_fault(&host.to_ascii_lowercase()).is_none()
+        }
     };
     (good && port != 0).then(|| Endpoint { host: bare.unwrap_or(host).to_ascii_lowercase(), port })
 }
@@ -70,7 +74,10 @@ fn server_name(item: &Item<'_>, about: &About) -> Option<String> {
 
 fn jwks(t: &mut Table<'_>) -> Option<Verify> {
     t.not_yet(&["via"], "verifying from inside the service's networks comes");
-    t.misplaced(&["connect", "server_name"], "belongs to certificates; a JWT key is verified by url = \"http://…\"");
+    t.misplaced(
+        &["connect", "server_name"],
+        "belongs to certificates; a JWT key is verified by url = \"http://…\"",
+    );
     let url = t.required("url", "\"http://127.0.0.1:8080/.well-known/jwks.json\"", url)?;
     Some(Verify::Jwks { url })
 }
@@ -78,7 +85,9 @@ fn jwks(t: &mut Table<'_>) -> Option<Verify> {
 fn url(item: &Item<'_>) -> Option<Uri> {
     let text = item.line()?;
     if text.starts_with("https://") {
-        return item.fault("not yet: https comes with a later version; write the http:// address of the service itself");
+        return item.fault(
+            "not yet: https comes with a later version; write the http:// address of the service itself",
+        );
     }
     let uri = text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http"));
     let authority = uri.as_ref().and_then(Uri::authority);
