@@ -194,7 +194,8 @@ impl JwsAlgorithm {
 }
 
 /// What a certificate may be used for (RFC 5280 §4.2.1.12).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Usage {
     /// id-kp-serverAuth.
     ServerAuth,

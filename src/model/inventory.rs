@@ -1,1 +1,423 @@
-//! Stub.
+//! What we know: the records we keep, and the world as it was last seen.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AssetId, AssetKind, Facts, ObjectKind, Part, Place, Problem, Reference, Revision, RevisionState, World,
+};
+
+/// All facts that a plan is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// What we keep of each asset.
+    pub assets: BTreeMap<AssetId, AssetRecord>,
+    /// Our Docker objects, by kind and name.
+    pub objects: BTreeMap<(ObjectKind, String), ObjectRecord>,
+    /// Rollouts that were begun and not ended: there are some only after a crash.
+    pub rollouts: BTreeMap<Place, RolloutRecord>,
+    /// The latest time that any record was written at.
+    pub last_seen: Option<Timestamp>,
+    /// What was observed for this pass.
+    pub world: World,
+}
+
+/// What we keep of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetRecord {
+    /// Which asset.
+    pub id: AssetId,
+    /// Its revisions by number; long retired ones are forgotten.
+    #[serde(default)]
+    pub revisions: BTreeMap<u32, Revision>,
+    /// What each place has been given.
+    #[serde(default, with = "by_place")]
+    pub deliveries: BTreeMap<Place, Delivery>,
+    /// The highest object number that each part has used.
+    #[serde(default)]
+    pub numbers: BTreeMap<String, u32>,
+    /// What the operator has asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// How making its next revision goes.
+    #[serde(default)]
+    pub effort: Effort,
+}
+
+/// JSON objects have text for keys.
+mod by_place {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Delivery, Place};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<Place, Delivery>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(place, delivery)| (place.to_string(), delivery)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Place, Delivery>, D::Error> {
+        BTreeMap::<String, Delivery>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(place, delivery)| Ok((place.parse().map_err(serde::de::Error::custom)?, delivery)))
+            .collect()
+    }
+}
+
+/// A `rotate` that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// When.
+    pub at: Timestamp,
+    /// By whom: `uid:1000`.
+    pub by: String,
+    /// The revision to be replaced, and all before it.
+    pub after: u32,
+}
+
+/// What a place has been given of an asset, and how that went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// What was delivered last with success; empty before the first.
+    #[serde(default)]
+    pub content: Content,
+    /// The newest revision in it.
+    #[serde(default)]
+    pub revision: u32,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// What has shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// Since when all tasks have run with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    /// When it was last proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// The ID of the service it was delivered to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<String>,
+    /// How the tries go.
+    #[serde(default)]
+    pub effort: Effort,
+    /// What else is wrong here: the service is missing, busy, or someone has changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Problem>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            content: Content::default(),
+            revision: 0,
+            state: DeliveryState::Waiting,
+            proof: None,
+            delivered_at: None,
+            verified_at: None,
+            service_id: None,
+            effort: Effort::default(),
+            note: None,
+        }
+    }
+}
+
+/// A target's state, as `status` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// For its service, or for its turn.
+    Waiting,
+    /// A rollout was begun.
+    Delivering,
+    /// All tasks run with it; no handshake has shown it.
+    Delivered,
+    /// Shown to be what is served.
+    Proven,
+    /// The last try failed; the old is in place.
+    Failed,
+    /// A person has asked to leave it alone.
+    Held,
+}
+
+impl DeliveryState {
+    /// What a proof makes of a delivery. For keys and parameters convergence is all there is to see; a
+    /// certificate is proven only when a handshake has shown it.
+    pub fn after(proof: Proof, kind: AssetKind) -> Self {
+        match (proof, kind) {
+            (Proof::Converged, AssetKind::Certificate) => Self::Delivered,
+            _ => Self::Proven,
+        }
+    }
+
+    /// Whether what was to be delivered is there.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Delivered | Self::Proven)
+    }
+
+    /// As `status` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivering => "delivering",
+            Self::Delivered => "delivered",
+            Self::Proven => "proven",
+            Self::Failed => "failed",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// What has shown that a place has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// TLS handshakes, all with the new leaf.
+    Handshake,
+    /// The JWKS at the verifier's URL has the new keys.
+    Jwks,
+    /// All tasks run with the new objects, and the old tasks are gone.
+    Converged,
+}
+
+impl Proof {
+    /// As `status` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Jwks => "jwks",
+            Self::Converged => "converged",
+        }
+    }
+}
+
+/// Which bytes are in which file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// By the file's name or path.
+    pub files: BTreeMap<String, FileContent>,
+}
+
+/// The bytes of one file, by what they are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileContent {
+    /// Which rendering.
+    pub part: Part,
+    /// Of which revisions; for the part `ca`, of which roots.
+    pub revisions: Vec<u32>,
+    /// As a Docker secret or config; `None` in a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ObjectKind>,
+    /// Permission bits; `None` leaves what the service has today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// Owner; a name only in directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Group; a name only in directories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Content {
+    /// Whether every file that holds one revision holds revision `number`, and there is such a file.
+    pub fn uses(&self, number: u32) -> bool {
+        let mut single = self.files.values().filter(|file| !file.part.spans_revisions()).peekable();
+        single.peek().is_some() && single.all(|file| file.revisions == [number])
+    }
+
+    /// Whether every file that spans the asset's revisions has revision `number` among them.
+    pub fn announces(&self, number: u32) -> bool {
+        self.files
+            .values()
+            .filter(|file| file.part.spans_revisions() && file.part != Part::Ca)
+            .all(|file| file.revisions.contains(&number))
+    }
+
+    /// Whether any file is made of revision `number`.
+    pub fn mentions(&self, number: u32) -> bool {
+        self.files.values().any(|file| file.part != Part::Ca && file.revisions.contains(&number))
+    }
+}
+
+/// How something that can fail goes, over restarts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effort {
+    /// Failures in a row.
+    #[serde(default)]
+    pub failures: u32,
+    /// Not before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
+    /// What the last failure was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// What it was tried against; another value is a reason to try at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
+}
+
+impl Effort {
+    /// One more failure at `now`; the next try after `pauses[failures]`, at most the last.
+    pub fn failed(&mut self, problem: Problem, against: Option<String>, pauses: &[i64], now: Timestamp) {
+        let pause = pauses.get(self.failures as usize).or(pauses.last()).copied().unwrap_or(60);
+        self.failures = self.failures.saturating_add(1);
+        self.next_try_at = Some(now + SignedDuration::from_secs(pause));
+        self.problem = Some(problem);
+        self.against = against;
+    }
+
+    /// Whether it may be tried at `now`.
+    pub fn may_try(&self, now: Timestamp) -> bool {
+        self.next_try_at.is_none_or(|at| at <= now)
+    }
+}
+
+/// Pauses in seconds between tries of a delivery: it costs the Swarm a rollout each.
+pub const DELIVERY_PAUSES: [i64; 5] = [60, 300, 900, 3600, 6 * 3600];
+
+/// Pauses in seconds between tries to make a revision: a minute, ten, a hundred, then daily.
+pub const MAKING_PAUSES: [i64; 4] = [60, 600, 6000, 86_400];
+
+/// One of our Docker objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// Secret or config.
+    pub kind: ObjectKind,
+    /// `cert.edge.fullchain.7`
+    pub name: String,
+    /// Whose part.
+    pub asset: AssetId,
+    /// Which rendering.
+    pub part: Part,
+    /// Of which revisions.
+    pub revisions: Vec<u32>,
+    /// Docker's ID; `None` while it is only intended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// When it was intended.
+    pub created_at: Timestamp,
+    /// When a rollout last took it out of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<Timestamp>,
+}
+
+/// A rollout that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutRecord {
+    /// Where.
+    pub place: Place,
+    /// When it was begun.
+    pub started_at: Timestamp,
+    /// The assets in it.
+    pub assets: Vec<AssetId>,
+    /// What the service named on our paths before: a path without a reference had none.
+    pub before: BTreeMap<String, Option<Reference>>,
+    /// Of a directory: the identity of what each asset's link showed before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<AssetId, Option<String>>,
+    /// Set when it is being undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoing: Option<Problem>,
+}
+
+impl AssetRecord {
+    /// Nothing known yet.
+    pub fn new(id: AssetId) -> Self {
+        Self {
+            id,
+            revisions: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            request: None,
+            effort: Effort::default(),
+        }
+    }
+
+    /// The newest active revision.
+    pub fn active(&self) -> Option<&Revision> {
+        self.revisions.values().rev().find(|revision| revision.state == RevisionState::Active)
+    }
+
+    /// The revisions that wait to become active, oldest first.
+    pub fn coming(&self) -> impl Iterator<Item = &Revision> {
+        self.revisions.values().filter(|revision| revision.state.is_coming())
+    }
+
+    /// The highest number used.
+    pub fn newest_number(&self) -> u32 {
+        self.revisions.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The revision's key and record are taken.
+    pub fn begin(&mut self, revision: Revision) {
+        self.revisions.insert(revision.number, revision);
+    }
+
+    /// The revision is whole.
+    pub fn prepared(&mut self, number: u32, facts: &Facts, issuer: Option<&str>, now: Timestamp) {
+        self.effort = Effort::default();
+        self.change(number, |revision| {
+            revision.state = RevisionState::Prepared;
+            revision.issued_at = Some(now);
+            revision.validity = facts.validity;
+            revision.serial.clone_from(&facts.serial);
+            revision.fingerprint_sha256.clone_from(&facts.fingerprint_sha256);
+            revision.kid.clone_from(&facts.kid);
+            revision.issuer = issuer.map(str::to_owned);
+        });
+    }
+
+    /// Everyone who must know the revision beforehand has been shown to have it.
+    pub fn published(&mut self, number: u32, now: Timestamp) {
+        self.change(number, |revision| {
+            revision.state = RevisionState::Published;
+            revision.published_at = Some(now);
+        });
+    }
+
+    /// The revision is in use everywhere; those that were active before it are not any more.
+    pub fn activated(&mut self, number: u32, now: Timestamp) {
+        for revision in self.revisions.values_mut() {
+            if revision.number == number {
+                revision.state = RevisionState::Active;
+                revision.active_at = Some(now);
+            } else if revision.number < number && !revision.state.is_over() {
+                // An older one that never became active goes the same way: it may have been in use in part.
+                revision.state = RevisionState::Retiring;
+                revision.replaced_at.get_or_insert(now);
+            }
+        }
+    }
+
+    /// The revision has come to its end in `state`.
+    pub fn ended(&mut self, number: u32, state: RevisionState, now: Timestamp) {
+        self.change(number, |revision| {
+            revision.state = state;
+            revision.ended_at = Some(now);
+        });
+        self.forget_old();
+    }
+
+    /// Keeps the list short: of what is over, the last ten.
+    fn forget_old(&mut self) {
+        let over: Vec<u32> =
+            self.revisions.values().filter(|r| r.state.is_over()).map(|r| r.number).collect();
+        for number in over.iter().take(over.len().saturating_sub(10)) {
+            self.revisions.remove(number);
+        }
+    }
+
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut Revision)) {
+        if let Some(revision) = self.revisions.get_mut(&number) {
+            change(revision);
+        }
+    }
+}

@@ -12,15 +12,12 @@ mod validity;
 mod world;
 
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
-#[allow(unused_imports)]
 pub use inventory::*;
 pub use made::{Facts, Made};
 pub use material::{Material, Secret};
 pub use part::{ObjectKind, Part};
-#[allow(unused_imports)]
 pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use validity::Validity;
-#[allow(unused_imports)]
 pub use world::*;

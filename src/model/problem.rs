@@ -1,5 +1,176 @@
-//! What is wrong, under a stable code.
-/// Stub
-#[derive(Debug)] pub struct Code;
-/// Stub
-#[derive(Debug)] pub struct Problem;
+//! What is wrong, under a code that never changes its meaning.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $title:literal $meaning:literal $action:literal)+) => {
+        /// A stable problem code. `docs/problems.md` and `keyturn explain` are made from this one table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[doc = $title] #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// As it stands in status, alerts, logs and metrics: `KT-…`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// In a few words.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What it means, for someone who sees it for the first time.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),+ }
+            }
+
+            /// What to do.
+            pub fn action(self) -> &'static str {
+                match self { $(Self::$variant => $action),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    EngineUnreachable "KT-ENGINE-UNREACHABLE" "the Docker engine cannot be reached"
+        "Nothing answers on the socket that `docker.socket` names, or we may not open it. Assets with Swarm targets wait; what is deployed goes on being served, and assets with only file targets go on being renewed."
+        "Start the engine; check the path in `docker.socket` and that Keyturn's user is in the socket's group."
+    EngineNotManager "KT-ENGINE-NOT-MANAGER" "this engine is not a Swarm manager"
+        "The engine answers, but it is a worker or in no Swarm at all. Secrets and services can be seen and changed on a manager only."
+        "Run Keyturn on a manager, `docker node promote` this node, or `docker swarm init` a Swarm."
+    EngineNoQuorum "KT-ENGINE-NO-QUORUM" "the Swarm has no leader"
+        "More than half of the managers are gone, or they are just electing a leader. Running containers go on; nothing can be changed until there is a leader."
+        "Bring managers back. If they are lost for good: `docker swarm init --force-new-cluster` on one that is left. An election ends by itself within seconds; the next pass goes on."
+    EngineFailed "KT-ENGINE-FAILED" "the Docker engine refused or failed a call"
+        "The engine answered with an error that Keyturn does not know better. The message has its own words."
+        "Read the message and the engine's log (`journalctl -u docker`). The call is repeated with growing pauses."
+    ServiceMissing "KT-SERVICE-MISSING" "a target's service is not there"
+        "The configuration names a service that the Swarm does not have yet. The objects are made, so that a stack that needs them can be deployed; the revision stays prepared."
+        "Deploy the service, or correct `services` of the target."
+    ServiceBusy "KT-SERVICE-BUSY" "someone else's update of the service is unfinished"
+        "The service's last update is still running, or was paused after a failure. Keyturn starts nothing on top of it while the served revision is good for long enough."
+        "Wait for it, or finish it: `docker service ps NAME` shows why it hangs; `docker service rollback NAME` or a good update ends it."
+    PathConflict "KT-PATH-CONFLICT" "two references on one target path"
+        "Two targets write the same file of one service, for instance one listed by name and one by label."
+        "Give them different file names, or remove one of the targets."
+    NameTaken "KT-NAME-TAKEN" "a Docker object of that name belongs to someone else"
+        "A secret or config with the name that Keyturn wants exists, without Keyturn's labels or with another content. Foreign objects are never changed or deleted."
+        "Remove or rename the foreign object, or choose another `daemon.instance` or asset name. The next pass takes the next free number by itself."
+    ObjectTooLarge "KT-OBJECT-TOO-LARGE" "the part is larger than a Docker object may be"
+        "Docker takes secrets of up to 511,999 bytes and configs of up to 1,023,999 (Engine 20.10)."
+        "Deliver a smaller part (for instance `certificate` and `chain` apart), or use a file target."
+    PreflightFailed "KT-PREFLIGHT-FAILED" "the check before the rollout failed"
+        "The target's `preflight` command, run in a one-off task of the service's own image with the new files, did not exit with 0. No task of the service was touched."
+        "Read the command's words in the message; correct the service's configuration or the target's `files`. It is tried again with growing pauses, and at once when the service's spec changes."
+    RolloutFailed "KT-ROLLOUT-FAILED" "the service did not take the update"
+        "New tasks failed, or the Swarm paused or rolled back the update. The old references have been put back."
+        "The message names the task and its words. `docker service ps --no-trunc NAME` has the rest. It is tried again with growing pauses, and at once when the service's spec changes."
+    RolloutTimeout "KT-ROLLOUT-TIMEOUT" "the rollout passed its deadline"
+        "Tasks were still pending or updating after `delivery.rollout_deadline` (a task that no node can take is pending for ever). The old references have been put back."
+        "`docker service ps --no-trunc NAME` says what it waits for: a node, a port, an image, memory."
+    ProofFailed "KT-PROOF-FAILED" "the new revision is not what is served"
+        "All tasks run with the new references, yet a handshake (or the JWKS) shows something else, or nothing answers. The old references have been put back."
+        "Check `verify.connect` and `server_name`, and that the server reads the files that the target writes."
+    ProofWeak "KT-PROOF-WEAK" "delivered, but nothing has shown that it is served"
+        "The tasks run with the new files, but no handshake has looked: the target has no `verify`, or the service has no running task."
+        "Give the target `verify = { connect = [\"host:port\"], server_name = \"…\" }`, or scale the service up."
+    PutBackFailed "KT-PUT-BACK-FAILED" "the old references could not be put back"
+        "A rollout failed, and undoing it failed too. It is tried again on the next pass."
+        "Look at the service now: `docker service inspect NAME`, `docker service rollback NAME`."
+    FileFailed "KT-FILE-FAILED" "the files could not be written"
+        "The target's directory could not be written, or owner or mode could not be set. What was there is unchanged."
+        "Read the message: disk space, permissions, and whether the process may give files to that owner."
+    FileTestFailed "KT-FILE-TEST-FAILED" "the test of the new files failed"
+        "The target's `test` command did not exit with 0 with the new files in place. The old files have been put back, and nothing was reloaded."
+        "Read the command's words in the message and correct what it complains of."
+    ReloadFailed "KT-RELOAD-FAILED" "the reload failed"
+        "The new files passed their test, but the reload command, signal or unit failed. The old files have been put back."
+        "Read the message; try the reload by hand."
+    Drift "KT-DRIFT" "someone has changed what Keyturn delivered"
+        "The service no longer names the objects that were proven in it: an operator's rollback, or a `docker stack deploy` from an old file. Keyturn leaves it as it is until the next rotation."
+        "Run `keyturn rotate ASSET` to take it up again; name the current objects in the stack file."
+    IssueFailed "KT-ISSUE-FAILED" "the issuer gave no certificate"
+        "The issuer refused or could not be reached. What is served stays served; the same key is tried again with growing pauses."
+        "Read the message. If it names the configuration, correct it; otherwise the next try may work."
+    MaterialBad "KT-MATERIAL-BAD" "what was issued is not what was asked for"
+        "The certificate does not fit its key, its names, its dates or its chain. The revision has failed and is never delivered."
+        "Look at the issuer. A new revision is tried with growing pauses."
+    GenerateFailed "KT-GENERATE-FAILED" "a key or parameters could not be generated"
+        "The generator stopped: no randomness, cancelled, or out of memory."
+        "Read the message; it is tried again with growing pauses."
+    AuthorityMissing "KT-CA-NOT-READY" "the CA cannot sign yet"
+        "The internal CA that should sign has no active revision, or its own problem stands in the way."
+        "See `keyturn status ca/NAME`."
+    AuthorityEnding "KT-CA-ENDING" "the CA ends before what it should sign"
+        "The root ends soon: certificates under it get shorter and shorter, and in the end none can be made. Rolling a root over is not built yet."
+        "Plan a new internal CA under another name, distribute its root, and point the certificates at it."
+    Overdue "KT-OVERDUE" "the renewal is overdue"
+        "What is in use should have been replaced by now, and has not been."
+        "The asset's other problems say what is in the way."
+    Expiring "KT-EXPIRING" "what is in use ends soon"
+        "Less than a fifth of its life is left."
+        "The asset's other problems say what is in the way; `keyturn rotate ASSET` tries at once."
+    Expired "KT-EXPIRED" "what is in use has ended"
+        "Clients refuse it now."
+        "`keyturn rotate ASSET` tries at once; the asset's other problems say what is in the way."
+    OverlapImpossible "KT-OVERLAP-IMPOSSIBLE" "the overlap cannot be kept"
+        "Replacing it now would break those who rely on the old one, so the plan is refused."
+        "Wait for the time the message names, or use `rotate --compromised` if the key is in wrong hands."
+    NotConfigured "KT-NOT-CONFIGURED" "the state holds an asset that the configuration no longer has"
+        "It is not renewed any more. What was delivered stays where it is; nothing is deleted."
+        "Put it back into the configuration, or remove its references from the services."
+    StateRepaired "KT-STATE-REPAIRED" "the state was repaired when it was opened"
+        "The index did not open or did not agree with the journal and was rebuilt from it, or a half-written last frame was cut off after a crash."
+        "Nothing, once. If it comes again, check the disk."
+    StateKeyBeside "KT-STATE-KEY-BESIDE" "the state key lies beside the state"
+        "Without `daemon.state_key_file` the key that seals the state is made in the state folder itself: whoever copies the folder can read it."
+        "Keep the key elsewhere: a systemd credential (`credential:state-key`) or a file on another volume."
+    ClockBack "KT-CLOCK-BACK" "the clock stands before what the state has seen"
+        "The state holds a time that is later than now by more than a day. Nothing is issued, rotated or deleted by such a clock."
+        "Set the clock (NTP). If the state's time is wrong, wait for it to pass or restore a backup."
+}
+
+impl Code {
+    /// The code of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something that is wrong now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which kind of thing.
+    pub code: Code,
+    /// What happened, with the names of what it happened to. Never a secret.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem with its story.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Problem {}

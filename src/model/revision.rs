@@ -102,6 +102,9 @@ pub struct Revision {
     /// Of a certificate: SHA-256 over its DER, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint_sha256: Option<String>,
+    /// Of a CA: the revision that its root was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<u32>,
     /// Of a JWT key: its key ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
@@ -128,6 +131,7 @@ impl Revision {
             issuer: None,
             serial: None,
             fingerprint_sha256: None,
+            root: None,
             kid: None,
             compromised: false,
         }

@@ -1,1 +1,108 @@
-//! Stub.
+//! Decides everything, and says why; it does nothing.
+//!
+//! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of every
+//! asset and then of every place:
+//!
+//! 1. [`turn`]: is a new revision due?
+//! 2. [`life`]: may a revision be announced, activated, retired?
+//! 3. [`content`]: what should each place hold?
+//! 4. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
+//! 5. [`objects`]: which Docker objects are to be made, and which may go?
+//! 6. [`health`]: what is wrong already?
+
+mod content;
+mod context;
+mod forecast;
+mod health;
+mod life;
+mod objects;
+mod rollout;
+mod seed;
+mod site;
+mod turn;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::desired::Desired;
+use crate::model::{AssetId, Code, Deferred, Inventory, Plan, Problem, Step};
+
+pub use content::identity;
+pub use context::Context;
+pub use forecast::{Forecast, assume, forecast};
+pub use health::health;
+pub use life::last_needed;
+pub use seed::Seed;
+pub use site::{Site, sites};
+pub use turn::renew_at;
+
+/// A clock that is further back than this against what the state has seen is not believed.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is due at `now`, what waits, and what is wrong.
+pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed) -> Plan {
+    let context = Context::new(desired, inventory, now, seed);
+    let mut draft = Draft::new(now);
+    if let Some(problem) = clock_behind(inventory, now) {
+        let all = desired.assets.keys().map(|id| (id.clone(), problem.clone()));
+        draft.plan.problems.extend(all);
+        return draft.plan;
+    }
+    for spec in desired.assets.values() {
+        turn::consider(&context, spec, &mut draft);
+        life::consider(&context, spec, &mut draft);
+    }
+    rollout::consider(&context, &mut draft);
+    objects::consider_old(&context, &mut draft);
+    draft.plan.problems.extend(health(desired, inventory, now, seed));
+    draft.finish()
+}
+
+/// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.
+fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
+    let seen = inventory.last_seen?;
+    (seen.duration_since(now) > CLOCK_TOLERANCE).then(|| {
+        Problem::new(Code::ClockBack, format!("the clock shows {now}, but the state was written at {seen}"))
+    })
+}
+
+/// A plan in the making.
+struct Draft {
+    plan: Plan,
+    /// Names given to new objects, so that two places share one object.
+    names: BTreeMap<objects::Bytes, String>,
+}
+
+impl Draft {
+    fn new(now: Timestamp) -> Self {
+        Self { plan: Plan { now, ..Plan::default() }, names: BTreeMap::new() }
+    }
+
+    fn push(&mut self, step: Step) {
+        self.plan.steps.push(step);
+    }
+
+    /// Something waits: until `until`, where that is known.
+    fn defer(&mut self, asset: &AssetId, until: Option<Timestamp>, reason: impl Into<String>) {
+        self.wake(until);
+        let deferred = Deferred { asset: asset.clone(), until, reason: reason.into() };
+        if !self.plan.deferred.contains(&deferred) {
+            self.plan.deferred.push(deferred);
+        }
+    }
+
+    /// Look again at `at`.
+    fn wake(&mut self, at: Option<Timestamp>) {
+        let Some(at) = at.filter(|at| *at > self.plan.now) else { return };
+        self.plan.next_wake = Some(self.plan.next_wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.steps.sort_by_key(|step| objects::rank(&step.action));
+        self.plan
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! Looks at the records and at the world, for one plan.
+
+use super::Executor;
+use crate::desired::{Desired, Places};
+use crate::model::{Inventory, World};
+use crate::target::Watch;
+
+impl Executor {
+    /// All facts that a plan is made from, as they are now.
+    pub async fn observe(&self, desired: &Desired) -> Inventory {
+        let mut inventory = self.books.inventory().await;
+        let watch = watch(desired);
+        let mut world = World::default();
+        self.files.observe(&watch, &mut world).await;
+        if let Some(swarm) = self.swarm.as_ref().filter(|_| watch.swarm) {
+            swarm.observe(&watch, &mut world).await;
+        }
+        inventory.world = world;
+        inventory
+    }
+}
+
+fn watch(desired: &Desired) -> Watch {
+    let mut watch = Watch::default();
+    for spec in desired.assets.values() {
+        for target in &spec.targets {
+            match &target.places {
+                Places::Services { .. } => watch.swarm = true,
+                Places::Dir { dir, .. } => {
+                    watch.dirs.insert((spec.id.clone(), dir.clone()));
+                }
+            }
+        }
+    }
+    watch
+}

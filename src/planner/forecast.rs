@@ -1,0 +1,220 @@
+//! What would happen if everything went well: the planner asked again and again, each time about the world that
+//! its own last plan leaves behind.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Seed, plan};
+use crate::desired::{AssetSpec, Desired, KindSpec};
+use crate::model::{
+    Action, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject, Object, ObjectRecord,
+    Parcel, Place, Plan, Reference, Revision, RevisionState, Rollout, Step, Validity,
+};
+
+/// No forecast takes more steps than this; one that does says so.
+const MOST_STEPS: usize = 20_000;
+
+/// What would be done, when and why.
+#[derive(Debug, Clone, Default)]
+pub struct Forecast {
+    /// All steps, in the order of their times.
+    pub steps: Vec<Step>,
+    /// The plan for now, with what waits and what is wrong.
+    pub first: Plan,
+    /// Set where there were too many steps to go on.
+    pub cut_short: bool,
+}
+
+/// Plans from `now` until `until`, as if every step worked at once.
+pub fn forecast(
+    desired: &Desired,
+    inventory: &Inventory,
+    now: Timestamp,
+    until: Timestamp,
+    seed: Seed,
+) -> Forecast {
+    let mut inventory = inventory.clone();
+    let mut at = now;
+    let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
+    loop {
+        let next = plan(desired, &inventory, at, seed);
+        for step in &next.steps {
+            assume(desired, &mut inventory, step, at);
+        }
+        let idle = next.steps.is_empty();
+        forecast.steps.extend(next.steps);
+        forecast.cut_short = forecast.steps.len() > MOST_STEPS;
+        match next.next_wake {
+            _ if forecast.cut_short => return forecast,
+            _ if !idle => {}
+            Some(wake) if wake <= until => at = wake,
+            _ => return forecast,
+        }
+    }
+}
+
+/// The inventory as it is after `step` has worked at `at`.
+pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Timestamp) {
+    match &step.action {
+        Action::Generate(make) | Action::Issue(make) => made(desired, inventory, make, &step.reason, at),
+        Action::Publish(object) => published(desired, inventory, object, at),
+        Action::Announce(id, number) => {
+            on_record(inventory, id, |record| record.published(*number, at));
+        }
+        Action::Activate(id, number) => {
+            on_record(inventory, id, |record| record.activated(*number, at));
+        }
+        Action::Retire(id, number) => {
+            on_record(inventory, id, |record| record.ended(*number, RevisionState::Retired, at));
+        }
+        Action::Rollout(rollout) | Action::Verify(rollout) => rolled_out(inventory, rollout, at),
+        Action::Delete(old) => {
+            inventory.objects.remove(&(old.kind, old.name.clone()));
+            inventory.world.objects.retain(|object| (object.kind, &object.name) != (old.kind, &old.name));
+        }
+        Action::Note(id, place, problem) => on_record(inventory, id, |record| {
+            record.deliveries.entry(place.clone()).or_default().note.clone_from(problem);
+        }),
+    }
+}
+
+fn on_record(
+    inventory: &mut Inventory,
+    id: &crate::model::AssetId,
+    change: impl FnOnce(&mut crate::model::AssetRecord),
+) {
+    let record =
+        inventory.assets.entry(id.clone()).or_insert_with(|| crate::model::AssetRecord::new(id.clone()));
+    change(record);
+}
+
+fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str, at: Timestamp) {
+    let Some(spec) = desired.assets.get(&make.asset) else { return };
+    let facts = facts(spec, inventory, make, at);
+    on_record(inventory, &make.asset, |record| {
+        let mut revision = Revision::pending(make.revision, reason, &make.made_for, at);
+        if matches!(spec.kind, KindSpec::Ca(_)) {
+            let kept = make.keep_key_of.and_then(|number| record.revisions.get(&number)?.root);
+            revision.root = Some(kept.unwrap_or(make.revision));
+        }
+        record.begin(revision);
+        record.prepared(make.revision, &facts, None, at);
+    });
+}
+
+/// The facts that a revision would have.
+fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) -> Facts {
+    let named = format!("{}#{}", make.asset, make.revision);
+    let lasting = |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: at + lifetime });
+    match &spec.kind {
+        KindSpec::Ca(ca) => Facts { validity: lasting(ca.intermediate_lifetime), ..Facts::default() },
+        KindSpec::Certificate(certificate) => {
+            let authority = make
+                .authority
+                .as_ref()
+                .and_then(|(id, number)| inventory.assets.get(id)?.revisions.get(number)?.validity);
+            let mut validity = lasting(certificate.duration);
+            if let (Some(validity), Some(authority)) = (&mut validity, authority) {
+                validity.not_after = validity.not_after.min(authority.not_after);
+            }
+            Facts { validity, fingerprint_sha256: Some(named), ..Facts::default() }
+        }
+        KindSpec::JwtKey { .. } => Facts { kid: Some(named), ..Facts::default() },
+        KindSpec::DhParams { .. } => Facts::default(),
+    }
+}
+
+fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {
+    let NewObject { kind, name, asset, part, revisions } = new.clone();
+    let id = format!("id-{kind}-{name}");
+    if let Some((_, number)) = name.rsplit_once('.')
+        && let Ok(number) = number.parse()
+    {
+        on_record(inventory, &asset, |record| {
+            record.numbers.insert(part.name().to_owned(), number);
+        });
+    }
+    let labels = Labels {
+        instance: desired.instance.clone(),
+        asset: asset.clone(),
+        revision: revisions.last().copied().unwrap_or(0),
+        part,
+        digest: String::new(),
+    };
+    inventory.world.objects.push(Object {
+        kind,
+        name: name.clone(),
+        id: id.clone(),
+        labels: Some(labels),
+        created_at: at,
+    });
+    let record = ObjectRecord {
+        kind,
+        name: name.clone(),
+        asset,
+        part,
+        revisions,
+        id: Some(id),
+        created_at: at,
+        replaced_at: None,
+    };
+    inventory.objects.insert((kind, name), record);
+}
+
+fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
+    inventory.rollouts.remove(&rollout.place);
+    for parcel in &rollout.parcels {
+        swap(inventory, &rollout.place, parcel, at);
+        if let Some(install) = &parcel.install {
+            let key = (parcel.asset.clone(), install.dir.clone());
+            inventory.world.dirs.insert(key, install.identity.clone());
+        }
+        let delivery = delivered(rollout, parcel, at);
+        on_record(inventory, &parcel.asset, |record| {
+            record.deliveries.insert(rollout.place.clone(), delivery);
+        });
+    }
+}
+
+fn swap(inventory: &mut Inventory, place: &Place, parcel: &Parcel, at: Timestamp) {
+    let Place::Service(name) = place else { return };
+    let Some(service) = inventory.world.services.get_mut(name) else { return };
+    if !parcel.swaps.is_empty() {
+        service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
+    }
+    for swap in &parcel.swaps {
+        if let Some(before) = &swap.before {
+            service.references.retain(|reference| reference != before);
+            for object in inventory.objects.values_mut().filter(|o| o.id.as_ref() == Some(&before.id)) {
+                object.replaced_at = Some(at);
+            }
+        }
+        let id =
+            inventory.objects.get(&(swap.kind, swap.object.clone())).and_then(|object| object.id.clone());
+        service.references.push(Reference {
+            kind: swap.kind,
+            path: swap.path.clone(),
+            name: swap.object.clone(),
+            id: id.unwrap_or_default(),
+            uid: swap.uid.clone().unwrap_or_else(|| "0".to_owned()),
+            gid: swap.gid.clone().unwrap_or_else(|| "0".to_owned()),
+            mode: swap.mode.unwrap_or(0o444),
+        });
+    }
+    service.tasks = service.references.iter().map(|reference| reference.id.clone()).collect();
+}
+
+fn delivered(rollout: &Rollout, parcel: &Parcel, at: Timestamp) -> Delivery {
+    let proof = parcel.proof.gives();
+    let state = DeliveryState::after(proof, parcel.asset.kind);
+    Delivery {
+        content: parcel.content.clone(),
+        revision: parcel.revision,
+        state,
+        proof: Some(proof),
+        delivered_at: Some(at),
+        verified_at: Some(at),
+        service_id: rollout.service_id.clone(),
+        effort: Effort::default(),
+        note: None,
+    }
+}

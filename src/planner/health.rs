@@ -1,0 +1,86 @@
+//! What is wrong already? Asked of the records alone, so that it can be answered while a rollout runs.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Seed, renew_at};
+use crate::desired::{AssetSpec, Desired, KindSpec};
+use crate::model::{
+    AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
+};
+
+/// A renewal may take this long before it is called overdue: two passes and a rollout.
+const GRACE: SignedDuration = SignedDuration::from_hours(1);
+
+/// The problems of all assets.
+pub fn health(
+    desired: &Desired,
+    inventory: &Inventory,
+    now: Timestamp,
+    seed: Seed,
+) -> Vec<(AssetId, Problem)> {
+    let mut problems = Vec::new();
+    for spec in desired.assets.values() {
+        let id = &spec.id;
+        if let Some(record) = inventory.assets.get(id) {
+            let found = of_asset(spec, record, now, seed);
+            problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
+        }
+        if let Engine::Down(problem) = &inventory.world.engine
+            && spec.needs_engine()
+        {
+            problems.push((id.clone(), problem.clone()));
+        }
+    }
+    problems.extend(unconfigured(desired, inventory));
+    problems
+}
+
+fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = record.effort.problem.iter().cloned().collect();
+    for (place, delivery) in &record.deliveries {
+        problems.extend(delivery.effort.problem.clone());
+        problems.extend(delivery.note.clone());
+        if delivery.state == DeliveryState::Delivered
+            && delivery.proof == Some(Proof::Converged)
+            && matches!(spec.kind, KindSpec::Certificate(_))
+        {
+            let message = format!("no handshake has shown that {} serves it", place.name());
+            problems.push(Problem::new(Code::ProofWeak, message));
+        }
+    }
+    if let Some(revision) = record.active() {
+        problems.extend(life(spec, revision, now, seed));
+    }
+    problems
+}
+
+/// What is in use, by its dates.
+fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Option<Problem> {
+    if let Some(validity) = revision.validity {
+        let end = validity.not_after;
+        if end < now {
+            return Some(Problem::new(Code::Expired, format!("revision {} ended at {end}", revision.number)));
+        }
+        if super::turn::clipped_by_root(spec, revision) {
+            return Some(Problem::new(Code::AuthorityEnding, format!("the root ends at {end}")));
+        }
+        if validity.left(now).as_secs() < validity.lifetime().as_secs() / 5 {
+            return Some(Problem::new(Code::Expiring, format!("revision {} ends at {end}", revision.number)));
+        }
+    }
+    let due = renew_at(&spec.id, &spec.overlap, revision, seed)?;
+    (due + spec.overlap.rides + GRACE < now)
+        .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
+}
+
+/// What we keep of assets that nobody wants any more.
+fn unconfigured(desired: &Desired, inventory: &Inventory) -> Vec<(AssetId, Problem)> {
+    let lives = |record: &&AssetRecord| record.revisions.values().any(|r| r.state == RevisionState::Active);
+    let gone =
+        inventory.assets.values().filter(|record| !desired.assets.contains_key(&record.id)).filter(lives);
+    gone.map(|record| {
+        let message = format!("{} is in the state, but not in the configuration", record.id);
+        (record.id.clone(), Problem::new(Code::NotConfigured, message))
+    })
+    .collect()
+}

@@ -1,0 +1,128 @@
+//! One asset in one place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::desired::{AssetSpec, FileSpec, Places, TargetSpec, Verify};
+use crate::model::{AssetId, AssetRecord, Engine, Place, Reload, Service, World};
+
+/// What all of an asset's targets want of one place.
+#[derive(Debug, Clone)]
+pub struct Site<'a> {
+    /// Whose.
+    pub asset: &'a AssetId,
+    /// Where.
+    pub place: Place,
+    /// The service, where it is there.
+    pub service: Option<&'a Service>,
+    /// The files, by name or path.
+    pub files: BTreeMap<&'a str, SiteFile<'a>>,
+    /// Commands that must succeed first.
+    pub preflight: Vec<&'a Vec<String>>,
+    /// What shows that it is served.
+    pub verify: Option<&'a Verify>,
+    /// Of a directory: test, reload and their time-out.
+    pub dir: Option<DirWish<'a>>,
+}
+
+/// One file of a site.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteFile<'a> {
+    /// Which part, as what.
+    pub file: FileSpec,
+    /// Permission bits.
+    pub mode: Option<u32>,
+    /// Owner.
+    pub owner: Option<&'a str>,
+    /// Group.
+    pub group: Option<&'a str>,
+}
+
+/// What a directory's target says beside its files.
+#[derive(Debug, Clone, Copy)]
+pub struct DirWish<'a> {
+    /// The directory.
+    pub dir: &'a PathBuf,
+    /// Run before the reload.
+    pub test: Option<&'a Vec<String>>,
+    /// What makes the reader take the files up.
+    pub reload: Option<&'a Reload>,
+    /// How long both may take.
+    pub timeout: Duration,
+}
+
+impl Site<'_> {
+    /// Whether any of its files holds a single revision.
+    pub fn has_single(&self) -> bool {
+        self.files.values().any(|file| !file.file.part.spans_revisions())
+    }
+
+    /// Whether any of its files spans revisions.
+    pub fn has_spanning(&self) -> bool {
+        self.files.values().any(|file| file.file.part.spans_revisions())
+    }
+}
+
+/// All places that an asset goes to. Two targets of an asset that meet in one place are one site.
+pub fn sites<'a>(spec: &'a AssetSpec, record: &AssetRecord, world: &'a World) -> Vec<Site<'a>> {
+    let mut sites: BTreeMap<Place, Site<'a>> = BTreeMap::new();
+    for target in &spec.targets {
+        for place in places(spec, target, record, world) {
+            let site = sites.entry(place.clone()).or_insert_with(|| empty(spec, place, world));
+            add(site, target);
+        }
+    }
+    sites.into_values().collect()
+}
+
+fn empty<'a>(spec: &'a AssetSpec, place: Place, world: &'a World) -> Site<'a> {
+    let service = match &place {
+        Place::Service(name) => world.services.get(name),
+        Place::Dir(_) => None,
+    };
+    Site {
+        asset: &spec.id,
+        place,
+        service,
+        files: BTreeMap::new(),
+        preflight: Vec::new(),
+        verify: None,
+        dir: None,
+    }
+}
+
+fn add<'a>(site: &mut Site<'a>, target: &'a TargetSpec) {
+    for (path, file) in &target.files {
+        let owner = target.owner.as_deref();
+        let group = target.group.as_deref();
+        site.files.insert(path, SiteFile { file: *file, mode: target.mode, owner, group });
+    }
+    site.verify = site.verify.or(target.verify.as_ref());
+    match &target.places {
+        Places::Services { preflight, .. } => site.preflight.extend(preflight.as_ref()),
+        Places::Dir { dir, test, reload, timeout } => {
+            let (test, reload) = (test.as_ref(), reload.as_ref());
+            site.dir = Some(DirWish { dir, test, reload, timeout: *timeout });
+        }
+    }
+}
+
+/// The places of one target. Services that are found by label can only be told while the Swarm can be seen;
+/// until then they are those that were delivered to before.
+fn places(spec: &AssetSpec, target: &TargetSpec, record: &AssetRecord, world: &World) -> Vec<Place> {
+    match &target.places {
+        Places::Dir { dir, .. } => vec![Place::Dir(dir.clone())],
+        Places::Services { names: Some(names), .. } => names.iter().cloned().map(Place::Service).collect(),
+        Places::Services { names: None, .. } if world.engine == Engine::Ready => world
+            .services
+            .values()
+            .filter(|service| service.labelled.contains(&spec.id))
+            .map(|service| Place::Service(service.name.clone()))
+            .collect(),
+        Places::Services { names: None, .. } => {
+            let before = record.deliveries.keys();
+            before.filter(|place| matches!(place, Place::Service(_))).cloned().collect()
+        }
+    }
+}
