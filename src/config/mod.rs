@@ -111,7 +111,7 @@ impl Config {
         let source = Source::new(file, text);
         let findings = Findings::default();
         let Some(tree) = raw::parse(text, &findings) else {
-            return Err(failed(findings, &source));
+            return Err(failed(findings, &source, file));
         };
         // The working directory may change; paths must not change with it.
         let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -122,7 +122,7 @@ impl Config {
         let config = Table::new(&cx, spot, Some(tree.get_ref())).read(validate::root);
         let (findings, owners) = (cx.findings, cx.owners.into_inner());
         let Some(mut config) = config else {
-            return Err(failed(findings, &source));
+            return Err(failed(findings, &source, file));
         };
         config.warnings = findings.finish(&source)?;
         let located = |(spot, check)| (source.finding(spot, String::new()), check);
@@ -199,11 +199,11 @@ impl Config {
 }
 
 /// The faults of a configuration that could not be read to its end.
-fn failed(findings: Findings, source: &Source<'_>) -> ConfigErrors {
+fn failed(findings: Findings, source: &Source<'_>, file: &Path) -> ConfigErrors {
     match findings.finish(source) {
         Err(errors) => errors,
         // Whatever ends the reading has noted why; should that ever fail, it must not pass for good.
-        Ok(_) => ConfigErrors::of_file(Path::new(""), "cannot be understood".to_owned()),
+        Ok(_) => ConfigErrors::of_file(file, "cannot be understood".to_owned()),
     }
 }
 

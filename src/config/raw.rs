@@ -87,8 +87,10 @@ impl<'a> Item<'a> {
 
     /// The elements of a list.
     pub(super) fn items(&self) -> Option<Vec<Item<'a>>> {
-        let DeValue::Array(elements) = self.value else {
-            return self.wrong_type("a list");
+        let elements = match self.value {
+            DeValue::Array(elements) => elements,
+            DeValue::Table(_) => return self.wrong_type(&format!("a list (of tables: [[{}]])", self.key)),
+            _ => return self.wrong_type("a list"),
         };
         let element = |(index, element): (usize, &'a Spanned<DeValue<'a>>)| Item {
             cx: self.cx,

@@ -49,7 +49,7 @@ impl Cron {
             count => {
                 let order = FIELDS[..6].join(", ");
                 return Err(format!(
-                    "has {count} fields; write six ({order}), and years as a seventh if you like"
+                    "must have six fields ({order}), and may have years as a seventh (it has {count})"
                 ));
             }
         }

@@ -3,6 +3,9 @@
 /// So many characters of what someone typed are repeated in a message.
 const SHOWN: usize = 64;
 
+/// So many names are compared with a misspelt one: comparing takes its time, and files can be long.
+const COMPARED: usize = 1000;
+
 /// `text` in backticks, without control characters and not at any length: a message must not be
 /// able to draw on the terminal that shows it.
 pub(super) fn quoted(text: &str) -> String {
@@ -35,6 +38,7 @@ pub(super) fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
     let word = word.to_lowercase();
     names
         .into_iter()
+        .take(COMPARED)
         .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.len() / 3).clamp(1, 3))
         .min_by_key(|(distance, _)| *distance)
@@ -42,7 +46,7 @@ pub(super) fn closest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
 }
 
 /// What to do about an unknown `word`: the likely one of `names`, or all of them.
-pub(super) fn advice<'n>(word: &str, names: &[&'n str]) -> String {
+pub(super) fn advice(word: &str, names: &[&str]) -> String {
     match closest(word, names.iter().copied()) {
         Some(name) => format!("did you mean {}?", quoted(name)),
         None if names.is_empty() => "there is none to choose from".to_owned(),

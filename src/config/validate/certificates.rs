@@ -1,7 +1,5 @@
 //! `[certificates.*]`.
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 
 use super::names::{common_name, dns_name, host_fault, ip_address};
@@ -23,10 +21,23 @@ pub(super) fn certificate(name: &str, item: &Item<'_>, issuers: &Issuers) -> Opt
 
 fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate> {
     let issuer = issuer(t, issuers);
+    let ca = issuer.as_ref().and_then(|name| issuers.get(name)).and_then(Option::as_ref);
     let common_name = t.optional("common_name", common_name);
     let dns_names = t.or("dns_names", Vec::new(), |item| item.distinct(dns_name));
     let ip_addresses = t.or("ip_addresses", Vec::new(), |item| item.distinct(ip_address));
     let usages = t.or("usages", vec![Usage::ServerAuth], usages);
+    if let (Some(common_name), Some(dns_names), Some(ip_addresses)) =
+        (&common_name, &dns_names, &ip_addresses)
+    {
+        let names = Names {
+            common_name: common_name.clone(),
+            dns_names: dns_names.clone(),
+            has_ip: !ip_addresses.is_empty(),
+            is_server: usages.as_ref().is_none_or(|usages| usages.contains(&Usage::ServerAuth)),
+        };
+        check_names(t, &names);
+        ca.into_iter().for_each(|ca| check_constraints(t, &names, ca));
+    }
     let key = t.or("private_key", (KeyAlgorithm::EcdsaP256, KeyRotation::Always), private_key);
     let duration =
         t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
@@ -40,8 +51,9 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
     };
     let targets = targets(t, &about);
 
+    check_lifetimes(t, duration, renew_before, ca);
     let (key_algorithm, key_rotation) = key?;
-    let certificate = Certificate {
+    Some(Certificate {
         name: name.to_owned(),
         issuer: issuer?,
         common_name: common_name?,
@@ -53,11 +65,7 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
         duration: duration?,
         renew_before: renew_before?,
         targets: targets?,
-    };
-    check_names(t, &certificate);
-    check_lifetimes(t, &certificate, issuers);
-    check_constraints(t, &certificate, issuers);
-    Some(certificate)
+    })
 }
 
 /// The one issuer; it may be left unsaid where there is only one.
@@ -84,7 +92,7 @@ fn issuer(t: &mut Table<'_>, issuers: &Issuers) -> Option<String> {
     }
 }
 
-fn known_issuer(item: &Item<'_>, issuers: &BTreeMap<String, Option<InternalCa>>) -> Option<String> {
+fn known_issuer(item: &Item<'_>, issuers: &Issuers) -> Option<String> {
     let name = item.text()?;
     if issuers.contains_key(name) {
         return Some(name.to_owned());
@@ -129,24 +137,31 @@ fn renew_before(item: &Item<'_>) -> Option<RenewBefore> {
     }
 }
 
+/// The subject's names, each list faultless in itself.
+struct Names {
+    common_name: Option<String>,
+    dns_names: Vec<String>,
+    has_ip: bool,
+    is_server: bool,
+}
+
 /// A server is known by its SANs; a client may have just a common name.
-fn check_names(t: &Table<'_>, certificate: &Certificate) {
-    let has_san = !certificate.dns_names.is_empty() || !certificate.ip_addresses.is_empty();
-    let is_server = certificate.usages.contains(&Usage::ServerAuth);
-    match &certificate.common_name {
+fn check_names(t: &Table<'_>, names: &Names) {
+    let has_san = !names.dns_names.is_empty() || names.has_ip;
+    match &names.common_name {
         None if !has_san => {
             t.fault::<()>(
                 "dns_names",
                 "a certificate needs a name: write dns_names, ip_addresses or common_name",
             );
         }
-        Some(_) if !has_san && is_server => {
+        Some(_) if !has_san && names.is_server => {
             t.fault::<()>(
                 "dns_names",
                 "a server certificate needs dns_names or ip_addresses: TLS clients do not read the common name",
             );
         }
-        Some(name) if is_server && host_fault(name).is_none() && !is_named(name, certificate) => {
+        Some(name) if names.is_server && host_fault(name).is_none() && !is_named(name, names) => {
             t.warning(
                 "common_name",
                 format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)),
@@ -156,16 +171,43 @@ fn check_names(t: &Table<'_>, certificate: &Certificate) {
     }
 }
 
-fn is_named(common_name: &str, certificate: &Certificate) -> bool {
-    certificate.dns_names.iter().any(|name| name.eq_ignore_ascii_case(common_name))
+fn is_named(common_name: &str, names: &Names) -> bool {
+    names.dns_names.iter().any(|name| name.eq_ignore_ascii_case(common_name))
+}
+
+/// A CA whose name constraints exclude a name cannot sign for it: verifiers would refuse the leaf.
+fn check_constraints(t: &Table<'_>, names: &Names, ca: &InternalCa) {
+    let outside = |name: &str| {
+        format!(
+            "{} lies outside of what issuers.{} may sign for (name_constraints.permitted_dns: {})",
+            quoted(name),
+            ca.name(),
+            ca.permitted_dns().join(", ")
+        )
+    };
+    for name in names.dns_names.iter().filter(|name| !ca.permits(name)) {
+        t.fault::<()>("dns_names", outside(name));
+    }
+    // OpenSSL holds a common name that looks like a DNS name to the constraints, where there is no dNSName.
+    if let Some(name) = &names.common_name
+        && names.dns_names.is_empty()
+        && name.contains('.')
+        && host_fault(name).is_none()
+        && !ca.permits(&name.to_ascii_lowercase())
+    {
+        t.fault::<()>("common_name", outside(name));
+    }
 }
 
 /// The lifetime must fit into the issuer's, and the renewal into the lifetime.
-fn check_lifetimes(t: &Table<'_>, certificate: &Certificate, issuers: &Issuers) {
-    let duration = certificate.duration;
-    if let Some(Some(ca)) = issuers.get(&certificate.issuer)
-        && duration >= ca.intermediate_lifetime()
-    {
+fn check_lifetimes(
+    t: &Table<'_>,
+    duration: Option<SignedDuration>,
+    renew_before: Option<RenewBefore>,
+    ca: Option<&InternalCa>,
+) -> Option<()> {
+    let duration = duration?;
+    if let Some(ca) = ca.filter(|ca| duration >= ca.intermediate_lifetime()) {
         t.fault::<()>(
             "duration",
             format!(
@@ -176,40 +218,16 @@ fn check_lifetimes(t: &Table<'_>, certificate: &Certificate, issuers: &Issuers) 
             ),
         );
     }
-    let early = certificate.renew_before.of(duration);
-    if early >= duration {
-        t.fault::<()>(
-            "renew_before",
-            format!(
-                "must be shorter than the lifetime {} (it is {}); write e.g. \"30d\" or \"1/3\"",
-                duration_text(duration),
-                duration_text(early)
-            ),
-        );
+    let early = renew_before?.of(duration);
+    if early < duration {
+        return Some(());
     }
-}
-
-/// A CA whose name constraints exclude a name cannot sign for it: verifiers would refuse the leaf.
-fn check_constraints(t: &Table<'_>, certificate: &Certificate, issuers: &Issuers) {
-    let Some(Some(ca)) = issuers.get(&certificate.issuer) else { return };
-    let outside = |name: &str| {
+    t.fault(
+        "renew_before",
         format!(
-            "{} lies outside of what issuers.{} may sign for (name_constraints.permitted_dns: {})",
-            quoted(name),
-            ca.name(),
-            ca.permitted_dns().join(", ")
-        )
-    };
-    for name in certificate.dns_names.iter().filter(|name| !ca.permits(name)) {
-        t.fault::<()>("dns_names", outside(name));
-    }
-    // OpenSSL holds a common name that looks like a DNS name to the constraints, where there is no dNSName.
-    if let Some(name) = &certificate.common_name
-        && certificate.dns_names.is_empty()
-        && name.contains('.')
-        && host_fault(name).is_none()
-        && !ca.permits(&name.to_ascii_lowercase())
-    {
-        t.fault::<()>("common_name", outside(name));
-    }
+            "must be shorter than the lifetime {} (it is {}); write e.g. \"30d\" or \"1/3\"",
+            duration_text(duration),
+            duration_text(early)
+        ),
+    )
 }

@@ -1,21 +1,25 @@
 //! `files`: which part goes into which file.
 
 use super::targets::About;
+use crate::config::findings::Spot;
 use crate::config::raw::{Item, not_one_of};
 use crate::config::target::{DirFile, SwarmFile};
 use crate::config::words::quoted;
-use crate::model::{ObjectKind, Part};
+use crate::model::{AssetKind, ObjectKind, Part};
 
 /// Docker's own limit for a target path is the file system's.
 const LONGEST_PATH: usize = 4095;
 const LONGEST_NAME: usize = 255;
+
+/// Files with their places, for those who compare them with others.
+pub(super) type Placed<T> = Vec<(Spot, T)>;
 
 /// The files of a Swarm target, and whether each is a secret or a config.
 pub(super) fn swarm_files(
     item: &Item<'_>,
     about: &About,
     object: Option<ObjectKind>,
-) -> Option<Vec<SwarmFile>> {
+) -> Option<Placed<SwarmFile>> {
     files(item, |path, item| {
         let part = part(item, about);
         check_path(path).map_or(Some(()), |reason| item.fault(reason))?;
@@ -32,7 +36,7 @@ pub(super) fn swarm_files(
 }
 
 /// The files of a directory.
-pub(super) fn dir_files(item: &Item<'_>, about: &About) -> Option<Vec<DirFile>> {
+pub(super) fn dir_files(item: &Item<'_>, about: &About) -> Option<Placed<DirFile>> {
     files(item, |name, item| {
         let part = part(item, about);
         let reason = match check_path(name) {
@@ -48,12 +52,12 @@ pub(super) fn dir_files(item: &Item<'_>, about: &About) -> Option<Vec<DirFile>> 
 }
 
 /// Reads all entries, also after a fault; there must be one.
-fn files<T>(item: &Item<'_>, read: impl Fn(&str, &Item<'_>) -> Option<T>) -> Option<Vec<T>> {
+fn files<T>(item: &Item<'_>, read: impl Fn(&str, &Item<'_>) -> Option<T>) -> Option<Placed<T>> {
     let entries = item.entries()?;
     if entries.is_empty() {
         return item.fault("is empty; write { \"FILE\" = \"PART\" }");
     }
-    let all: Vec<Option<T>> = entries.iter().map(|(name, item)| read(name, item)).collect();
+    let all: Vec<_> = entries.iter().map(|(name, item)| Some((item.spot(), read(name, item)?))).collect();
     all.into_iter().collect()
 }
 
@@ -62,24 +66,29 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
     let text = item.text()?;
     let kind = about.asset.kind;
     let Some(part) = Part::from_name(text) else {
-        let names: Vec<&str> =
-            Part::ALL.into_iter().filter(|part| part.is_of(kind)).map(Part::name).collect();
-        return item.fault(not_one_of(text, &names));
+        return item.fault(not_one_of(text, &known(kind)));
     };
-    if matches!(part, Part::Pkcs12 | Part::Crl) {
+    if is_later(part) {
         return item
             .fault(format!("not yet: the part {part} comes with a later version; take this file out"));
     }
     if !part.is_of(kind) {
-        let names =
-            Part::ALL.into_iter().filter(|part| part.is_of(kind) && *part != Part::Pkcs12).map(Part::name);
-        let names: Vec<&str> = names.collect();
-        return item.fault(format!("{} has no part {part}; it has {}", about.asset, names.join(", ")));
+        return item.fault(format!("{} has no part {part}; it has {}", about.asset, known(kind).join(", ")));
     }
     if part == Part::PrivateKeyPkcs1 && !about.rsa {
         return item.fault("PKCS#1 is for RSA keys only; write private-key");
     }
     Some(part)
+}
+
+/// Designed, and not built.
+fn is_later(part: Part) -> bool {
+    matches!(part, Part::Pkcs12 | Part::Crl)
+}
+
+/// The parts that an asset of `kind` has in this version.
+fn known(kind: AssetKind) -> Vec<&'static str> {
+    Part::ALL.into_iter().filter(|part| part.is_of(kind) && !is_later(*part)).map(Part::name).collect()
 }
 
 /// Why `path` cannot be a file's path.

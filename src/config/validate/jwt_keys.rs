@@ -28,6 +28,7 @@ fn read(name: &str, t: &mut Table<'_>) -> Option<JwtKey> {
         names: Vec::new(),
     };
     let targets = targets(t, &about);
+    check_cache(t, publish_before, jwks_max_age);
     let key = JwtKey {
         name: name.to_owned(),
         algorithm: algorithm?,
@@ -73,19 +74,25 @@ fn rsa(item: &Item<'_>) -> Option<KeyAlgorithm> {
     }
 }
 
-/// A plan that cannot keep its overlap is refused: a key must have been published, and the one before
-/// it must have left every cache and token, before the next is due.
-fn check_overlap(t: &Table<'_>, key: &JwtKey) {
-    if key.publish_before < key.jwks_max_age {
+/// Who has just fetched a JWKS does not look again before its age is over.
+fn check_cache(t: &Table<'_>, publish_before: Option<SignedDuration>, jwks_max_age: Option<SignedDuration>) {
+    if let (Some(before), Some(age)) = (publish_before, jwks_max_age)
+        && before < age
+    {
         t.fault::<()>(
             "publish_before",
             format!(
                 "must be at least jwks_max_age {} (it is {}), or a verifier's cache may lack the key that signs",
-                duration_text(key.jwks_max_age),
-                duration_text(key.publish_before)
+                duration_text(age),
+                duration_text(before)
             ),
         );
     }
+}
+
+/// A plan that cannot keep its overlap is refused: a key must have been published, and the one before
+/// it must have left every cache and token, before the next is due.
+fn check_overlap(t: &Table<'_>, key: &JwtKey) {
     let overlap = key.publish_before + key.linger();
     if overlap > key.rotate_every {
         t.fault::<()>(

@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::Config;
 use super::raw::{Item, Table};
 use super::target::Account;
+use super::{Certificate, Config};
 use crate::model::AssetKind;
 pub(super) use overlap::Claim;
 
@@ -113,7 +113,7 @@ fn whole<T>(read: Read<T>) -> Option<BTreeMap<String, T>> {
 }
 
 fn warn_unused(t: &mut Table<'_>, config: &Config) {
-    let used: BTreeSet<&str> = config.certificates.values().map(|certificate| certificate.issuer()).collect();
+    let used: BTreeSet<&str> = config.certificates.values().map(Certificate::issuer).collect();
     let issuers = t.item("issuers").and_then(|item| item.entries()).unwrap_or_default();
     for (_, item) in issuers.into_iter().filter(|(name, _)| !used.contains(name)) {
         item.warning("no certificate names it; its CA is made and kept all the same");

@@ -1,6 +1,6 @@
 //! No two targets write the same file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::targets::About;
@@ -51,51 +51,51 @@ impl Room {
 /// A file that a target writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
-    target: Spot,
+    file: Spot,
+    target: String,
     room: Room,
     path: String,
     asset: AssetId,
 }
 
 impl Claim {
-    pub(super) fn new(target: &Item<'_>, room: &Room, path: String, about: &About) -> Self {
-        Self { target: target.spot(), room: room.clone(), path, asset: about.asset.clone() }
+    pub(super) fn new(file: &Spot, target: &Item<'_>, room: &Room, path: String, about: &About) -> Self {
+        let (file, target) = (file.clone(), target.key.clone());
+        Self { file, target, room: room.clone(), path, asset: about.asset.clone() }
     }
 }
 
 /// Compares the files of all targets, in the order of the file: the later one is at fault.
 pub(super) fn check(cx: &Context<'_>) {
     let mut claims = cx.claims.take();
-    claims.sort_by_key(|claim| claim.target.at);
+    claims.sort_by_key(|claim| claim.file.at);
     let mut taken: BTreeMap<(&Room, &str), &Claim> = BTreeMap::new();
-    let mut dirs: BTreeMap<(&Room, &AssetId), &Claim> = BTreeMap::new();
     for claim in &claims {
-        if let Some(other) = taken.get(&(&claim.room, claim.path.as_str())) {
-            cx.findings.fault(claim.target.clone(), collision(claim, other));
-            continue;
-        }
-        taken.insert((&claim.room, &claim.path), claim);
-        if let Room::Dir(_) = claim.room {
-            let first = *dirs.entry((&claim.room, &claim.asset)).or_insert(claim);
-            refuse_second(cx, claim, first);
+        match taken.get(&(&claim.room, claim.path.as_str())) {
+            Some(other) => cx.findings.fault(claim.file.clone(), collision(claim, other)),
+            None => drop(taken.insert((&claim.room, &claim.path), claim)),
         }
     }
     refuse_folders(cx, &taken);
+    refuse_second_targets(cx, &claims);
 }
 
 fn collision(claim: &Claim, other: &Claim) -> String {
-    format!("{} {} is written by {} already", quoted(&claim.path), claim.room.describe(), other.target.key)
+    format!("{} {} is written by {} already", quoted(&claim.path), claim.room.describe(), other.file.key)
 }
 
 /// An asset's files in a directory are turned over together, so they belong to one target.
-fn refuse_second(cx: &Context<'_>, claim: &Claim, first: &Claim) {
-    if claim.target.at != first.target.at {
-        let place = claim.room.describe();
-        let message = format!(
-            "{} has a target {place} already, {}; put the files together",
-            claim.asset, first.target.key
-        );
-        cx.findings.fault(claim.target.clone(), message);
+fn refuse_second_targets(cx: &Context<'_>, claims: &[Claim]) {
+    let mut first: BTreeMap<(&Room, &AssetId), &Claim> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    for claim in claims.iter().filter(|claim| matches!(claim.room, Room::Dir(_))) {
+        let other = *first.entry((&claim.room, &claim.asset)).or_insert(claim);
+        if other.target != claim.target && told.insert(&claim.target) {
+            let place = claim.room.describe();
+            let message =
+                format!("{} has files {place} already, by {}; put them together", claim.asset, other.target);
+            cx.findings.fault(claim.file.clone(), message);
+        }
     }
 }
 
@@ -106,14 +106,10 @@ fn refuse_folders(cx: &Context<'_>, taken: &BTreeMap<(&Room, &str), &Claim>) {
         while let Some((folder, _)) = above.rsplit_once('/') {
             above = folder;
             if let Some(other) = taken.get(&(*room, folder)) {
-                let message = format!(
-                    "{} {} lies below {}, which is a file of {}",
-                    quoted(path),
-                    room.describe(),
-                    quoted(folder),
-                    other.target.key
-                );
-                cx.findings.fault(claim.target.clone(), message);
+                let (path, place, folder) = (quoted(path), room.describe(), quoted(folder));
+                let message =
+                    format!("{path} {place} lies below {folder}, which is a file: {}", other.file.key);
+                cx.findings.fault(claim.file.clone(), message);
             }
         }
     }

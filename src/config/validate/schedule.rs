@@ -40,6 +40,7 @@ fn timezone(item: &Item<'_>) -> Option<TimeZone> {
     }
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     let advice = match closest(name, known.iter().map(String::as_str)) {
+        None if known.is_empty() => "this machine has no time zone database; install tzdata".to_owned(),
         Some(meant) => format!("did you mean {}?", quoted(meant)),
         None => "write one of the IANA database's names, such as Europe/Berlin or UTC".to_owned(),
     };

@@ -6,8 +6,9 @@ use super::files::{dir_files, swarm_files};
 use super::names::service_name;
 use super::overlap::{Claim, Room};
 use super::verify::verify;
+use crate::config::findings::Spot;
 use crate::config::raw::{Item, Table, not_one_of};
-use crate::config::target::{Account, FileTarget, Services, SwarmTarget, Target};
+use crate::config::target::{Account, DirFile, FileTarget, Services, SwarmFile, SwarmTarget, Target};
 use crate::config::words::quoted;
 use crate::model::{AssetId, ObjectKind};
 
@@ -57,12 +58,14 @@ fn swarm(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<SwarmTarge
     object?;
     let (services, files) = (services?, files?);
     for room in Room::of(&services, &about.asset) {
-        let paths = files.iter().map(|file| Room::mounted(file.object(), file.path()));
-        item.cx.claims.borrow_mut().extend(paths.map(|path| Claim::new(item, &room, path, about)));
+        let claim = |(spot, file): &(Spot, SwarmFile)| {
+            Claim::new(spot, item, &room, Room::mounted(file.object(), file.path()), about)
+        };
+        item.cx.claims.borrow_mut().extend(files.iter().map(claim));
     }
     Some(SwarmTarget {
         services,
-        files,
+        files: files.into_iter().map(|(_, file)| file).collect(),
         mode: mode?,
         uid: uid?,
         gid: gid?,
@@ -99,25 +102,28 @@ fn file(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<FileTarget>
     let verify = t.optional("verify", |item| verify(item, about));
     t.misplaced(&SWARM_KEYS, "belongs to a target of kind = \"swarm\"");
     warn_unproven(t, about);
-    let (dir, files, mode) = (dir?, files?, mode?);
-    if mode & 0o007 != 0 && files.iter().any(|file| !file.part().is_public()) {
-        t.fault::<()>("mode", format!("{mode:04o} opens a private key to everyone; write \"0640\" or less"));
-    }
+    refuse_open_keys(t, mode, files.as_deref());
+    let (dir, files) = (dir?, files?);
     let room = Room::Dir(dir.clone());
-    item.cx
-        .claims
-        .borrow_mut()
-        .extend(files.iter().map(|file| Claim::new(item, &room, file.name().to_owned(), about)));
+    let claim = |(spot, file): &(Spot, DirFile)| Claim::new(spot, item, &room, file.name().to_owned(), about);
+    item.cx.claims.borrow_mut().extend(files.iter().map(claim));
     Some(FileTarget {
         dir,
-        files,
+        files: files.into_iter().map(|(_, file)| file).collect(),
         owner: owner?,
         group: group?,
-        mode,
+        mode: mode?,
         test: test?,
         reload: reload?,
         verify: verify?,
     })
+}
+
+fn refuse_open_keys(t: &Table<'_>, mode: Option<u32>, files: Option<&[(Spot, DirFile)]>) {
+    let Some(mode) = mode.filter(|mode| mode & 0o007 != 0) else { return };
+    if files.unwrap_or_default().iter().any(|(_, file)| !file.part().is_public()) {
+        t.fault::<()>("mode", format!("{mode:04o} opens a private key to everyone; write \"0640\" or less"));
+    }
 }
 
 /// A user or group, by name or number. Whether it exists is a question to the machine, asked later.
