@@ -16,9 +16,7 @@ pub const SIZES: std::ops::RangeInclusive<usize> = 512..=8192;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DhError {
     /// A size outside [`SIZES`].
-    #[error(
-        "DH parameters of {0} bits cannot be made: use 512 to 8192, in practice 2048, 3072 or 4096"
-    )]
+    #[error("DH parameters of {0} bits cannot be made: use 512 to 8192, in practice 2048, 3072 or 4096")]
     Size(usize),
     /// The search was cancelled.
     #[error("the search for DH parameters was cancelled")]
@@ -73,11 +71,7 @@ pub fn generate(
         return Err(DhError::Size(bits));
     }
     let limbs = find(bits, threads, entropy, cancel, progress)?;
-    let bytes: Vec<u8> = limbs
-        .iter()
-        .rev()
-        .flat_map(|limb| limb.to_be_bytes())
-        .collect();
+    let bytes: Vec<u8> = limbs.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect();
     Ok(DhParams::new(&bytes, &[2]))
 }
 
@@ -115,33 +109,19 @@ fn e_times_two_to(shift: usize) -> BigUint {
 
 impl DhParams {
     fn new(prime: &[u8], generator: &[u8]) -> Self {
-        let trim = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .copied()
-                .skip_while(|byte| *byte == 0)
-                .collect()
-        };
-        Self {
-            prime: trim(prime),
-            generator: trim(generator),
-        }
+        let trim = |bytes: &[u8]| bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+        Self { prime: trim(prime), generator: trim(generator) }
     }
 
     /// The size of the prime in bits.
     pub fn bits(&self) -> usize {
-        self.prime
-            .first()
-            .map_or(0, |top| self.prime.len() * 8 - top.leading_zeros() as usize)
+        self.prime.first().map_or(0, |top| self.prime.len() * 8 - top.leading_zeros() as usize)
     }
 
     /// A `DH PARAMETERS` block (PKCS#3 §9), as `ssl_dhparam` reads it.
     pub fn to_pem(&self) -> String {
         let integers = [&self.prime, &self.generator].map(|bytes| UintRef::new(bytes));
-        let der = integers
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()
-            .and_then(|all| all.to_der());
+        let der = integers.into_iter().collect::<Result<Vec<_>, _>>().and_then(|all| all.to_der());
         // Only integers of hundreds of megabytes could fail here.
         pem::encode(pem::DH_PARAMETERS, &der.unwrap_or_default()).to_string()
     }
@@ -166,8 +146,7 @@ impl DhParams {
     fn check(&self) -> Result<(), DhError> {
         let even = self.prime.last().is_none_or(|last| last % 2 == 0);
         let small = self.generator.len() <= 1 && self.generator.first().is_none_or(|g| *g < 2);
-        let large =
-            BigUint::from_bytes_be(&self.generator) + 1u8 >= BigUint::from_bytes_be(&self.prime);
+        let large = BigUint::from_bytes_be(&self.generator) + 1u8 >= BigUint::from_bytes_be(&self.prime);
         match () {
             () if !SIZES.contains(&self.bits()) => Err(DhError::Size(self.bits())),
             () if even => Err(DhError::Unusable("p is even")),

@@ -14,12 +14,7 @@ fn openssl(arguments: &[&str], input: &str) -> (bool, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(text).unwrap())
@@ -27,10 +22,7 @@ fn openssl(arguments: &[&str], input: &str) -> (bool, String) {
 
 fn assert_accepted(params: &DhParams) {
     let (ok, text) = openssl(&["dhparam", "-check", "-noout"], &params.to_pem());
-    assert!(
-        ok && text.contains("DH parameters appear to be ok"),
-        "{text}"
-    );
+    assert!(ok && text.contains("DH parameters appear to be ok"), "{text}");
 }
 
 fn generated(bits: usize) -> DhParams {
@@ -65,14 +57,7 @@ fn openssl_accepts_1024_bits() {
 fn the_groups_of_rfc_7919_are_openssls() {
     for bits in [2048, 3072, 4096, 6144, 8192] {
         let group = format!("group:ffdhe{bits}");
-        let genpkey = [
-            "genpkey",
-            "-genparam",
-            "-algorithm",
-            "DH",
-            "-pkeyopt",
-            &group,
-        ];
+        let genpkey = ["genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", &group];
         let (ok, theirs) = openssl(&genpkey, "");
         assert!(ok, "{theirs}");
         assert_eq!(rfc7919(bits).unwrap().to_pem(), theirs);
@@ -92,20 +77,12 @@ fn sizes_out_of_range_are_refused() {
 #[test]
 fn what_is_no_parameters_is_refused() {
     let good = rfc7919(2048).unwrap();
-    let with = |prime: &[u8], generator: &[u8]| {
-        DhParams::from_pem(&DhParams::new(prime, generator).to_pem())
-    };
+    let with = |prime: &[u8], generator: &[u8]| DhParams::from_pem(&DhParams::new(prime, generator).to_pem());
     let mut even = good.prime.clone();
     *even.last_mut().unwrap() = 0;
-    assert!(matches!(
-        with(&even, &[2]),
-        Err(DhError::Unusable("p is even"))
-    ));
+    assert!(matches!(with(&even, &[2]), Err(DhError::Unusable("p is even"))));
     assert!(matches!(with(&good.prime, &[1]), Err(DhError::Unusable(_))));
-    assert!(matches!(
-        with(&good.prime, &good.prime),
-        Err(DhError::Unusable(_))
-    ));
+    assert!(matches!(with(&good.prime, &good.prime), Err(DhError::Unusable(_))));
     assert!(matches!(with(&[23], &[2]), Err(DhError::Size(5))));
     assert!(matches!(DhParams::from_pem(""), Err(DhError::Pem(_))));
     let other = pem::encode(pem::DH_PARAMETERS, b"junk");

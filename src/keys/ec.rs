@@ -1,8 +1,6 @@
 //! Keys on elliptic curves, made by ring.
 
-use ring::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 use rsa::pkcs8::PrivateKeyInfo;
 use zeroize::Zeroizing;
 
@@ -13,9 +11,8 @@ use crate::model::KeyAlgorithm;
 /// PKCS#8 v1 of an Ed25519 key up to its seed (RFC 8410 §7).
 ///
 /// ring writes v2, with the public key in it, which OpenSSL 3.0 refuses to read; everybody reads v1.
-const ED25519_V1: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const ED25519_V1: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// The length of an Ed25519 seed (RFC 8032 §5.1.5), in octets.
 const SEED: usize = 32;

@@ -70,27 +70,16 @@ pub type Source<'a> = (Option<&'a str>, &'a Material);
 /// When the material has not what the part is made of, or it cannot be read.
 pub fn render(part: Part, revisions: &[Source<'_>]) -> Result<Secret, RenderError> {
     let last = revisions.last().ok_or(RenderError::NoRevision(part))?;
-    let one = Reader {
-        part,
-        kid: last.0,
-        material: last.1,
-    };
-    let all = || {
-        revisions.iter().map(|&(kid, material)| Reader {
-            part,
-            kid,
-            material,
-        })
-    };
+    let one = Reader { part, kid: last.0, material: last.1 };
+    let all = || revisions.iter().map(|&(kid, material)| Reader { part, kid, material });
     match part {
         Part::Certificate => one.certificates(one.leaf()?),
         Part::Chain => one.certificates(one.material.chain.iter().map(String::as_str)),
         Part::Fullchain => one.fullchain(),
         Part::PrivateKey => one.key().map(|key| key.to_pkcs8_pem()),
-        Part::PrivateKeyPkcs1 => one
-            .key()?
-            .to_pkcs1_pem()
-            .map_err(|source| RenderError::Key { part, source }),
+        Part::PrivateKeyPkcs1 => {
+            one.key()?.to_pkcs1_pem().map_err(|source| RenderError::Key { part, source })
+        }
         Part::Combined => Ok(joined([one.key()?.to_pkcs8_pem(), one.fullchain()?])),
         Part::PublicKey => one.public_key(),
         Part::PublicKeys => Ok(joined(unique(all().map(|one| one.public_key()))?)),
@@ -111,10 +100,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn missing(&self, missing: &'static str) -> RenderError {
-        RenderError::Missing {
-            part: self.part,
-            missing,
-        }
+        RenderError::Missing { part: self.part, missing }
     }
 
     fn leaf(&self) -> Result<Option<&'a str>, RenderError> {
@@ -130,19 +116,14 @@ impl<'a> Reader<'a> {
     }
 
     /// The blocks alone, re-encoded: imported files carry text, carriage returns and missing newlines.
-    fn certificates(
-        &self,
-        texts: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Secret, RenderError> {
+    fn certificates(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Secret, RenderError> {
         let blocks: Result<Vec<_>, _> = texts.into_iter().map(|text| self.blocks(text)).collect();
         Ok(joined(blocks?.iter().flatten().map(|der| certificate(der))))
     }
 
     fn blocks(&self, text: &str) -> Result<Vec<Zeroizing<Vec<u8>>>, RenderError> {
-        pem::decode_all(pem::CERTIFICATE, text).map_err(|source| RenderError::Certificate {
-            part: self.part,
-            source,
-        })
+        pem::decode_all(pem::CERTIFICATE, text)
+            .map_err(|source| RenderError::Certificate { part: self.part, source })
     }
 
     fn ca(&self, all: impl Iterator<Item = Reader<'a>>) -> Result<Secret, RenderError> {
@@ -156,15 +137,8 @@ impl<'a> Reader<'a> {
     }
 
     fn key(&self) -> Result<PrivateKey, RenderError> {
-        let text = self
-            .material
-            .private_key
-            .as_ref()
-            .ok_or_else(|| self.missing("private key"))?;
-        PrivateKey::from_pkcs8_pem(text).map_err(|source| RenderError::Key {
-            part: self.part,
-            source,
-        })
+        let text = self.material.private_key.as_ref().ok_or_else(|| self.missing("private key"))?;
+        PrivateKey::from_pkcs8_pem(text).map_err(|source| RenderError::Key { part: self.part, source })
     }
 
     /// From the certificate where the private key is elsewhere.
@@ -172,23 +146,14 @@ impl<'a> Reader<'a> {
         if self.material.private_key.is_some() {
             return self.key().map(|key| Secret::new(key.public_key_pem()));
         }
-        let text = self
-            .material
-            .certificate
-            .as_ref()
-            .ok_or_else(|| self.missing("key"))?;
-        let spki = pki::spki_of_certificate(text).map_err(|source| RenderError::Certificate {
-            part: self.part,
-            source,
-        })?;
+        let text = self.material.certificate.as_ref().ok_or_else(|| self.missing("key"))?;
+        let spki = pki::spki_of_certificate(text)
+            .map_err(|source| RenderError::Certificate { part: self.part, source })?;
         Ok(Secret::new(pem::encode(pem::PUBLIC_KEY, &spki).as_bytes()))
     }
 
     fn kid(&self) -> Result<String, RenderError> {
-        let jwk_error = |source| RenderError::Jwk {
-            part: self.part,
-            source,
-        };
+        let jwk_error = |source| RenderError::Jwk { part: self.part, source };
         match self.kid {
             Some(kid) => Ok(kid.to_owned()),
             None => thumbprint(self.key()?.public()).map_err(jwk_error),
@@ -196,30 +161,16 @@ impl<'a> Reader<'a> {
     }
 
     fn jwk(&self) -> Result<Jwk, RenderError> {
-        let jws: JwsAlgorithm = self
-            .material
-            .jws
-            .ok_or_else(|| self.missing("JWS algorithm"))?;
-        Jwk::new(self.key()?.public(), jws, self.kid).map_err(|source| RenderError::Jwk {
-            part: self.part,
-            source,
-        })
+        let jws: JwsAlgorithm = self.material.jws.ok_or_else(|| self.missing("JWS algorithm"))?;
+        Jwk::new(self.key()?.public(), jws, self.kid)
+            .map_err(|source| RenderError::Jwk { part: self.part, source })
     }
 
     fn dhparam(&self) -> Result<Secret, RenderError> {
-        let text = self
-            .material
-            .dh_params
-            .as_ref()
-            .ok_or_else(|| self.missing("DH parameters"))?;
-        let der =
-            pem::decode(pem::DH_PARAMETERS, text).map_err(|source| RenderError::Certificate {
-                part: self.part,
-                source,
-            })?;
-        Ok(Secret::new(
-            pem::encode(pem::DH_PARAMETERS, &der).as_bytes(),
-        ))
+        let text = self.material.dh_params.as_ref().ok_or_else(|| self.missing("DH parameters"))?;
+        let der = pem::decode(pem::DH_PARAMETERS, text)
+            .map_err(|source| RenderError::Certificate { part: self.part, source })?;
+        Ok(Secret::new(pem::encode(pem::DH_PARAMETERS, &der).as_bytes()))
     }
 }
 
@@ -243,8 +194,6 @@ fn joined(parts: impl IntoIterator<Item = Secret>) -> Secret {
     let parts: Vec<Secret> = parts.into_iter().collect();
     // The full size at once: a buffer that grows leaves copies of a secret behind.
     let mut bytes = Vec::with_capacity(parts.iter().map(Secret::len).sum());
-    parts
-        .iter()
-        .for_each(|part| bytes.extend_from_slice(part.expose()));
+    parts.iter().for_each(|part| bytes.extend_from_slice(part.expose()));
     Secret::new(bytes)
 }

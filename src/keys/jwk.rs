@@ -26,19 +26,9 @@ pub struct Jwk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 enum Parameters {
-    Rsa {
-        n: String,
-        e: String,
-    },
-    Ec {
-        crv: &'static str,
-        x: String,
-        y: String,
-    },
-    Okp {
-        crv: &'static str,
-        x: String,
-    },
+    Rsa { n: String, e: String },
+    Ec { crv: &'static str, x: String, y: String },
+    Okp { crv: &'static str, x: String },
 }
 
 /// Why a key is no JWK.
@@ -62,9 +52,9 @@ pub enum JwkError {
 /// `None` for an RSA size other than 2048, 3072 and 4096.
 pub fn key_algorithm_for(jws: JwsAlgorithm, bits: usize) -> Option<KeyAlgorithm> {
     match jws {
-        JwsAlgorithm::Rs256 | JwsAlgorithm::Ps256 => KeyAlgorithm::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.rsa_bits() == Some(bits)),
+        JwsAlgorithm::Rs256 | JwsAlgorithm::Ps256 => {
+            KeyAlgorithm::ALL.into_iter().find(|algorithm| algorithm.rsa_bits() == Some(bits))
+        }
         JwsAlgorithm::Es256 => Some(KeyAlgorithm::EcdsaP256),
         JwsAlgorithm::Es384 => Some(KeyAlgorithm::EcdsaP384),
         JwsAlgorithm::EdDsa => Some(KeyAlgorithm::Ed25519),
@@ -80,20 +70,11 @@ impl Jwk {
     pub fn new(key: &PublicKey, jws: JwsAlgorithm, kid: Option<&str>) -> Result<Self, JwkError> {
         let bits = key.algorithm.rsa_bits().unwrap_or_default();
         if key_algorithm_for(jws, bits) != Some(key.algorithm) {
-            return Err(JwkError::WrongKey {
-                jws: jws.name(),
-                key: key.algorithm.name(),
-            });
+            return Err(JwkError::WrongKey { jws: jws.name(), key: key.algorithm.name() });
         }
         let parameters = Parameters::of(key)?;
         let kid = kid.map_or_else(|| parameters.thumbprint(), str::to_owned);
-        Ok(Self {
-            kty: parameters.kty(),
-            kid,
-            usage: "sig",
-            alg: jws.name(),
-            parameters,
-        })
+        Ok(Self { kty: parameters.kty(), kid, usage: "sig", alg: jws.name(), parameters })
     }
 
     /// Its key ID.
@@ -126,10 +107,7 @@ impl Parameters {
         Ok(match key.algorithm {
             KeyAlgorithm::EcdsaP256 => Self::ec("P-256", &key.bits),
             KeyAlgorithm::EcdsaP384 => Self::ec("P-384", &key.bits),
-            KeyAlgorithm::Ed25519 => Self::Okp {
-                crv: "Ed25519",
-                x: base64url(&key.bits),
-            },
+            KeyAlgorithm::Ed25519 => Self::Okp { crv: "Ed25519", x: base64url(&key.bits) },
             _ => {
                 let rsa = RsaPublicKey::from_der(&key.bits).map_err(|_| JwkError::Unreadable)?;
                 Self::Rsa {
@@ -144,11 +122,7 @@ impl Parameters {
     fn ec(crv: &'static str, point: &[u8]) -> Self {
         let coordinates = point.get(1..).unwrap_or_default();
         let (x, y) = coordinates.split_at(coordinates.len() / 2);
-        Self::Ec {
-            crv,
-            x: base64url(x),
-            y: base64url(y),
-        }
+        Self::Ec { crv, x: base64url(x), y: base64url(y) }
     }
 
     fn kty(&self) -> &'static str {
@@ -186,27 +160,15 @@ mod tests {
     #[test]
     fn the_sample_of_rfc_7638() {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        let sample = Parameters::Rsa {
-            n: n.to_owned(),
-            e: "AQAB".to_owned(),
-        };
-        assert_eq!(
-            sample.thumbprint(),
-            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-        );
+        let sample = Parameters::Rsa { n: n.to_owned(), e: "AQAB".to_owned() };
+        assert_eq!(sample.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
     }
 
     #[test]
     fn the_sample_of_rfc_8037() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let sample = Parameters::Okp {
-            crv: "Ed25519",
-            x: x.to_owned(),
-        };
-        assert_eq!(
-            sample.thumbprint(),
-            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-        );
+        let sample = Parameters::Okp { crv: "Ed25519", x: x.to_owned() };
+        assert_eq!(sample.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
     #[test]
@@ -220,26 +182,17 @@ mod tests {
             (JwsAlgorithm::EdDsa, "alg crv kid kty use x"),
         ];
         for (jws, members) in cases {
-            let key =
-                PrivateKey::generate(key_algorithm_for(jws, 2048).unwrap(), &entropy).unwrap();
+            let key = PrivateKey::generate(key_algorithm_for(jws, 2048).unwrap(), &entropy).unwrap();
             let jwk = Jwk::new(key.public(), jws, None).unwrap();
             let value = serde_json::to_value(&jwk).unwrap();
-            let mut found: Vec<_> = value
-                .as_object()
-                .unwrap()
-                .keys()
-                .map(String::as_str)
-                .collect();
+            let mut found: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
             found.sort_unstable();
             assert_eq!(found.join(" "), members);
             assert_eq!(value["alg"], jws.name());
             assert_eq!(value["use"], "sig");
             // 2048 bits are 342 characters of base64url: no sign octet has got in.
             if value["kty"] == "RSA" {
-                assert_eq!(
-                    (value["n"].as_str().unwrap().len(), &value["e"]),
-                    (342, &"AQAB".into())
-                );
+                assert_eq!((value["n"].as_str().unwrap().len(), &value["e"]), (342, &"AQAB".into()));
             }
             assert_eq!(value["kid"], thumbprint(key.public()).unwrap());
         }
@@ -249,12 +202,8 @@ mod tests {
     fn coordinates_keep_their_leading_zeros() {
         let mut bits = vec![0; 65];
         bits[0] = 4;
-        let key = PublicKey {
-            algorithm: KeyAlgorithm::EcdsaP256,
-            bits,
-        };
-        let value =
-            serde_json::to_value(Jwk::new(&key, JwsAlgorithm::Es256, None).unwrap()).unwrap();
+        let key = PublicKey { algorithm: KeyAlgorithm::EcdsaP256, bits };
+        let value = serde_json::to_value(Jwk::new(&key, JwsAlgorithm::Es256, None).unwrap()).unwrap();
         assert_eq!(value["x"].as_str().unwrap().len(), 43);
         assert_eq!(value["y"].as_str().unwrap().len(), 43);
     }
@@ -280,9 +229,6 @@ mod tests {
     fn a_key_of_another_kind_is_refused() {
         let key = PrivateKey::generate(KeyAlgorithm::EcdsaP384, &Entropy::system()).unwrap();
         let error = Jwk::new(key.public(), JwsAlgorithm::Es256, None).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "ES256 cannot sign with a key of kind ecdsa-p384"
-        );
+        assert_eq!(error.to_string(), "ES256 cannot sign with a key of kind ecdsa-p384");
     }
 }

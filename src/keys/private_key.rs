@@ -25,9 +25,7 @@ pub enum KeyError {
         reason: String,
     },
     /// Text that holds no key.
-    #[error(
-        "cannot read the private key: {0}; `openssl pkcs8 -topk8 -nodes` makes one of another form"
-    )]
+    #[error("cannot read the private key: {0}; `openssl pkcs8 -topk8 -nodes` makes one of another form")]
     Pem(#[from] PkiError),
     /// A block that holds no usable key.
     #[error("cannot read the private key: {0}")]
@@ -108,11 +106,8 @@ impl PrivateKey {
             return Err(KeyError::NotRsa(self.algorithm().name()));
         }
         // PKCS#8 of an RSA key is a wrapper around exactly these bytes.
-        let info =
-            PrivateKeyInfo::try_from(self.pkcs8_der()).map_err(|_| PublicKeyError::NotPkcs8)?;
-        Ok(Secret::new(
-            pem::encode(pem::RSA_PRIVATE_KEY, info.private_key).as_bytes(),
-        ))
+        let info = PrivateKeyInfo::try_from(self.pkcs8_der()).map_err(|_| PublicKeyError::NotPkcs8)?;
+        Ok(Secret::new(pem::encode(pem::RSA_PRIVATE_KEY, info.private_key).as_bytes()))
     }
 
     /// The public half as SubjectPublicKeyInfo, PEM.
@@ -133,9 +128,7 @@ impl PrivateKey {
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrivateKey")
-            .field("algorithm", &self.algorithm())
-            .finish_non_exhaustive()
+        f.debug_struct("PrivateKey").field("algorithm", &self.algorithm()).finish_non_exhaustive()
     }
 }
 

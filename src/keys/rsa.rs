@@ -24,10 +24,7 @@ pub(super) fn generate(
     bits: usize,
     fill: impl FnMut(&mut [u8]) -> Result<(), NoEntropy>,
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let failed = |reason: String| KeyError::Generate {
-        algorithm: algorithm.name(),
-        reason,
-    };
+    let failed = |reason: String| KeyError::Generate { algorithm: algorithm.name(), reason };
     let mut random = Random { fill, filler: None };
     let key = RsaPrivateKey::new(&mut random, bits);
     if random.filler.is_some() {
@@ -35,13 +32,9 @@ pub(super) fn generate(
     }
     let key = key.map_err(|error| failed(error.to_string()))?;
     if !are_far_apart(key.primes(), bits) {
-        return Err(failed(
-            "the primes are too close to each other; try again".to_owned(),
-        ));
+        return Err(failed("the primes are too close to each other; try again".to_owned()));
     }
-    let document = key
-        .to_pkcs8_der()
-        .map_err(|error| failed(error.to_string()))?;
+    let document = key.to_pkcs8_der().map_err(|error| failed(error.to_string()))?;
     Ok(document.to_bytes())
 }
 
@@ -71,10 +64,7 @@ impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> Random<F> {
         for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
             *counter += 1;
             let block = digest::digest(&digest::SHA256, &counter.to_be_bytes());
-            chunk
-                .iter_mut()
-                .zip(block.as_ref())
-                .for_each(|(to, from)| *to = *from);
+            chunk.iter_mut().zip(block.as_ref()).for_each(|(to, from)| *to = *from);
         }
     }
 }
@@ -113,41 +103,24 @@ mod tests {
             let result = generate(KeyAlgorithm::Rsa2048, 1024, |bytes| {
                 calls += 1;
                 bytes.fill(calls as u8 ^ 0x5a);
-                if calls > good_calls {
-                    Err(NoEntropy)
-                } else {
-                    Ok(())
-                }
+                if calls > good_calls { Err(NoEntropy) } else { Ok(()) }
             });
-            assert!(
-                matches!(result, Err(KeyError::NoEntropy(_))),
-                "{good_calls}"
-            );
+            assert!(matches!(result, Err(KeyError::NoEntropy(_))), "{good_calls}");
         }
     }
 
     #[test]
     fn primes_that_are_too_close_are_noticed() {
         let at = |distance: usize| {
-            [
-                BigUint::from(1u8) << 1023,
-                (BigUint::from(1u8) << 1023) + (BigUint::from(1u8) << distance),
-            ]
+            [BigUint::from(1u8) << 1023, (BigUint::from(1u8) << 1023) + (BigUint::from(1u8) << distance)]
         };
         for (distance, far) in [(0, false), (923, false), (924, true), (1000, true)] {
             let [p, q] = at(distance);
-            assert_eq!(
-                are_far_apart(&[p.clone(), q.clone()], 2048),
-                far,
-                "{distance}"
-            );
+            assert_eq!(are_far_apart(&[p.clone(), q.clone()], 2048), far, "{distance}");
             assert_eq!(are_far_apart(&[q, p], 2048), far, "{distance}");
         }
         let key = RsaPrivateKey::new(
-            &mut Random {
-                fill: |bytes: &mut [u8]| Entropy::system().fill(bytes),
-                filler: None,
-            },
+            &mut Random { fill: |bytes: &mut [u8]| Entropy::system().fill(bytes), filler: None },
             1024,
         );
         assert!(are_far_apart(key.unwrap().primes(), 1024));

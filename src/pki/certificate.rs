@@ -17,9 +17,7 @@ use crate::model::{Facts, Validity};
 pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PkiError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err(PkiError::NotACertificate(
-            "there are bytes behind it".to_owned(),
-        )),
+        Ok(_) => Err(PkiError::NotACertificate("there are bytes behind it".to_owned())),
         Err(error) => Err(PkiError::NotACertificate(error.to_string())),
     }
 }
@@ -87,9 +85,7 @@ pub fn names(text: &str) -> Result<Names, PkiError> {
     let certificate = parse(&der)?;
     let common_name = certificate.subject().iter_common_name().next();
     let mut names = Names {
-        common_name: common_name
-            .and_then(|name| name.as_str().ok())
-            .map(str::to_owned),
+        common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
         ..Names::default()
     };
     let san = certificate
@@ -110,8 +106,7 @@ pub fn names(text: &str) -> Result<Names, PkiError> {
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
-        .ok()
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.
@@ -120,9 +115,7 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 /// is no.
 pub fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
     certificate.issuer().as_raw() == issuer.subject().as_raw()
-        && certificate
-            .verify_signature(Some(issuer.public_key()))
-            .is_ok()
+        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
 }
 
 /// The SubjectPublicKeyInfo, DER, of the first certificate in `text`.

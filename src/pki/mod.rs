@@ -7,9 +7,7 @@ mod certificate;
 pub mod pem;
 mod public_key;
 
-pub use certificate::{
-    Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate,
-};
+pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
 pub use public_key::{PublicKey, PublicKeyError};
 
 /// Text or bytes that are not what they should be.
@@ -32,10 +30,8 @@ pub enum PkiError {
 /// Lower-case hex without separators.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

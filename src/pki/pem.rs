@@ -48,9 +48,7 @@ pub fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
 ///
 /// When there is none, or it is broken.
 pub fn decode(label: &'static str, text: &str) -> Result<Zeroizing<Vec<u8>>, PkiError> {
-    next(label, text)?
-        .map(|(der, _)| der)
-        .ok_or(PkiError::NoBlock(label))
+    next(label, text)?.map(|(der, _)| der).ok_or(PkiError::NoBlock(label))
 }
 
 /// All blocks of that label, in order; none is no error.
@@ -75,9 +73,7 @@ fn next<'a>(label: &'static str, text: &'a str) -> Result<Option<Block<'a>>, Pki
         return Ok(None);
     };
     let bad = || PkiError::BadBlock(label);
-    let (body, rest) = inside
-        .split_once(&format!("-----END {label}-----"))
-        .ok_or_else(bad)?;
+    let (body, rest) = inside.split_once(&format!("-----END {label}-----")).ok_or_else(bad)?;
     let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
     base64.extend(body.chars().filter(|c| !c.is_ascii_whitespace()));
     let der = STANDARD.decode(base64.as_bytes()).map_err(|_| bad())?;
@@ -107,27 +103,15 @@ mod tests {
             *encode(CERTIFICATE, b"two")
         );
         let blocks = decode_all(CERTIFICATE, &text).unwrap();
-        assert_eq!(
-            blocks.iter().map(|b| b.as_slice()).collect::<Vec<_>>(),
-            [b"one", b"two"]
-        );
+        assert_eq!(blocks.iter().map(|b| b.as_slice()).collect::<Vec<_>>(), [b"one", b"two"]);
     }
 
     #[test]
     fn faults_are_told_apart() {
-        assert_eq!(
-            decode(PRIVATE_KEY, "").unwrap_err(),
-            PkiError::NoBlock(PRIVATE_KEY)
-        );
+        assert_eq!(decode(PRIVATE_KEY, "").unwrap_err(), PkiError::NoBlock(PRIVATE_KEY));
         let cut = "-----BEGIN PRIVATE KEY-----\nAAAA";
-        assert_eq!(
-            decode(PRIVATE_KEY, cut).unwrap_err(),
-            PkiError::BadBlock(PRIVATE_KEY)
-        );
+        assert_eq!(decode(PRIVATE_KEY, cut).unwrap_err(), PkiError::BadBlock(PRIVATE_KEY));
         let junk = "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----";
-        assert_eq!(
-            decode(PRIVATE_KEY, junk).unwrap_err(),
-            PkiError::BadBlock(PRIVATE_KEY)
-        );
+        assert_eq!(decode(PRIVATE_KEY, junk).unwrap_err(), PkiError::BadBlock(PRIVATE_KEY));
     }
 }

@@ -2,8 +2,8 @@
 
 use ring::rand::SecureRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use rsa::pkcs1::RsaPrivateKey;
 use rsa::pkcs8::der::asn1::{AnyRef, BitStringRef, Null};
@@ -28,9 +28,7 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublicKeyError {
     /// Not PKCS#8 at all.
-    #[error(
-        "this is not an unencrypted PKCS#8 private key; `openssl pkcs8 -topk8 -nodes` makes one"
-    )]
+    #[error("this is not an unencrypted PKCS#8 private key; `openssl pkcs8 -topk8 -nodes` makes one")]
     NotPkcs8,
     /// A kind of key that we do not handle.
     #[error("keys of this kind ({0}) are not supported: use RSA, P-256, P-384 or Ed25519")]
@@ -90,11 +88,7 @@ impl PublicKey {
         };
         let encoded = BitStringRef::from_bytes(&self.bits).and_then(|subject_public_key| {
             let algorithm = AlgorithmIdentifierRef { oid, parameters };
-            SubjectPublicKeyInfoRef {
-                algorithm,
-                subject_public_key,
-            }
-            .to_der()
+            SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der()
         });
         // Only a key of hundreds of megabytes could fail here, and ring has read this one.
         encoded.unwrap_or_default()
@@ -107,10 +101,7 @@ impl PublicKey {
 }
 
 fn damaged<E: ToString>(kind: &'static str) -> impl FnOnce(E) -> PublicKeyError {
-    move |error| PublicKeyError::Damaged {
-        kind,
-        reason: error.to_string(),
-    }
+    move |error| PublicKeyError::Damaged { kind, reason: error.to_string() }
 }
 
 fn ecdsa(
@@ -123,19 +114,13 @@ fn ecdsa(
         _ => &ECDSA_P256_SHA256_ASN1_SIGNING,
     };
     let pair = EcdsaKeyPair::from_pkcs8(ring, pkcs8, random).map_err(damaged("ECDSA"))?;
-    Ok(PublicKey {
-        algorithm,
-        bits: pair.public_key().as_ref().to_vec(),
-    })
+    Ok(PublicKey { algorithm, bits: pair.public_key().as_ref().to_vec() })
 }
 
 fn ed25519(pkcs8: &[u8]) -> Result<PublicKey, PublicKeyError> {
     // "Maybe unchecked": PKCS#8 v1, which OpenSSL writes, holds no public key to check against.
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(damaged("Ed25519"))?;
-    Ok(PublicKey {
-        algorithm: KeyAlgorithm::Ed25519,
-        bits: pair.public_key().as_ref().to_vec(),
-    })
+    Ok(PublicKey { algorithm: KeyAlgorithm::Ed25519, bits: pair.public_key().as_ref().to_vec() })
 }
 
 fn rsa(info: &PrivateKeyInfo<'_>) -> Result<PublicKey, PublicKeyError> {
@@ -143,16 +128,11 @@ fn rsa(info: &PrivateKeyInfo<'_>) -> Result<PublicKey, PublicKeyError> {
     // Before ring looks, which refuses other sizes in its own words.
     let algorithm = rsa_algorithm(key.modulus.as_bytes())?;
     let pair = RsaKeyPair::from_der(info.private_key).map_err(damaged("RSA"))?;
-    Ok(PublicKey {
-        algorithm,
-        bits: pair.public().as_ref().to_vec(),
-    })
+    Ok(PublicKey { algorithm, bits: pair.public().as_ref().to_vec() })
 }
 
 fn rsa_algorithm(modulus: &[u8]) -> Result<KeyAlgorithm, PublicKeyError> {
-    let bits = modulus
-        .first()
-        .map_or(0, |top| modulus.len() * 8 - top.leading_zeros() as usize);
+    let bits = modulus.first().map_or(0, |top| modulus.len() * 8 - top.leading_zeros() as usize);
     KeyAlgorithm::ALL
         .into_iter()
         .find(|algorithm| algorithm.rsa_bits() == Some(bits))

@@ -19,17 +19,12 @@ pub(super) fn generate(algorithm: KeyAlgorithm, entropy: &Entropy) -> Result<Sec
         KeyAlgorithm::EcdsaP256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
         KeyAlgorithm::EcdsaP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
         other => {
-            return Err(format!(
-                "a CA's key is ecdsa-p256 or ecdsa-p384, not {}",
-                other.name()
-            ));
+            return Err(format!("a CA's key is ecdsa-p256 or ecdsa-p384, not {}", other.name()));
         }
     };
     let document = EcdsaKeyPair::generate_pkcs8(ring, entropy.ring())
         .map_err(|_| "the operating system gave no randomness".to_owned())?;
-    Ok(Secret::new(
-        pem::encode(pem::PRIVATE_KEY, document.as_ref()).as_bytes(),
-    ))
+    Ok(Secret::new(pem::encode(pem::PRIVATE_KEY, document.as_ref()).as_bytes()))
 }
 
 /// The public key that a certificate is for.
@@ -37,11 +32,8 @@ pub(super) struct SubjectKey(PublicKey);
 
 impl SubjectKey {
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
-        let der =
-            pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
-        PublicKey::of_pkcs8(&der, entropy.ring())
-            .map(Self)
-            .map_err(|error| error.to_string())
+        let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
+        PublicKey::of_pkcs8(&der, entropy.ring()).map(Self).map_err(|error| error.to_string())
     }
 
     pub(super) fn is_rsa(&self) -> bool {
@@ -86,8 +78,7 @@ enum Pair {
 impl CaKey {
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
         let public = SubjectKey::read(key, entropy)?;
-        let der =
-            pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
+        let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
         let pair = match public.0.algorithm {
             KeyAlgorithm::EcdsaP256 => {
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, entropy.ring())
@@ -97,17 +88,11 @@ impl CaKey {
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &der, entropy.ring())
                     .map(Pair::Ecdsa)
             }
-            KeyAlgorithm::Ed25519 => {
-                Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map(Pair::Ed25519)
-            }
+            KeyAlgorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map(Pair::Ed25519),
             _ => RsaKeyPair::from_pkcs8(&der).map(Pair::Rsa),
         };
         let pair = pair.map_err(|error| error.to_string())?;
-        Ok(Self {
-            public,
-            pair,
-            entropy: entropy.clone(),
-        })
+        Ok(Self { public, pair, entropy: entropy.clone() })
     }
 
     pub(super) fn is_of(&self, certificate: &str) -> bool {
@@ -130,15 +115,11 @@ impl SigningKey for CaKey {
         let random = self.entropy.ring();
         let failed = |_| rcgen::Error::RingUnspecified;
         match &self.pair {
-            Pair::Ecdsa(pair) => pair
-                .sign(random, message)
-                .map(|s| s.as_ref().to_vec())
-                .map_err(failed),
+            Pair::Ecdsa(pair) => pair.sign(random, message).map(|s| s.as_ref().to_vec()).map_err(failed),
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature)
-                    .map_err(failed)?;
+                pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
         }

@@ -58,16 +58,9 @@ impl InternalCa {
     ///
     /// When the configuration cannot be kept, or `previous` has no root whose key is there, or its root
     /// ends too soon.
-    pub fn establish(
-        &self,
-        previous: Option<&Material>,
-        now: Timestamp,
-    ) -> Result<Made, IssueError> {
+    pub fn establish(&self, previous: Option<&Material>, now: Timestamp) -> Result<Made, IssueError> {
         if self.common_name.chars().count() > template::LONGEST_CN {
-            return Err(refused(format!(
-                "issuers.{}: common_name is longer than 64 characters",
-                self.name
-            )));
+            return Err(refused(format!("issuers.{}: common_name is longer than 64 characters", self.name)));
         }
         let (root, root_key) = match previous {
             Some(material) => self.known_root(material)?,
@@ -76,14 +69,9 @@ impl InternalCa {
         let authority = self.authority("root", &root, &root_key)?;
         let key = self.new_key(self.key_algorithm)?;
         let subject = SubjectKey::read(&key, &self.entropy).map_err(refused)?;
-        let validity = authority
-            .validity_for(self.intermediate_lifetime, now)
-            .map_err(|why| {
-                refused(format!(
-                    "{why}; make a new root with `keyturn ca rotate {}`",
-                    self.name
-                ))
-            })?;
+        let validity = authority.validity_for(self.intermediate_lifetime, now).map_err(|why| {
+            refused(format!("{why}; make a new root with `keyturn ca rotate {}`", self.name))
+        })?;
         let name = self.unique_name("Issuing", now)?;
         let params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
@@ -109,10 +97,7 @@ impl InternalCa {
         let root = material.anchors.iter().find(|root| public.is_of(root));
         match root {
             Some(root) => Ok((root.clone(), key.clone())),
-            None => Err(refused(format!(
-                "issuers.{}: no root is there for its root key",
-                self.name
-            ))),
+            None => Err(refused(format!("issuers.{}: no root is there for its root key", self.name))),
         }
     }
 
@@ -123,17 +108,12 @@ impl InternalCa {
         let validity = template::unclipped(self.root_lifetime, now).map_err(refused)?;
         let params = template::root(&name, validity, &self.entropy).map_err(later)?;
         let certificate = params.self_signed(&signer).map_err(refused)?;
-        Ok((
-            pem::encode(pem::CERTIFICATE, certificate.der()).to_string(),
-            key,
-        ))
+        Ok((pem::encode(pem::CERTIFICATE, certificate.der()).to_string(), key))
     }
 
     fn new_key(&self, algorithm: KeyAlgorithm) -> Result<Secret, IssueError> {
-        key::generate(algorithm, &self.entropy).map_err(|why| IssueError {
-            message: format!("issuers.{}: {why}", self.name),
-            transient: true,
-        })
+        key::generate(algorithm, &self.entropy)
+            .map_err(|why| IssueError { message: format!("issuers.{}: {why}", self.name), transient: true })
     }
 
     /// Two CAs must not share a name while their keys differ: a client that looks for an issuer by name
@@ -148,44 +128,26 @@ impl InternalCa {
         Ok(format!("{}{suffix}", base.trim_end()))
     }
 
-    fn authority(
-        &self,
-        role: &str,
-        certificate: &str,
-        key: &Secret,
-    ) -> Result<Authority, IssueError> {
-        Authority::new(certificate, key, &self.entropy).map_err(|why| {
-            refused(format!(
-                "the {role} of issuers.{} cannot sign: {why}",
-                self.name
-            ))
-        })
+    fn authority(&self, role: &str, certificate: &str, key: &Secret) -> Result<Authority, IssueError> {
+        Authority::new(certificate, key, &self.entropy)
+            .map_err(|why| refused(format!("the {role} of issuers.{} cannot sign: {why}", self.name)))
     }
 
     /// The intermediate that signs leaves.
     fn signer(&self, material: &Material) -> Result<Authority, IssueError> {
         match (&material.certificate, &material.private_key) {
             (Some(certificate), Some(key)) => self.authority("intermediate", certificate, key),
-            _ => Err(later(format!(
-                "issuers.{} has no signing intermediate yet",
-                self.name
-            ))),
+            _ => Err(later(format!("issuers.{} has no signing intermediate yet", self.name))),
         }
     }
 
     /// A leaf whose lifetime no intermediate can hold is refused for good, one that this intermediate
     /// cannot hold any more waits for the next.
-    fn validity(
-        &self,
-        authority: &Authority,
-        request: &Request,
-    ) -> Result<template::Span, IssueError> {
-        authority
-            .validity_for(request.duration, request.now)
-            .map_err(|why| IssueError {
-                message: format!("the intermediate of issuers.{}: {why}", self.name),
-                transient: request.duration / LEAST_SHARE <= self.intermediate_lifetime,
-            })
+    fn validity(&self, authority: &Authority, request: &Request) -> Result<template::Span, IssueError> {
+        authority.validity_for(request.duration, request.now).map_err(|why| IssueError {
+            message: format!("the intermediate of issuers.{}: {why}", self.name),
+            transient: request.duration / LEAST_SHARE <= self.intermediate_lifetime,
+        })
     }
 }
 
@@ -193,26 +155,17 @@ impl InternalCa {
 impl Issuer for InternalCa {
     async fn issue(&self, request: &Request) -> Result<Made, IssueError> {
         let Some(material) = &request.authority else {
-            return Err(later(format!(
-                "issuers.{} has no signing intermediate yet",
-                self.name
-            )));
+            return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
         };
         names::check(request, &self.permitted_dns)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         let authority = self.signer(material)?;
         let subject = SubjectKey::read(&request.private_key, &self.entropy).map_err(refused)?;
         let validity = self.validity(&authority, request)?;
-        let params =
-            template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
+        let params = template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
         let certificate = authority.sign(params, &subject).map_err(refused)?;
         let facts = pki::facts(&certificate).map_err(refused)?;
-        let chain = material
-            .certificate
-            .iter()
-            .chain(&material.chain)
-            .cloned()
-            .collect();
+        let chain = material.certificate.iter().chain(&material.chain).cloned().collect();
         let material = Material {
             private_key: Some(request.private_key.clone()),
             certificate: Some(certificate),
@@ -225,15 +178,9 @@ impl Issuer for InternalCa {
 }
 
 fn refused(message: impl ToString) -> IssueError {
-    IssueError {
-        message: message.to_string(),
-        transient: false,
-    }
+    IssueError { message: message.to_string(), transient: false }
 }
 
 fn later(message: impl ToString) -> IssueError {
-    IssueError {
-        message: message.to_string(),
-        transient: true,
-    }
+    IssueError { message: message.to_string(), transient: true }
 }

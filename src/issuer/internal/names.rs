@@ -21,9 +21,7 @@ pub(super) fn check(request: &Request, permitted: &[String]) -> Result<(), Strin
         _ if unnamed && request.usages.contains(&Usage::ServerAuth) => {
             Err("a server's certificate needs dns_names or ip_addresses".to_owned())
         }
-        None if unnamed => {
-            Err("a certificate needs a common_name, dns_names or ip_addresses".to_owned())
-        }
+        None if unnamed => Err("a certificate needs a common_name, dns_names or ip_addresses".to_owned()),
         _ => Ok(()),
     }
 }
@@ -71,10 +69,7 @@ fn check_permitted(name: &str, permitted: &[String]) -> Result<(), String> {
     if permitted.is_empty() || permitted.iter().any(permits) {
         return Ok(());
     }
-    Err(format!(
-        "`{name}` is outside name_constraints.permitted_dns ({})",
-        permitted.join(", ")
-    ))
+    Err(format!("`{name}` is outside name_constraints.permitted_dns ({})", permitted.join(", ")))
 }
 
 #[cfg(test)]
@@ -87,54 +82,24 @@ mod tests {
 
     #[test]
     fn constraints_are_read_as_rfc_5280_says() {
-        for name in [
-            "example.org",
-            "a.example.org",
-            "*.example.org",
-            "A.B.Example.ORG",
-        ] {
+        for name in ["example.org", "a.example.org", "*.example.org", "A.B.Example.ORG"] {
             assert!(permitted(name, "example.org"), "{name}");
         }
-        for name in [
-            "example.com",
-            "badexample.org",
-            "org",
-            "*.org",
-            "example.org.evil",
-        ] {
+        for name in ["example.com", "badexample.org", "org", "*.org", "example.org.evil"] {
             assert!(!permitted(name, "example.org"), "{name}");
         }
-        assert!(
-            permitted("a.example.org", ".example.org")
-                && permitted("*.example.org", ".example.org")
-        );
+        assert!(permitted("a.example.org", ".example.org") && permitted("*.example.org", ".example.org"));
         assert!(!permitted("example.org", ".example.org"));
     }
 
     #[test]
     fn what_is_no_dns_name_is_refused() {
-        for name in [
-            "",
-            ".",
-            "a..b",
-            "*",
-            "a.*.b",
-            "*a.b",
-            "-a.b",
-            "a b",
-            "a\0b",
-            "ü.example",
-            &"a".repeat(64),
-        ] {
+        for name in
+            ["", ".", "a..b", "*", "a.*.b", "*a.b", "-a.b", "a b", "a\0b", "ü.example", &"a".repeat(64)]
+        {
             assert!(check_dns(name).is_err(), "{name:?}");
         }
-        for name in [
-            "localhost",
-            "*.a.b",
-            "_x.example",
-            "xn--tda.example",
-            "1.example",
-        ] {
+        for name in ["localhost", "*.a.b", "_x.example", "xn--tda.example", "1.example"] {
             assert!(check_dns(name).is_ok(), "{name}");
         }
     }

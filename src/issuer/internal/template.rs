@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
 
@@ -27,16 +27,9 @@ pub(super) fn unclipped(lifetime: SignedDuration, now: Timestamp) -> Result<Span
     }
     let now = Timestamp::from_second(now.as_second()).map_err(|error| error.to_string())?;
     let backdate = SignedDuration::from_secs(BACKDATE.min(lifetime / BACKDATE_SHARE).as_secs());
-    let not_before = now
-        .checked_sub(backdate)
-        .map_err(|error| error.to_string())?;
-    let not_after = now
-        .checked_add(lifetime)
-        .map_err(|error| error.to_string())?;
-    Ok(Span {
-        not_before,
-        not_after,
-    })
+    let not_before = now.checked_sub(backdate).map_err(|error| error.to_string())?;
+    let not_after = now.checked_add(lifetime).map_err(|error| error.to_string())?;
+    Ok(Span { not_before, not_after })
 }
 
 /// A CA certificate with its key.
@@ -52,9 +45,7 @@ impl Authority {
         if !key.is_of(certificate) {
             return Err("its key does not belong to its certificate".to_owned());
         }
-        let der = pem::decode(pem::CERTIFICATE, certificate)
-            .map_err(|error| error.to_string())?
-            .to_vec();
+        let der = pem::decode(pem::CERTIFICATE, certificate).map_err(|error| error.to_string())?.to_vec();
         if has_an_empty_rdn(&der) {
             return Err("its subject has an empty part".to_owned());
         }
@@ -62,58 +53,33 @@ impl Authority {
         let validity = facts.validity.ok_or("its dates cannot be read")?;
         let issuer = rcgen::Issuer::from_ca_cert_der(&der.as_slice().into(), key)
             .map_err(|error| error.to_string())?;
-        Ok(Self {
-            validity,
-            certificate: der,
-            issuer,
-        })
+        Ok(Self { validity, certificate: der, issuer })
     }
 
     /// The span for a certificate under this one: inside its own (FAULTS I14), and not much shorter than
     /// asked for.
-    pub(super) fn validity_for(
-        &self,
-        lifetime: SignedDuration,
-        now: Timestamp,
-    ) -> Result<Span, String> {
+    pub(super) fn validity_for(&self, lifetime: SignedDuration, now: Timestamp) -> Result<Span, String> {
         let asked = unclipped(lifetime, now)?;
-        let Validity {
-            not_before,
-            not_after,
-        } = self.validity;
+        let Validity { not_before, not_after } = self.validity;
         if now < not_before {
-            return Err(format!(
-                "the clock says {now}, which is before it begins ({not_before})"
-            ));
+            return Err(format!("the clock says {now}, which is before it begins ({not_before})"));
         }
-        let span = Span {
-            not_before: asked.not_before.max(not_before),
-            not_after: asked.not_after.min(not_after),
-        };
+        let span =
+            Span { not_before: asked.not_before.max(not_before), not_after: asked.not_after.min(not_after) };
         if span.left(now) <= SignedDuration::ZERO || span.left(now) < lifetime / LEAST_SHARE {
-            return Err(format!(
-                "it ends {not_after}, before even half of the lifetime asked for"
-            ));
+            return Err(format!("it ends {not_after}, before even half of the lifetime asked for"));
         }
         Ok(span)
     }
 
     /// Signs, and looks at what came out before anybody gets it. PEM.
-    pub(super) fn sign(
-        &self,
-        params: CertificateParams,
-        subject: &SubjectKey,
-    ) -> Result<String, String> {
-        let signed = params
-            .signed_by(subject, &self.issuer)
-            .map_err(|error| error.to_string())?;
+    pub(super) fn sign(&self, params: CertificateParams, subject: &SubjectKey) -> Result<String, String> {
+        let signed = params.signed_by(subject, &self.issuer).map_err(|error| error.to_string())?;
         let certificate = pki::parse(signed.der()).map_err(|error| error.to_string())?;
         let issuer = pki::parse(&self.certificate).map_err(|error| error.to_string())?;
         // rcgen writes the issuer's name anew; an imported CA's may come out differently.
         if !pki::is_signed_by(&certificate, &issuer) {
-            return Err(
-                "what it signed does not verify; its subject cannot be written again".to_owned(),
-            );
+            return Err("what it signed does not verify; its subject cannot be written again".to_owned());
         }
         Ok(pem::encode(pem::CERTIFICATE, signed.der()).to_string())
     }
@@ -121,12 +87,8 @@ impl Authority {
 
 /// rcgen panics on one.
 fn has_an_empty_rdn(certificate: &[u8]) -> bool {
-    pki::parse(certificate).is_ok_and(|certificate| {
-        certificate
-            .subject()
-            .iter()
-            .any(|rdn| rdn.iter().next().is_none())
-    })
+    pki::parse(certificate)
+        .is_ok_and(|certificate| certificate.subject().iter().any(|rdn| rdn.iter().next().is_none()))
 }
 
 /// pathLenConstraint 1: intermediates under it, and none under those.
@@ -146,24 +108,12 @@ pub(super) fn intermediate(
     let mut params = base(Some(name), span, entropy)?;
     authority(&mut params, 0);
     params.use_authority_key_identifier_extension = true;
-    if let Some(bad) = permitted_dns
-        .iter()
-        .find(|name| name.is_empty() || !name.is_ascii())
-    {
-        return Err(format!(
-            "`{bad}` in name_constraints.permitted_dns is not a DNS name"
-        ));
+    if let Some(bad) = permitted_dns.iter().find(|name| name.is_empty() || !name.is_ascii()) {
+        return Err(format!("`{bad}` in name_constraints.permitted_dns is not a DNS name"));
     }
-    let permitted_subtrees = permitted_dns
-        .iter()
-        .cloned()
-        .map(GeneralSubtree::DnsName)
-        .collect();
+    let permitted_subtrees = permitted_dns.iter().cloned().map(GeneralSubtree::DnsName).collect();
     // Without names rcgen leaves the extension out; an empty one would forbid everything.
-    params.name_constraints = Some(NameConstraints {
-        permitted_subtrees,
-        excluded_subtrees: Vec::new(),
-    });
+    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     Ok(params)
 }
 
@@ -200,14 +150,8 @@ pub(super) fn leaf(
 
 fn alternative_names(request: &Request) -> Result<Vec<SanType>, String> {
     let mut names: Vec<SanType> = Vec::new();
-    let dns = request
-        .dns_names
-        .iter()
-        .map(|name| name.as_str().try_into().map(SanType::DnsName));
-    let ip = request
-        .ip_addresses
-        .iter()
-        .map(|&ip| Ok(SanType::IpAddress(ip)));
+    let dns = request.dns_names.iter().map(|name| name.as_str().try_into().map(SanType::DnsName));
+    let ip = request.ip_addresses.iter().map(|&ip| Ok(SanType::IpAddress(ip)));
     for name in dns.chain(ip) {
         let name = name.map_err(|error: rcgen::Error| error.to_string())?;
         if !names.contains(&name) {
@@ -235,9 +179,7 @@ fn base(name: Option<&str>, span: Span, entropy: &Entropy) -> Result<Certificate
 /// without a further octet, and the next one set, so that it has them all.
 fn serial(entropy: &Entropy) -> Result<SerialNumber, String> {
     let mut bytes = [0; 16];
-    entropy
-        .fill(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    entropy.fill(&mut bytes).map_err(|error| error.to_string())?;
     bytes[0] = bytes[0] & 0x3f | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }

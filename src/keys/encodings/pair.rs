@@ -32,9 +32,7 @@ pub enum PairError {
         subject: String,
     },
     /// A chain that is broken or out of order.
-    #[error(
-        "the {lower} ({subject}) is not signed by the {upper}; put the chain in order, issuing CA first"
-    )]
+    #[error("the {lower} ({subject}) is not signed by the {upper}; put the chain in order, issuing CA first")]
     NotSigned {
         /// Which one.
         lower: String,
@@ -69,25 +67,14 @@ pub enum PairError {
 ///
 /// Says what is wrong with which certificate.
 pub fn check_pair(material: &Material) -> Result<(), PairError> {
-    let key = material
-        .private_key
-        .as_ref()
-        .ok_or(PairError::Missing("private key"))?;
+    let key = material.private_key.as_ref().ok_or(PairError::Missing("private key"))?;
     let key = PrivateKey::from_pkcs8_pem(key)?;
-    let leaf = material
-        .certificate
-        .as_deref()
-        .ok_or(PairError::Missing("certificate"))?;
+    let leaf = material.certificate.as_deref().ok_or(PairError::Missing("certificate"))?;
     let ders = chain_of(leaf, material)?;
-    let chain = ders
-        .iter()
-        .map(|(place, der)| Link::read(place, der))
-        .collect::<Result<Vec<_>, _>>()?;
+    let chain = ders.iter().map(|(place, der)| Link::read(place, der)).collect::<Result<Vec<_>, _>>()?;
     let first = chain.first().ok_or(PairError::Missing("certificate"))?;
     if first.certificate.public_key().raw != key.spki_der() {
-        return Err(PairError::Mismatch {
-            subject: first.subject(),
-        });
+        return Err(PairError::Mismatch { subject: first.subject() });
     }
     for (lower, upper) in chain.iter().zip(chain.iter().skip(1)) {
         lower.check_under(upper)?;
@@ -117,10 +104,7 @@ fn chain_of(leaf: &str, material: &Material) -> Result<Vec<Named>, PairError> {
 fn decoded(place: &str, text: &str) -> Result<Vec<u8>, PairError> {
     match pem::decode(pem::CERTIFICATE, text) {
         Ok(der) => Ok(der.to_vec()),
-        Err(source) => Err(PairError::Certificate {
-            place: place.to_owned(),
-            source,
-        }),
+        Err(source) => Err(PairError::Certificate { place: place.to_owned(), source }),
     }
 }
 
@@ -150,10 +134,8 @@ struct Link<'a> {
 
 impl<'a> Link<'a> {
     fn read(place: &'a str, der: &'a [u8]) -> Result<Self, PairError> {
-        let certificate = pki::parse(der).map_err(|source| PairError::Certificate {
-            place: place.to_owned(),
-            source,
-        })?;
+        let certificate =
+            pki::parse(der).map_err(|source| PairError::Certificate { place: place.to_owned(), source })?;
         let validity = certificate.validity();
         if validity.not_after < validity.not_before {
             return Err(PairError::Dates(place.to_owned()));
@@ -183,9 +165,6 @@ impl<'a> Link<'a> {
     }
 
     fn outside(&self, upper: &Self) -> PairError {
-        PairError::Outside {
-            lower: self.place.to_owned(),
-            upper: upper.place.to_owned(),
-        }
+        PairError::Outside { lower: self.place.to_owned(), upper: upper.place.to_owned() }
     }
 }

@@ -1,8 +1,6 @@
 //! Parts of material that rcgen signed, which shares no code with what renders them.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 
 use super::*;
 use crate::clock::Entropy;
@@ -18,9 +16,7 @@ fn pair_of(key: &PrivateKey) -> KeyPair {
 
 fn params(name: &str, first_year: i32, last_year: i32) -> CertificateParams {
     let mut params = CertificateParams::new(vec![format!("{name}.example.org")]).unwrap();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     params.not_before = date_time_ymd(first_year, 1, 1);
     params.not_after = date_time_ymd(last_year, 1, 1);
     params
@@ -46,10 +42,7 @@ fn material_until(leaf_year: i32) -> Material {
     let upper = Issuer::new(upper, upper_key);
     let lower_pem = lower.signed_by(&lower_key, &upper).unwrap().pem();
     let lower = Issuer::new(lower, lower_key);
-    let leaf = params("leaf", 2025, leaf_year)
-        .signed_by(&leaf_key, &lower)
-        .unwrap()
-        .pem();
+    let leaf = params("leaf", 2025, leaf_year).signed_by(&leaf_key, &lower).unwrap().pem();
     let [.., own] = keys;
     Material {
         private_key: Some(own.to_pkcs8_pem()),
@@ -69,17 +62,11 @@ fn text(part: Part, revisions: &[Source<'_>]) -> String {
 }
 
 fn blocks(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
-        .collect()
+    text.lines().filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")).collect()
 }
 
 fn normal(text: &str) -> String {
-    pem::encode(
-        pem::CERTIFICATE,
-        &pem::decode(pem::CERTIFICATE, text).unwrap(),
-    )
-    .to_string()
+    pem::encode(pem::CERTIFICATE, &pem::decode(pem::CERTIFICATE, text).unwrap()).to_string()
 }
 
 #[test]
@@ -88,50 +75,26 @@ fn certificate_parts_are_blocks_in_order() {
     let leaf = normal(material.certificate.as_ref().unwrap());
     let chain: Vec<_> = material.chain.iter().map(|text| normal(text)).collect();
     // As a person would import it: text before, carriage returns, no newline at the end.
-    material.certificate = Some(format!(
-        "subject=leaf\r\n{}",
-        leaf.trim_end().replace('\n', "\r\n")
-    ));
+    material.certificate = Some(format!("subject=leaf\r\n{}", leaf.trim_end().replace('\n', "\r\n")));
     let source = [(None, &material)];
     assert_eq!(text(Part::Certificate, &source), leaf);
     assert_eq!(text(Part::Chain, &source), chain.concat());
-    assert_eq!(
-        text(Part::Fullchain, &source),
-        leaf.clone() + &chain.concat()
-    );
+    assert_eq!(text(Part::Fullchain, &source), leaf.clone() + &chain.concat());
     let key = material.private_key.as_ref().unwrap().expose_str();
     assert_eq!(text(Part::PrivateKey, &source), key);
-    assert_eq!(
-        text(Part::Combined, &source),
-        key.to_owned() + &leaf + &chain.concat()
-    );
+    assert_eq!(text(Part::Combined, &source), key.to_owned() + &leaf + &chain.concat());
     assert_eq!(text(Part::Ca, &source), normal(&material.anchors[0]));
-    for part in [
-        Part::Certificate,
-        Part::Fullchain,
-        Part::Combined,
-        Part::Ca,
-        Part::PublicKey,
-    ] {
+    for part in [Part::Certificate, Part::Fullchain, Part::Combined, Part::Ca, Part::PublicKey] {
         let text = text(part, &source);
-        assert!(
-            text.ends_with("-----\n") && !text.contains("\n\n") && !text.contains('\r'),
-            "{part}"
-        );
+        assert!(text.ends_with("-----\n") && !text.contains("\n\n") && !text.contains('\r'), "{part}");
     }
 }
 
 #[test]
 fn the_public_key_also_comes_from_the_certificate() {
     let material = material();
-    let alone = Material {
-        private_key: None,
-        ..material.clone()
-    };
-    assert_eq!(
-        text(Part::PublicKey, &[(None, &material)]),
-        text(Part::PublicKey, &[(None, &alone)])
-    );
+    let alone = Material { private_key: None, ..material.clone() };
+    assert_eq!(text(Part::PublicKey, &[(None, &material)]), text(Part::PublicKey, &[(None, &alone)]));
 }
 
 #[test]
@@ -144,11 +107,7 @@ fn the_trust_bundle_has_each_root_once() {
 }
 
 fn jwt(algorithm: KeyAlgorithm, jws: JwsAlgorithm) -> Material {
-    Material {
-        private_key: Some(key(algorithm).to_pkcs8_pem()),
-        jws: Some(jws),
-        ..Material::default()
-    }
+    Material { private_key: Some(key(algorithm).to_pkcs8_pem()), jws: Some(jws), ..Material::default() }
 }
 
 #[test]
@@ -159,71 +118,38 @@ fn jwt_parts_span_revisions_in_order() {
     let set: serde_json::Value = serde_json::from_str(&text(Part::Jwks, &revisions)).unwrap();
     let keys = set["keys"].as_array().unwrap();
     assert_eq!(keys.len(), 2);
-    assert_eq!(
-        (&keys[0]["kid"], &keys[0]["alg"]),
-        (&"imported".into(), &"RS256".into())
-    );
+    assert_eq!((&keys[0]["kid"], &keys[0]["alg"]), (&"imported".into(), &"RS256".into()));
     assert_eq!(keys[1]["kid"], text(Part::Kid, &revisions));
     assert!(!text(Part::Kid, &revisions).ends_with('\n'));
     assert_eq!(text(Part::Kid, &revisions[..1]), "imported");
-    assert_eq!(
-        blocks(&text(Part::PublicKeys, &revisions)),
-        ["PUBLIC KEY", "PUBLIC KEY"]
-    );
-    assert_eq!(
-        blocks(&text(Part::PrivateKeyPkcs1, &revisions[..1])),
-        ["RSA PRIVATE KEY"]
-    );
-    assert_eq!(
-        render(Part::Jwks, &revisions).unwrap(),
-        render(Part::Jwks, &revisions).unwrap()
-    );
+    assert_eq!(blocks(&text(Part::PublicKeys, &revisions)), ["PUBLIC KEY", "PUBLIC KEY"]);
+    assert_eq!(blocks(&text(Part::PrivateKeyPkcs1, &revisions[..1])), ["RSA PRIVATE KEY"]);
+    assert_eq!(render(Part::Jwks, &revisions).unwrap(), render(Part::Jwks, &revisions).unwrap());
 }
 
 #[test]
 fn what_is_not_there_is_said() {
     let empty = Material::default();
     let reason = |part| render(part, &[(None, &empty)]).unwrap_err().to_string();
-    assert_eq!(
-        reason(Part::Fullchain),
-        "`fullchain` cannot be made: the revision has no certificate"
-    );
-    assert_eq!(
-        reason(Part::Ca),
-        "`ca` cannot be made: the revision has no root certificate"
-    );
-    assert_eq!(
-        reason(Part::Kid),
-        "`kid` cannot be made: the revision has no private key"
-    );
-    assert_eq!(
-        reason(Part::Dhparam),
-        "`dhparam` cannot be made: the revision has no DH parameters"
-    );
+    assert_eq!(reason(Part::Fullchain), "`fullchain` cannot be made: the revision has no certificate");
+    assert_eq!(reason(Part::Ca), "`ca` cannot be made: the revision has no root certificate");
+    assert_eq!(reason(Part::Kid), "`kid` cannot be made: the revision has no private key");
+    assert_eq!(reason(Part::Dhparam), "`dhparam` cannot be made: the revision has no DH parameters");
     assert!(reason(Part::Pkcs12).contains("yet") && reason(Part::Crl).contains("yet"));
-    assert!(matches!(
-        render(Part::Jwks, &[]),
-        Err(RenderError::NoRevision(Part::Jwks))
-    ));
+    assert!(matches!(render(Part::Jwks, &[]), Err(RenderError::NoRevision(Part::Jwks))));
 }
 
 #[test]
 fn dh_parameters_come_out_as_they_are() {
     let pem = crate::keys::dh::rfc7919(2048).unwrap().to_pem();
-    let material = Material {
-        dh_params: Some(pem.clone()),
-        ..Material::default()
-    };
+    let material = Material { dh_params: Some(pem.clone()), ..Material::default() };
     assert_eq!(text(Part::Dhparam, &[(None, &material)]), pem);
 }
 
 #[test]
 fn a_good_pair_passes() {
     check_pair(&material()).unwrap();
-    let public = Material {
-        anchors: Vec::new(),
-        ..material()
-    };
+    let public = Material { anchors: Vec::new(), ..material() };
     check_pair(&public).unwrap();
     // Two roots in a rollover: one of them signed.
     let mut two = material();
@@ -244,39 +170,21 @@ fn fault(change: impl FnOnce(&mut Material)) -> String {
 fn bad_pairs_are_told_apart() {
     let other = material();
     let message = fault(|material| material.private_key = other.private_key.clone());
-    assert!(
-        message.contains("does not belong to the certificate (CN=leaf)"),
-        "{message}"
-    );
+    assert!(message.contains("does not belong to the certificate (CN=leaf)"), "{message}");
     let message = fault(|material| material.chain.reverse());
-    assert!(
-        message.contains("is not signed by the chain's certificate 1"),
-        "{message}"
-    );
+    assert!(message.contains("is not signed by the chain's certificate 1"), "{message}");
     let message = fault(|material| drop(material.chain.remove(0)));
-    assert!(
-        message.contains("the certificate (CN=leaf) is not signed"),
-        "{message}"
-    );
+    assert!(message.contains("the certificate (CN=leaf) is not signed"), "{message}");
     let message = fault(|material| material.anchors = other.anchors.clone());
-    assert!(
-        message.contains("(CN=upper) is not signed by the root"),
-        "{message}"
-    );
+    assert!(message.contains("(CN=upper) is not signed by the root"), "{message}");
     let message = fault(|material| material.private_key = None);
     assert_eq!(message, "there is no private key");
     let message = fault(|material| material.certificate = None);
     assert_eq!(message, "there is no certificate");
     let message = fault(|material| material.chain[1] = "junk".to_owned());
-    assert!(
-        message.contains("chain's certificate 2 cannot be read"),
-        "{message}"
-    );
+    assert!(message.contains("chain's certificate 2 cannot be read"), "{message}");
     let message = check_pair(&material_until(2036)).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "the certificate's validity does not lie inside the chain's certificate 1's"
-    );
+    assert_eq!(message, "the certificate's validity does not lie inside the chain's certificate 1's");
     let message = check_pair(&material_until(2024)).unwrap_err().to_string();
     assert_eq!(message, "the certificate ends before it begins");
 }
@@ -288,10 +196,7 @@ fn only_a_ca_may_stand_above() {
     let fake_params = params("fake", 2020, 2040);
     let fake_pem = fake_params.self_signed(&fake).unwrap().pem();
     let issuer = Issuer::new(fake_params, fake);
-    let certificate = params("leaf", 2025, 2030)
-        .signed_by(&leaf, &issuer)
-        .unwrap()
-        .pem();
+    let certificate = params("leaf", 2025, 2030).signed_by(&leaf, &issuer).unwrap().pem();
     let material = Material {
         private_key: Some(keys[1].to_pkcs8_pem()),
         certificate: Some(certificate),

@@ -29,10 +29,7 @@ impl Arithmetic for Portable {
     }
 
     fn fermat(&self, numbers: &[Vec<u64>]) -> Vec<bool> {
-        numbers
-            .iter()
-            .map(|number| is_fermat_prime(number).unwrap_or(false))
-            .collect()
+        numbers.iter().map(|number| is_fermat_prime(number).unwrap_or(false)).collect()
     }
 
     fn miller_rabin(&self, number: &[u64], base: &[u64]) -> bool {
@@ -41,19 +38,13 @@ impl Arithmetic for Portable {
 }
 
 fn parameters(number: &[u64]) -> Option<BoxedMontyParams> {
-    let odd =
-        Option::<Odd<BoxedUint>>::from(Odd::new(BoxedUint::from_words(number.iter().copied())))?;
+    let odd = Option::<Odd<BoxedUint>>::from(Odd::new(BoxedUint::from_words(number.iter().copied())))?;
     Some(BoxedMontyParams::new_vartime(odd))
 }
 
 fn minus_one(number: &[u64]) -> BoxedUint {
     // An odd number: there is nothing to borrow.
-    BoxedUint::from_words(
-        number
-            .iter()
-            .enumerate()
-            .map(|(i, &limb)| if i == 0 { limb - 1 } else { limb }),
-    )
+    BoxedUint::from_words(number.iter().enumerate().map(|(i, &limb)| if i == 0 { limb - 1 } else { limb }))
 }
 
 /// Squares, and doubles where the exponent has a bit: the base 2 needs no table and no multiplication.
@@ -126,11 +117,7 @@ mod tests {
     fn long_numbers_keep_their_carries() {
         // 2^127 - 1 is prime, 2^128 + 51 is (three limbs), 2^129 - 1 is not.
         assert_eq!(
-            Portable.fermat(&[
-                vec![u64::MAX, u64::MAX >> 1],
-                vec![51, 0, 1],
-                vec![u64::MAX, u64::MAX, 1],
-            ]),
+            Portable.fermat(&[vec![u64::MAX, u64::MAX >> 1], vec![51, 0, 1], vec![u64::MAX, u64::MAX, 1],]),
             [true, true, false]
         );
         assert!(Portable.miller_rabin(&[51, 0, 1], &[12345, 678]));

@@ -140,10 +140,7 @@ pub(super) fn find(
         }
         search.work();
     });
-    let result = search
-        .result
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let result = search.result.into_inner().unwrap_or_else(PoisonError::into_inner);
     result.unwrap_or(Err(SearchError::Cancelled))
 }
 
@@ -215,16 +212,8 @@ impl Search<'_> {
         let passed = self.arithmetic.fermat(&halves);
         let count = batch.len() as u64;
         let tested = self.tested.fetch_add(count, Ordering::Relaxed) + count;
-        (self.progress)(Progress {
-            tested,
-            expected: expected_tests(self.bits),
-        });
-        for ((p, q), _) in batch
-            .into_iter()
-            .zip(halves)
-            .zip(passed)
-            .filter(|(_, passed)| *passed)
-        {
+        (self.progress)(Progress { tested, expected: expected_tests(self.bits) });
+        for ((p, q), _) in batch.into_iter().zip(halves).zip(passed).filter(|(_, passed)| *passed) {
             if self.is_safe(&p, &q)? {
                 return Ok(Some(p));
             }
@@ -241,11 +230,7 @@ impl Search<'_> {
 
     fn is_prime(&self, number: &[u64], rounds: usize) -> Result<bool, SearchError> {
         for _ in 0..rounds {
-            if self.stopped()
-                || !self
-                    .arithmetic
-                    .miller_rabin(number, &self.random_base(number)?)
-            {
+            if self.stopped() || !self.arithmetic.miller_rabin(number, &self.random_base(number)?) {
                 return Ok(false);
             }
         }
@@ -262,20 +247,13 @@ fn random_limbs(count: usize, entropy: &Entropy) -> Result<Vec<u64>, NoEntropy> 
     let mut bytes = vec![0; count * 8];
     entropy.fill(&mut bytes)?;
     let (chunks, _) = bytes.as_chunks();
-    Ok(chunks
-        .iter()
-        .map(|chunk| u64::from_le_bytes(*chunk))
-        .collect())
+    Ok(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect())
 }
 
 /// (p - 1) / 2 of an odd p, without leading zero limbs.
 fn half(p: &[u64]) -> Vec<u64> {
     let above = p.iter().skip(1).chain(std::iter::once(&0));
-    let mut q: Vec<u64> = p
-        .iter()
-        .zip(above)
-        .map(|(low, high)| low >> 1 | high << 63)
-        .collect();
+    let mut q: Vec<u64> = p.iter().zip(above).map(|(low, high)| low >> 1 | high << 63).collect();
     if q.last() == Some(&0) {
         q.pop();
     }
@@ -283,9 +261,7 @@ fn half(p: &[u64]) -> Vec<u64> {
 }
 
 fn bit_length(limbs: &[u64]) -> usize {
-    limbs
-        .last()
-        .map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
+    limbs.last().map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -294,11 +270,7 @@ mod tests {
 
     #[test]
     fn the_expected_number_of_tests_is_the_tables() {
-        assert!(
-            (2250..2350).contains(&expected_tests(2048)),
-            "{}",
-            expected_tests(2048)
-        );
+        assert!((2250..2350).contains(&expected_tests(2048)), "{}", expected_tests(2048));
     }
 
     #[test]

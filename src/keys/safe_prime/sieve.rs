@@ -14,11 +14,7 @@ impl SmallPrimes {
             if composite.get(value / 2) != Some(&false) {
                 continue;
             }
-            composite
-                .iter_mut()
-                .skip(value * value / 2)
-                .step_by(value)
-                .for_each(|out| *out = true);
+            composite.iter_mut().skip(value * value / 2).step_by(value).for_each(|out| *out = true);
             primes.push(value as u32);
         }
         primes.retain(|&prime| prime > 3);
@@ -54,11 +50,7 @@ impl Window {
         stop: impl Fn() -> bool,
     ) -> Option<Self> {
         let start = raised(start, RESIDUE - remainder(start, STEP));
-        let mut window = Self {
-            start,
-            out: vec![0; size.div_ceil(64)],
-            next: 0,
-        };
+        let mut window = Self { start, out: vec![0; size.div_ceil(64)], next: 0 };
         let mut rest = primes.0.as_slice();
         while !rest.is_empty() {
             if stop() {
@@ -131,9 +123,7 @@ fn inverse_of_step(prime: u64) -> u64 {
 
 fn remainder(limbs: &[u64], modulus: u64) -> u64 {
     let modulus = u128::from(modulus);
-    limbs.iter().rev().fold(0, |high, &limb| {
-        (((u128::from(high) << 64) | u128::from(limb)) % modulus) as u64
-    })
+    limbs.iter().rev().fold(0, |high, &limb| (((u128::from(high) << 64) | u128::from(limb)) % modulus) as u64)
 }
 
 /// `limbs + by`. A carry out of the top appears as a further limb, and the candidate as too long.
@@ -157,10 +147,7 @@ mod tests {
 
     #[test]
     fn the_small_primes_are_the_primes() {
-        assert_eq!(
-            SmallPrimes::up_to(40).0,
-            [5, 7, 11, 13, 17, 19, 23, 29, 31, 37]
-        );
+        assert_eq!(SmallPrimes::up_to(40).0, [5, 7, 11, 13, 17, 19, 23, 29, 31, 37]);
         assert_eq!(SmallPrimes::up_to(41).0.last(), Some(&41));
         assert_eq!(SmallPrimes::up_to(1 << 16).0.len(), 6542 - 2);
     }
@@ -168,21 +155,14 @@ mod tests {
     #[test]
     fn the_step_has_its_inverse() {
         for prime in SmallPrimes::up_to(5000).0 {
-            assert_eq!(
-                STEP * inverse_of_step(u64::from(prime)) % u64::from(prime),
-                1
-            );
+            assert_eq!(STEP * inverse_of_step(u64::from(prime)) % u64::from(prime), 1);
         }
     }
 
     /// Against the definition: exactly those remain where no small prime divides p or q.
     #[test]
     fn exactly_the_divisible_are_struck() {
-        let start = [
-            0x1234_5678_9abc_def0,
-            0xfedc_ba98_7654_3210,
-            0x8000_0000_0000_0001,
-        ];
+        let start = [0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210, 0x8000_0000_0000_0001];
         let primes = SmallPrimes::up_to(300);
         let window = Window::sieve(&start, 2048, &primes, || false).unwrap();
         let first = window.start.clone();
@@ -190,12 +170,7 @@ mod tests {
         let survivors: Vec<_> = window.collect();
         let expected: Vec<_> = (0..2048)
             .map(|i| raised(&first, STEP * i))
-            .filter(|p| {
-                primes
-                    .0
-                    .iter()
-                    .all(|&r| !matches!(remainder(p, u64::from(r)), 0 | 1))
-            })
+            .filter(|p| primes.0.iter().all(|&r| !matches!(remainder(p, u64::from(r)), 0 | 1)))
             .collect();
         assert!(!expected.is_empty());
         assert_eq!(survivors, expected);

@@ -56,7 +56,9 @@ fn a_cut_anywhere_loses_the_last_step_at_most() {
                 let whole = starts.iter().filter(|start| **start <= length).count() - (starts.len() - 3);
                 assert_eq!(sequence, whole as u64, "cut at {length}");
             }
-            Err(error) => assert!(matches!(error, StoreError::Damaged { .. }) && length < base, "{length}: {error}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged { .. }) && length < base, "{length}: {error}")
+            }
         }
     }
 }
@@ -111,7 +113,10 @@ fn every_flipped_bit_is_refused() {
         }
     }
     let text = refused(&home).to_string();
-    assert!(text.contains("journal/log") && text.contains("at byte") && text.contains("sequence 2"), "{text}");
+    assert!(
+        text.contains("journal/log") && text.contains("at byte") && text.contains("sequence 2"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -171,7 +176,10 @@ fn steps_cut_away_are_noticed_and_their_numbers_not_used_again() {
     write(&home, &bytes[..starts[starts.len() - 3]]);
     let (store, notices) = home.open();
     let found = kinds(&notices);
-    assert!(found.contains(&NoticeKind::JournalBehind) && found.contains(&NoticeKind::IndexRebuilt), "{notices:?}");
+    assert!(
+        found.contains(&NoticeKind::JournalBehind) && found.contains(&NoticeKind::IndexRebuilt),
+        "{notices:?}"
+    );
     assert!(found.contains(&NoticeKind::AuditAhead), "{notices:?}");
     assert_eq!((record(&store, "a"), material(&store, 1)), (Some("one".into()), None));
     drop(store);
@@ -205,9 +213,14 @@ fn survives(home: &Home, must_say: bool, what: &str) {
     drop(store);
     // sled may have taken the harm for a torn end, and lose what it wrote after it.
     let (store, again) = home.open();
-    assert!(again.is_empty() || !must_say && kinds(&again) == [NoticeKind::IndexRebuilt], "{what}: {again:?}");
+    assert!(
+        again.is_empty() || !must_say && kinds(&again) == [NoticeKind::IndexRebuilt],
+        "{what}: {again:?}"
+    );
     assert_eq!(record(&store, "b"), Some("more".into()), "{what}");
-    if !again.is_empty() {println!("DBG {what} {notices:?} {again:?}");}
+    if !again.is_empty() {
+        println!("DBG {what} {notices:?} {again:?}");
+    }
 }
 
 #[test]

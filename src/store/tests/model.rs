@@ -59,8 +59,10 @@ impl Model {
 
 fn change(step: &Step) -> Option<Change> {
     let Step::Commit(puts, materials, audit) = step else { return None };
-    let put = |(key, value): &(u8, Option<String>)| (format!("k{key}"), value.clone().map(String::into_bytes));
-    let material = |(number, value): &(u8, Option<String>)| (id(u32::from(*number)), value.clone().map(Secret::new));
+    let put =
+        |(key, value): &(u8, Option<String>)| (format!("k{key}"), value.clone().map(String::into_bytes));
+    let material =
+        |(number, value): &(u8, Option<String>)| (id(u32::from(*number)), value.clone().map(Secret::new));
     Some(Change {
         puts: puts.iter().map(put).collect(),
         materials: materials.iter().map(material).collect(),

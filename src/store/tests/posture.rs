@@ -21,7 +21,10 @@ fn the_second_to_come_is_refused_at_once() {
     let home = Home::new();
     let store = home.open_clean();
     let error = home.try_open().unwrap_err();
-    assert!(matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+    assert!(
+        matches!(error, StoreError::Locked { pid: Some(pid), .. } if pid == std::process::id()),
+        "{error}"
+    );
     assert!(error.to_string().contains("in use by process"));
     drop(store);
     home.open_clean();
@@ -51,7 +54,9 @@ fn a_newer_schema_changes_no_byte() {
 
 #[test]
 fn loose_modes_are_refused() {
-    for (name, mode) in [("", 0o755), ("journal", 0o750), ("db", 0o711), ("journal/log", 0o644), ("audit.log", 0o604)] {
+    for (name, mode) in
+        [("", 0o755), ("journal", 0o750), ("db", 0o711), ("journal/log", 0o644), ("audit.log", 0o604)]
+    {
         let home = made();
         chmod(&home.dir().join(name), mode);
         let error = home.try_open().unwrap_err();

@@ -40,7 +40,9 @@ fn what_changes_nothing_writes_nothing() {
     let after = bytes_of(&home.dir());
     assert_eq!((&before[&journal], &before[&log]), (&after[&journal], &after[&log]));
     // Within db/ sled does as it likes.
-    let ours = |all: &BTreeMap<PathBuf, _>| all.keys().filter(|path| !path.starts_with(home.dir().join("db"))).count();
+    let ours = |all: &BTreeMap<PathBuf, _>| {
+        all.keys().filter(|path| !path.starts_with(home.dir().join("db"))).count()
+    };
     assert_eq!(ours(&before), ours(&after));
 }
 

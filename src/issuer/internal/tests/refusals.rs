@@ -16,10 +16,7 @@ fn what_must_not_be_signed_is_refused_by_name() {
     let message = refusal(&ca, |request| {
         request.dns_names.push("www.example.com".to_owned());
     });
-    assert!(
-        message.contains("`www.example.com` is outside name_constraints.permitted_dns"),
-        "{message}"
-    );
+    assert!(message.contains("`www.example.com` is outside name_constraints.permitted_dns"), "{message}");
     let message = refusal(&ca, |request| {
         request.dns_names.push("*.example.org".to_owned());
     });
@@ -27,31 +24,19 @@ fn what_must_not_be_signed_is_refused_by_name() {
     let message = refusal(&ca, |request| {
         request.dns_names.push("not a name".to_owned());
     });
-    assert!(
-        message.contains("`not a name` is not a DNS name"),
-        "{message}"
-    );
+    assert!(message.contains("`not a name` is not a DNS name"), "{message}");
     let message = refusal(&ca, |request| request.common_name = Some("x".repeat(65)));
     assert!(message.contains("64"), "{message}");
     let message = refusal(&ca, |request| request.dns_names.clear());
-    assert!(
-        message.contains("needs dns_names or ip_addresses"),
-        "{message}"
-    );
+    assert!(message.contains("needs dns_names or ip_addresses"), "{message}");
     let message = refusal(&ca, |request| {
         request.dns_names.clear();
         request.usages = vec![Usage::ClientAuth];
         request.common_name = Some("www.example.com".to_owned());
     });
-    assert!(
-        message.contains("`www.example.com` is outside"),
-        "{message}"
-    );
+    assert!(message.contains("`www.example.com` is outside"), "{message}");
     let message = refusal(&ca, |request| request.private_key = Secret::new("junk"));
-    assert!(
-        message.contains("PRIVATE KEY") && !message.contains("junk"),
-        "{message}"
-    );
+    assert!(message.contains("PRIVATE KEY") && !message.contains("junk"), "{message}");
 }
 
 /// What we refuse, OpenSSL refuses too: the constraint in the intermediate binds by itself.
@@ -62,19 +47,14 @@ fn the_constraint_binds_whoever_has_the_key() {
     request.dns_names = vec!["www.example.com".to_owned()];
     let lax = ca();
     let made = issue(&lax, &request).unwrap();
-    assert!(
-        openssl_verify(&made.material, "sslserver", &[]).contains("permitted subtree violation")
-    );
+    assert!(openssl_verify(&made.material, "sslserver", &[]).contains("permitted subtree violation"));
 }
 
 #[test]
 fn validity_lies_inside_the_issuers() {
     let ca = ca();
     let authority = established(&ca);
-    let intermediate = pki::facts(authority.certificate.as_deref().unwrap())
-        .unwrap()
-        .validity
-        .unwrap();
+    let intermediate = pki::facts(authority.certificate.as_deref().unwrap()).unwrap().validity.unwrap();
     let root = pki::facts(&authority.anchors[0]).unwrap().validity.unwrap();
     assert!(root.encloses(&intermediate));
     let mut request = request(&authority);
@@ -86,29 +66,18 @@ fn validity_lies_inside_the_issuers() {
         (now() - SignedDuration::from_hours(1), now() + DAY * 90)
     );
     request.duration = SignedDuration::from_hours(2);
-    assert_eq!(
-        validity(&request).not_before,
-        now() - SignedDuration::from_mins(5)
-    );
+    assert_eq!(validity(&request).not_before, now() - SignedDuration::from_mins(5));
     request.duration = DAY * 90;
     request.now = intermediate.not_after - DAY * 60;
     assert_eq!(validity(&request).not_after, intermediate.not_after);
 
     request.now = intermediate.not_after - DAY * 40;
     let error = issue(&ca, &request).unwrap_err();
-    assert!(
-        error.transient && error.message.contains("half of the lifetime"),
-        "{error}"
-    );
+    assert!(error.transient && error.message.contains("half of the lifetime"), "{error}");
     request.now = intermediate.not_after + DAY;
     assert!(issue(&ca, &request).unwrap_err().transient);
     request.now = intermediate.not_before - DAY;
-    assert!(
-        issue(&ca, &request)
-            .unwrap_err()
-            .message
-            .contains("before it begins")
-    );
+    assert!(issue(&ca, &request).unwrap_err().message.contains("before it begins"));
     request.now = now();
     request.duration = DAY * 800;
     assert!(!issue(&ca, &request).unwrap_err().transient);
@@ -130,8 +99,5 @@ fn an_authority_with_another_key_is_refused() {
     let mut authority = established(&ca);
     authority.private_key = Some(ec_key());
     let error = issue(&ca, &request(&authority)).unwrap_err();
-    assert!(
-        error.message.contains("does not belong to its certificate"),
-        "{error}"
-    );
+    assert!(error.message.contains("does not belong to its certificate"), "{error}");
 }
