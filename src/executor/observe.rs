@@ -20,7 +20,8 @@ impl Executor {
     }
 }
 
-fn watch(desired: &Desired) -> Watch {
+/// What there is to look at.
+pub fn watch(desired: &Desired) -> Watch {
     let mut watch = Watch::default();
     for spec in desired.assets.values() {
         for target in &spec.targets {

@@ -1,0 +1,83 @@
+//! What would be done, when, why, and which services would restart. Nothing is changed.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::args::{Cli, Format};
+use super::fail::{DONE, Failure};
+use super::{compose, output, state};
+use crate::clock::{Clock, System};
+use crate::config::Config;
+use crate::desired::Desired;
+use crate::executor::watch;
+use crate::model::{Action, Inventory, Step, World};
+use crate::planner::{self, Forecast, Seed};
+use crate::target::Target;
+use crate::target::file::Directories;
+
+pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let now = at.map(moment).transpose()?.unwrap_or_else(|| clock.now());
+    let until = until.map(duration).transpose()?.map_or(now, |ahead| now + ahead);
+    let desired = Desired::of(&config);
+    let mut inventory = state::inventory(&config)?;
+    inventory.world = compose::block_on(look(&config, &desired, &clock))?;
+    let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
+    match cli.output {
+        Format::Json => output::json(&as_json(&forecast, now)),
+        Format::Table => output::line(&planner::text::render(&forecast)),
+    }
+    Ok(DONE)
+}
+
+/// The world, as a pass would see it.
+async fn look(config: &Config, desired: &Desired, clock: &Arc<dyn Clock>) -> Result<World, Failure> {
+    let watch = watch(desired);
+    let mut world = Inventory::default().world;
+    Directories.observe(&watch, &mut world).await;
+    if let Some(swarm) = compose::swarm(config, desired, clock).await {
+        swarm.observe(&watch, &mut world).await;
+    }
+    Ok(world)
+}
+
+fn moment(text: &str) -> Result<Timestamp, Failure> {
+    text.parse().map_err(|error| {
+        Failure::usage(format!("--at {text}: write a moment as 2026-12-01T00:00:00Z ({error})"))
+    })
+}
+
+fn duration(text: &str) -> Result<SignedDuration, Failure> {
+    crate::config::parse_duration(text).map_err(|error| Failure::usage(format!("--until: {error}")))
+}
+
+fn as_json(forecast: &Forecast, now: Timestamp) -> Value {
+    let shown = forecast.steps.iter().filter(|step| !matches!(step.action, Action::Note(..)));
+    let deferred = forecast.first.deferred.iter().map(|deferred| {
+        json!({ "asset": deferred.asset, "until": deferred.until, "reason": deferred.reason })
+    });
+    json!({
+        "now": now,
+        "next_wake": forecast.first.next_wake,
+        "actions": shown.flat_map(actions).collect::<Vec<_>>(),
+        "deferred": deferred.collect::<Vec<_>>(),
+        "warnings": forecast.warnings(),
+    })
+}
+
+/// A rollout for several assets is one action an asset, on the same services.
+fn actions(step: &Step) -> Vec<Value> {
+    let one = |asset| {
+        json!({
+            "at": step.at,
+            "asset": asset,
+            "action": step.action.name(),
+            "reason": step.reason,
+            "services": step.action.services(),
+        })
+    };
+    step.assets.iter().map(one).collect()
+}
