@@ -216,33 +216,37 @@ impl Windows {
 
     /// The next moment after `now` at which one opens.
     pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        let civil = civil_of(now.to_zoned(self.timezone.clone()).datetime())?;
-        self.schedules
-            .iter()
-            .filter_map(|schedule| schedule.after(&civil).next())
-            .filter_map(|at| self.instant(at))
-            .min()
+        self.schedules.iter().filter_map(|schedule| self.opening(schedule, now)).min()
     }
 
-    /// A local time that does not exist (the hour lost in spring) is taken an hour later; one that is there
-    /// twice, the first time.
-    fn instant(&self, civil: DateTime<Utc>) -> Option<Timestamp> {
-        let date = civil::Date::new(
-            civil.year().try_into().ok()?,
-            civil.month().try_into().ok()?,
-            civil.day().try_into().ok()?,
-        )
-        .ok()?;
-        let time = civil::Time::new(
-            civil.hour().try_into().ok()?,
-            civil.minute().try_into().ok()?,
-            civil.second().try_into().ok()?,
-            0,
-        )
-        .ok()?;
-        let zoned = self.timezone.to_zoned(date.to_datetime(time)).ok()?;
-        Some(zoned.timestamp())
+    /// The same for one schedule. What the clock on the wall skips in spring does not open; what it shows twice in
+    /// autumn opens the first time that is still to come.
+    fn opening(&self, schedule: &cron::Schedule, now: Timestamp) -> Option<Timestamp> {
+        let shown = |at: Timestamp| civil_of(at.to_zoned(self.timezone.clone()).datetime());
+        let mut from = shown(now)?;
+        // A skipped time leads on to what comes after the gap; no two gaps follow each other.
+        for _ in 0..3 {
+            let civil = schedule.after(&from).next()?;
+            let moment = self.timezone.to_ambiguous_timestamp(datetime_of(civil)?);
+            let both = [moment.earlier().ok()?, moment.later().ok()?];
+            if let Some(at) = both.into_iter().find(|at| *at > now && shown(*at) == Some(civil)) {
+                return Some(at);
+            }
+            from = shown(moment.compatible().ok()?)? - chrono::TimeDelta::seconds(1);
+        }
+        None
     }
+}
+
+fn datetime_of(civil: DateTime<Utc>) -> Option<civil::DateTime> {
+    let date = civil::Date::new(
+        civil.year().try_into().ok()?,
+        civil.month().try_into().ok()?,
+        civil.day().try_into().ok()?,
+    );
+    let [hour, minute, second] = [civil.hour(), civil.minute(), civil.second()].map(i8::try_from);
+    let time = civil::Time::new(hour.ok()?, minute.ok()?, second.ok()?, 0);
+    Some(date.ok()?.to_datetime(time.ok()?))
 }
 
 /// Cron expressions are about what a clock on the wall shows: the crate gets that time as if it were UTC.
