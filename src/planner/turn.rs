@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, Seed};
 use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
-use crate::model::{Action, AssetId, AssetKind, AssetRecord, Make, Revision, RevisionState, Step, Validity};
+use crate::model::{
+    Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
+    Validity,
+};
 
 /// No jitter is longer than this.
 const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
@@ -178,9 +181,10 @@ fn make(
     reason: String,
     draft: &mut Draft,
 ) -> Option<Step> {
-    if !record.effort.may_try(context.now) && record.effort.against.as_ref() == Some(&spec.made_for) {
+    let next_try = next_try(spec, record, &record.effort, &MAKING_PAUSES).filter(|at| *at > context.now);
+    if next_try.is_some() && record.effort.against.as_ref() == Some(&spec.made_for) {
         let why = record.effort.problem.as_ref().map_or("the last try failed", |p| p.message.as_str());
-        draft.defer(&spec.id, record.effort.next_try_at, format!("tried again then: {why}"));
+        draft.defer(&spec.id, next_try, format!("tried again then: {why}"));
         return None;
     }
     if let Some(problem) = waits_for_engine(context, spec) {
@@ -210,6 +214,25 @@ fn make(
         _ => Action::Generate(make),
     };
     Some(Step { at: context.now, assets: vec![spec.id.clone()], action, reason })
+}
+
+/// When what has failed may be tried again: after its pause; but a pause is no longer than a twelfth of what the
+/// renewal has in hand, so that a short fault cannot use it up, and what the operator has asked for since is tried
+/// at once.
+pub(super) fn next_try(
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    effort: &Effort,
+    pauses: &[i64],
+) -> Option<Timestamp> {
+    let at = effort.next_try_at?;
+    let tried = effort.tried_at(pauses).unwrap_or(at);
+    if record.request.as_ref().is_some_and(|request| request.at > tried) {
+        return None;
+    }
+    let in_hand = record.active().and_then(|active| active.validity).map(|all| lead(spec.overlap.turn, all));
+    let longest = in_hand.map(|lead| tried + SignedDuration::from_secs((lead.as_secs() / 12).max(60)));
+    Some(longest.map_or(at, |longest| at.min(longest)))
 }
 
 /// What goes to a Swarm only is not made while there is none to work with: nothing is changed before the operator

@@ -3,7 +3,7 @@
 use super::rollout::{Due, assemble, parcel_of};
 use super::{Context, Draft, Site, objects};
 use crate::model::{
-    Action, Code, Content, Delivery, FileContent, Place, Problem, Proof, ProofAsk, Reference, Step,
+    Action, Code, Content, Delivery, FileContent, Place, Problem, Proof, ProofAsk, Reference, Step, Update,
     mount_path,
 };
 
@@ -76,7 +76,9 @@ pub(super) fn note(due: &Due<'_>, problem: Option<Problem>, draft: &mut Draft) {
 /// A service that was missing or busy is not any more.
 pub(super) fn note_free(due: &Due<'_>, draft: &mut Draft) {
     let noted = due.delivery.and_then(|delivery| delivery.note.as_ref());
-    if noted.is_some_and(|problem| matches!(problem.code, Code::ServiceMissing | Code::ServiceBusy)) {
+    let quiet = due.site.service.is_some_and(|service| service.update == Update::Quiet);
+    if quiet && noted.is_some_and(|problem| matches!(problem.code, Code::ServiceMissing | Code::ServiceBusy))
+    {
         note(due, None, draft);
     }
 }

@@ -7,10 +7,13 @@ mod parcel;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Context, Draft, Site, content, identity, life, objects, watch};
+use jiff::Timestamp;
+
+use super::{Context, Draft, Site, content, identity, life, objects, turn, watch};
 use crate::desired::AssetSpec;
 use crate::model::{
-    Action, Code, Content, Delivery, DeliveryState, Place, Problem, Rollout, RolloutRecord, Step,
+    Action, Code, Content, DELIVERY_PAUSES, Delivery, DeliveryState, Place, Problem, Rollout, RolloutRecord,
+    Step,
 };
 
 pub(super) use parcel::{assemble, parcel_of};
@@ -113,7 +116,9 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
         draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
         return false;
     }
+    let missing = due.site.dir.is_none() && due.site.service.is_none();
     match due.delivery {
+        _ if missing => true,
         Some(delivery) if is_settled(context, due) => {
             let repair = is_wanted_for_turn(context, due);
             if !repair {
@@ -121,13 +126,16 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
             }
             repair
         }
-        Some(delivery) if !may_try(due, delivery, context) => {
-            let problem = delivery.effort.problem.as_ref().map_or("", |p| p.message.as_str());
-            let reason = format!("{name} is tried again then: {problem}");
-            draft.defer(&due.spec.id, delivery.effort.next_try_at, reason);
-            false
-        }
-        _ => true,
+        Some(delivery) => match next_try(context, due, delivery) {
+            Some(at) => {
+                let problem = delivery.effort.problem.as_ref().map_or("", |p| p.message.as_str());
+                draft.defer(&due.spec.id, Some(at), format!("{name} is tried again then: {problem}"));
+                watch::note_free(due, draft);
+                false
+            }
+            None => true,
+        },
+        None => true,
     }
 }
 
@@ -148,8 +156,11 @@ fn is_wanted_for_turn(context: &Context<'_>, due: &Due<'_>) -> bool {
 
 /// A failed delivery is tried again when its time has come, or at once when the service's spec has changed or
 /// something else is to be delivered.
-fn may_try(due: &Due<'_>, delivery: &Delivery, context: &Context<'_>) -> bool {
-    delivery.effort.may_try(context.now) || delivery.effort.against.as_ref() != Some(&against(due))
+fn next_try(context: &Context<'_>, due: &Due<'_>, delivery: &Delivery) -> Option<Timestamp> {
+    let record = context.record(&due.spec.id);
+    let same = delivery.effort.against.as_ref() == Some(&against(due));
+    turn::next_try(due.spec, record, &delivery.effort, &DELIVERY_PAUSES)
+        .filter(|at| same && *at > context.now)
 }
 
 /// What a failure is remembered against: the content and the service's spec.
