@@ -37,7 +37,11 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// Opens the state for writing and builds an executor on it. The lock comes before everything that could wait.
-pub(super) fn with_house<T, F>(config: &Config, quiet: bool, work: impl FnOnce(House) -> F) -> Result<T, Failure>
+pub(super) fn with_house<T, F>(
+    config: &Config,
+    quiet: bool,
+    work: impl FnOnce(House) -> F,
+) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {

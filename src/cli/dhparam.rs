@@ -25,7 +25,9 @@ pub(super) fn run(bits: usize, out: Option<&Path>) -> Result<u8, Failure> {
     let pem = params.map_err(Failure::failed)?.to_pem();
     match out {
         None => output::bytes(pem.as_bytes()),
-        Some(file) => write(file, &pem).with_context(|| format!("could not write {}", file.display())).map_err(Failure::failed)?,
+        Some(file) => write(file, &pem)
+            .with_context(|| format!("could not write {}", file.display()))
+            .map_err(Failure::failed)?,
     }
     Ok(DONE)
 }

@@ -35,7 +35,8 @@ fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     match Part::from_name(name).filter(of_kind) {
         Some(part) => Ok(part),
         None => {
-            let parts: Vec<&str> = Part::ALL.iter().filter(|part| of_kind(part)).map(|part| part.name()).collect();
+            let parts: Vec<&str> =
+                Part::ALL.iter().filter(|part| of_kind(part)).map(|part| part.name()).collect();
             Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
         }
     }
@@ -62,7 +63,7 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     let snapshot = state::snapshot(config)?.ok_or_else(nothing)?;
     let inventory = crate::executor::inventory_of(&snapshot.records())?;
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
-    let numbers = revisions(config, record, part, revision)?;
+    let numbers = revisions(config, &inventory, record, part, revision)?;
     let mut materials = Vec::new();
     for number in numbers {
         materials.extend(material(&snapshot, id, number)?);
@@ -70,11 +71,11 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     if materials.is_empty() {
         return Err(nothing());
     }
-    output::bytes(rendered(&inventory, part, &materials)?.expose());
+    output::bytes(rendered(part, &materials)?.expose());
     Ok(DONE)
 }
 
-fn rendered(_: &Inventory, part: Part, materials: &[Material]) -> Result<Secret, Failure> {
+fn rendered(part: Part, materials: &[Material]) -> Result<Secret, Failure> {
     let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
     encodings::render(part, &sources).map_err(Failure::failed)
 }
@@ -82,6 +83,7 @@ fn rendered(_: &Inventory, part: Part, materials: &[Material]) -> Result<Secret,
 /// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use.
 fn revisions(
     config: &Config,
+    inventory: &Inventory,
     record: &AssetRecord,
     part: Part,
     asked: Option<u32>,
@@ -92,10 +94,8 @@ fn revisions(
         return known.map(|revision| vec![revision.number]).ok_or_else(missing);
     }
     if part.spans_revisions() && record.id.kind == AssetKind::JwtKey {
-        let desired = Desired::of(config);
         let now = System::new().now();
-        let spec = desired.assets.get(&record.id);
-        return Ok(spec.map_or_else(Vec::new, |spec| planner::known(spec, record, now)));
+        return Ok(planner::known(&Desired::of(config), inventory, &record.id, now));
     }
     let usable = record.coming().filter(|revision| revision.state != RevisionState::Pending).last();
     let chosen = record.active().or(usable);
@@ -106,5 +106,7 @@ fn material(snapshot: &Snapshot, id: &AssetId, revision: u32) -> Result<Option<M
     let Some(bytes) = snapshot.material(&MaterialId::new(id.clone(), revision))? else { return Ok(None) };
     let read = serde_json::from_slice(bytes.expose());
     // serde_json's own words could quote a key.
-    read.map(Some).map_err(|_| Failure::failed(anyhow::anyhow!("the material of {id} revision {revision} cannot be read")))
+    read.map(Some).map_err(|_| {
+        Failure::failed(anyhow::anyhow!("the material of {id} revision {revision} cannot be read"))
+    })
 }

@@ -4,9 +4,30 @@ use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
 const PLANNED: [&str; 24] = [
-    "daemon", "rollback", "hold", "resume", "adopt", "release", "revoke", "csr", "import", "stack-env", "acme",
-    "approvals", "approve", "deny", "backup", "restore", "state", "cluster", "doctor", "notify", "health",
-    "sign", "crl", "rotate",
+    "daemon",
+    "rollback",
+    "hold",
+    "resume",
+    "adopt",
+    "release",
+    "revoke",
+    "csr",
+    "import",
+    "stack-env",
+    "acme",
+    "approvals",
+    "approve",
+    "deny",
+    "backup",
+    "restore",
+    "state",
+    "cluster",
+    "doctor",
+    "notify",
+    "health",
+    "sign",
+    "crl",
+    "rotate",
 ];
 
 /// Says that a verb is not built yet, or does not exist.
@@ -16,7 +37,10 @@ pub(super) fn refuse(words: &[String]) -> Result<u8, Failure> {
         return Err(Failure::usage(format!("`{word}` is not built yet; it comes with a later version")));
     }
     let near = nearest(word).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    Err(Failure { code: USAGE, error: anyhow::anyhow!("there is no verb `{word}`{near} See `keyturn --help`") })
+    Err(Failure {
+        code: USAGE,
+        error: anyhow::anyhow!("there is no verb `{word}`{near} See `keyturn --help`"),
+    })
 }
 
 fn nearest(word: &str) -> Option<String> {

@@ -28,7 +28,7 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
     match cli.output {
         Format::Json => output::json(&as_json(&forecast, now)),
-        Format::Table => output::line(&planner::text::render(&forecast)),
+        Format::Table => output::line(&format!("{forecast:?}")),
     }
     Ok(DONE)
 }
@@ -56,15 +56,15 @@ fn duration(text: &str) -> Result<SignedDuration, Failure> {
 
 fn as_json(forecast: &Forecast, now: Timestamp) -> Value {
     let shown = forecast.steps.iter().filter(|step| !matches!(step.action, Action::Note(..)));
-    let deferred = forecast.first.deferred.iter().map(|deferred| {
-        json!({ "asset": deferred.asset, "until": deferred.until, "reason": deferred.reason })
-    });
+    let deferred = forecast.first.deferred.iter().map(
+        |deferred| json!({ "asset": deferred.asset, "until": deferred.until, "reason": deferred.reason }),
+    );
     json!({
         "now": now,
         "next_wake": forecast.first.next_wake,
         "actions": shown.flat_map(actions).collect::<Vec<_>>(),
         "deferred": deferred.collect::<Vec<_>>(),
-        "warnings": forecast.warnings(),
+        "warnings": forecast.warnings,
     })
 }
 

@@ -20,7 +20,8 @@ pub(super) fn start_logging(cli: &Cli) {
         _ => "trace",
     };
     let asked = std::env::var("KEYTURN_LOG").or_else(|_| std::env::var("RUST_LOG"));
-    let filter = EnvFilter::try_new(asked.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
+    let filter =
+        EnvFilter::try_new(asked.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = subscriber.with_ansi(console_is_terminal()).try_init();
 }

@@ -23,7 +23,11 @@ pub(super) fn run(cli: &Cli, assets: &[String], all: bool, compromised: bool) ->
     };
     let mut only = chosen.clone();
     // What signs for them may have to be made first.
-    only.extend(state::all_assets(&config).into_iter().filter(|id| id.kind == AssetKind::Ca && needs(&config, &chosen, id)));
+    only.extend(
+        state::all_assets(&config)
+            .into_iter()
+            .filter(|id| id.kind == AssetKind::Ca && needs(&config, &chosen, id)),
+    );
     run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &chosen).await)
 }
 

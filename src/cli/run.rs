@@ -35,7 +35,12 @@ pub(super) fn pass(
 }
 
 fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, noticed: &[Problem]) {
-    let report = status::Report::of(config, inventory, &passed.problems, crate::clock::Clock::now(&crate::clock::System::new()));
+    let report = status::Report::of(
+        config,
+        inventory,
+        &passed.problems,
+        crate::clock::Clock::now(&crate::clock::System::new()),
+    );
     if cli.output == Format::Json {
         output::json(&report.json());
         return;

@@ -12,8 +12,8 @@ use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof, Revision,
-    RevisionState,
+    AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof,
+    Revision, RevisionState,
 };
 use crate::planner::{self, Seed};
 
@@ -94,8 +94,7 @@ impl Report {
 
     /// For people.
     pub(super) fn table(&self) -> String {
-        let mut table =
-            output::table(&["ASSET", "REV", "STATE", "TARGETS", "VALID UNTIL", "NEXT TURN"]);
+        let mut table = output::table(&["ASSET", "REV", "STATE", "TARGETS", "VALID UNTIL", "NEXT TURN"]);
         for row in &self.assets {
             let revision = row.shown.as_ref();
             table.add_row([

@@ -83,8 +83,7 @@ impl Maker for Workshop {
         previous: Option<&Material>,
         now: Timestamp,
     ) -> Result<Made, Problem> {
-        let authority =
-            self.authorities.get(id).ok_or_else(|| not_made(format!("there is no CA {id}")))?;
+        let authority = self.authorities.get(id).ok_or_else(|| not_made(format!("there is no CA {id}")))?;
         authority.establish(previous, now).map_err(not_made)
     }
 

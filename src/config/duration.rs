@@ -11,7 +11,11 @@ const LONGEST: i64 = 36_500 * DAY;
 const DAY: i64 = 86_400;
 
 /// Reads a whole number and one unit.
-pub(super) fn parse(text: &str) -> Result<SignedDuration, String> {
+///
+/// # Errors
+///
+/// What is wrong with it, and how to write it.
+pub fn parse(text: &str) -> Result<SignedDuration, String> {
     let malformed = || {
         let shown = quoted(text);
         format!("{shown} is not a duration; write a whole number and one unit: 90d, 12h, 10m or 30s")

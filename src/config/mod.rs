@@ -30,7 +30,7 @@ use std::path::Path;
 pub use certificate::{Certificate, KeyRotation};
 pub use daemon::{Daemon, Delivery, Docker, Drift};
 pub use dh_params::{DhParams, DhSource};
-pub use duration::{RenewBefore, duration_text};
+pub use duration::{RenewBefore, duration_text, parse as parse_duration};
 pub use environment::Environment;
 pub use findings::{ConfigErrors, Finding};
 pub use host::Process;

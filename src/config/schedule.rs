@@ -13,6 +13,14 @@ pub struct Cron {
     schedule: cron::Schedule,
 }
 
+impl std::str::FromStr for Cron {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
 impl Cron {
     /// As it was written.
     pub fn text(&self) -> &str {

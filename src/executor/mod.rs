@@ -25,8 +25,8 @@ use crate::planner::{self, Seed};
 use crate::target::Target;
 use crate::verify::Verifier;
 
-pub use observe::watch;
 pub use books::{Books, BooksError, Edit, inventory_of};
+pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
 
 /// A pass that has not come to rest after this many rounds has a fault of ours in it.

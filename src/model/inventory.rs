@@ -274,6 +274,12 @@ impl Effort {
         self.against = against;
     }
 
+    /// When it was tried last, if `pauses` are those that it waits by.
+    pub fn tried_at(&self, pauses: &[i64]) -> Option<Timestamp> {
+        let pause = pauses.get(self.failures.checked_sub(1)? as usize).or(pauses.last()).copied()?;
+        Some(self.next_try_at? - SignedDuration::from_secs(pause))
+    }
+
     /// Whether it may be tried at `now`.
     pub fn may_try(&self, now: Timestamp) -> bool {
         self.next_try_at.is_none_or(|at| at <= now)

@@ -1,13 +1,17 @@
-//! The facts of one plan, with what is looked up often at hand.
+//! The facts of one plan, with what is looked up often at hand: everything here is one look over the facts.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
-use super::Seed;
 use super::objects::Bytes;
+use super::site::{self, Labelled};
+use super::{Seed, Site};
 use crate::desired::{AssetSpec, Desired};
-use crate::model::{AssetId, AssetRecord, Engine, Inventory, Object, ObjectKind, ObjectRecord, World};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Content, Engine, Inventory, Object, ObjectKind, ObjectRecord, Place,
+    Problem, World,
+};
 
 /// What every question is asked of.
 pub struct Context<'a> {
@@ -19,60 +23,141 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Where jitter comes from.
     pub seed: Seed,
-    empty: BTreeMap<AssetId, AssetRecord>,
+    /// What is kept of an asset that is new: nothing.
+    blank: AssetRecord,
+    sites: BTreeMap<&'a AssetId, Vec<Site<'a>>>,
+    objects: BTreeMap<&'a AssetId, Vec<&'a ObjectRecord>>,
     by_bytes: BTreeMap<Bytes, &'a ObjectRecord>,
-    by_name: HashMap<(ObjectKind, String), &'a Object>,
+    named: HashMap<&'a str, Namer<'a>>,
     highest: HashMap<String, u32>,
+}
+
+/// Who names an object, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Namer<'a> {
+    service: &'a str,
+    how: &'static str,
+    /// Whether a task may read it now: by the spec or by a task, not by `PreviousSpec`.
+    pub(super) in_use: bool,
+}
+
+impl std::fmt::Display for Namer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of service {}", self.how, self.service)
+    }
 }
 
 impl<'a> Context<'a> {
     /// Looks once over the facts.
     pub fn new(desired: &'a Desired, inventory: &'a Inventory, now: Timestamp, seed: Seed) -> Self {
-        let unknown = desired.assets.keys().filter(|id| !inventory.assets.contains_key(*id));
-        Self {
+        let mut context = Self {
             desired,
             inventory,
             now,
             seed,
-            empty: unknown.map(|id| (id.clone(), AssetRecord::new(id.clone()))).collect(),
-            by_bytes: inventory.objects.values().map(|object| (Bytes::of(object), object)).collect(),
-            by_name: by_name(&inventory.world),
+            blank: AssetRecord::new(AssetId::new(AssetKind::Ca, "")),
+            sites: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            by_bytes: by_bytes(desired, inventory),
+            named: named(&inventory.world),
             highest: highest(&inventory.world),
+        };
+        let labelled = Labelled::of(&inventory.world);
+        for (id, spec) in &desired.assets {
+            let sites = site::all(spec, context.record(id), &inventory.world, &labelled);
+            context.sites.insert(id, sites);
         }
+        for object in inventory.objects.values() {
+            context.objects.entry(&object.asset).or_default().push(object);
+        }
+        context
     }
 
     /// What we keep of an asset; nothing, where it is new.
-    pub fn record(&self, id: &AssetId) -> Option<&AssetRecord> {
-        self.inventory.assets.get(id).or_else(|| self.empty.get(id))
+    pub fn record(&self, id: &AssetId) -> &AssetRecord {
+        self.inventory.assets.get(id).unwrap_or(&self.blank)
     }
 
-    /// The same for an asset that is wanted: there always is one.
-    pub(super) fn of<'s>(&'s self, spec: &AssetSpec) -> &'s AssetRecord {
-        static NOTHING: std::sync::OnceLock<AssetRecord> = std::sync::OnceLock::new();
-        self.record(&spec.id).unwrap_or_else(|| NOTHING.get_or_init(|| AssetRecord::new(spec.id.clone())))
+    /// The places that a wanted asset goes to.
+    pub fn sites(&self, spec: &AssetSpec) -> &[Site<'a>] {
+        self.sites.get(&spec.id).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the Swarm can be worked with.
-    pub(super) fn engine_ready(&self) -> bool {
-        self.inventory.world.engine == Engine::Ready
+    /// Why the Swarm cannot be worked with; `None` where it can.
+    pub(super) fn engine_problem(&self) -> Option<String> {
+        match &self.inventory.world.engine {
+            Engine::Ready => None,
+            Engine::Down(Problem { message, .. }) => Some(message.clone()),
+            Engine::Unneeded => Some("the Swarm was not looked at".to_owned()),
+        }
+    }
+
+    /// Our objects of an asset.
+    pub(super) fn objects(&self, asset: &AssetId) -> &[&'a ObjectRecord] {
+        self.objects.get(asset).map_or(&[], Vec::as_slice)
     }
 
     /// Our object that holds these bytes, if it is still in the engine or not made yet.
     pub(super) fn object(&self, bytes: &Bytes) -> Option<&'a ObjectRecord> {
-        let record = *self.by_bytes.get(bytes)?;
-        let seen = self.by_name.get(&(record.kind, record.name.to_lowercase()));
-        let lost = record.id.is_some() && seen.map(|object| &object.id) != record.id.as_ref();
-        (!lost).then_some(record)
+        self.by_bytes.get(bytes).copied()
+    }
+
+    /// Who still names an object.
+    pub(super) fn named_by(&self, object: &ObjectRecord) -> Option<Namer<'a>> {
+        self.named.get(object.id.as_deref()?).copied()
     }
 
     /// The highest number that an object of this name without its number has in the engine.
     pub(super) fn highest(&self, stem: &str) -> u32 {
         self.highest.get(stem).copied().unwrap_or(0)
     }
+
+    /// Whether the link of the asset's directory shows `content`.
+    pub(super) fn shows(&self, asset: &AssetId, place: &Place, content: &Content) -> bool {
+        let Place::Dir(dir) = place else { return false };
+        let key = (asset.clone(), dir.clone());
+        self.inventory.world.dirs.get(&key).is_some_and(|shown| *shown == super::identity(content))
+    }
 }
 
-fn by_name(world: &World) -> HashMap<(ObjectKind, String), &Object> {
-    world.objects.iter().map(|object| ((object.kind, object.name.to_lowercase()), object)).collect()
+/// Our objects by what they hold, without those that the engine has lost or whose name another has taken: what
+/// they hold is made again, under a new name.
+fn by_bytes<'a>(desired: &Desired, inventory: &'a Inventory) -> BTreeMap<Bytes, &'a ObjectRecord> {
+    let world = &inventory.world;
+    let seen: HashMap<(ObjectKind, String), &Object> =
+        world.objects.iter().map(|object| ((object.kind, object.name.to_lowercase()), object)).collect();
+    let usable = |record: &&ObjectRecord| {
+        let object = seen.get(&(record.kind, record.name.to_lowercase()));
+        match (&record.id, object) {
+            (Some(id), Some(object)) => object.id == *id,
+            (Some(_), None) => world.engine != Engine::Ready,
+            // Intended, and perhaps made before a crash: then it has our labels.
+            (None, Some(object)) => object.labels.as_ref().is_some_and(|labels| {
+                labels.instance == desired.instance
+                    && labels.asset == record.asset
+                    && labels.part == record.part
+            }),
+            (None, None) => true,
+        }
+    };
+    inventory.objects.values().filter(usable).map(|object| (Bytes::of(object), object)).collect()
+}
+
+fn named(world: &World) -> HashMap<&str, Namer<'_>> {
+    let mut named = HashMap::new();
+    for service in world.services.values() {
+        let namer = |how, in_use| Namer { service: &service.name, how, in_use };
+        for id in &service.previous {
+            named.entry(id.as_str()).or_insert(namer("the PreviousSpec", false));
+        }
+        for id in &service.tasks {
+            named.insert(id.as_str(), namer("a task", true));
+        }
+        for reference in &service.references {
+            named.insert(reference.id.as_str(), namer("the spec", true));
+        }
+    }
+    named
 }
 
 /// Numbers go up over secrets and configs together, ours and foreign: a name is never used twice.

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Seed, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
-    Action, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject, Object, ObjectRecord,
-    Parcel, Place, Plan, Reference, Revision, RevisionState, Rollout, Step, Validity,
+    Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
+    Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Revision, RevisionState, Rollout, Step,
+    Validity,
 };
 
 /// No forecast takes more steps than this; one that does says so.
@@ -20,6 +21,8 @@ pub struct Forecast {
     pub steps: Vec<Step>,
     /// The plan for now, with what waits and what is wrong.
     pub first: Plan,
+    /// What would go badly with the services that are touched, each once.
+    pub warnings: Vec<String>,
     /// Set where there were too many steps to go on.
     pub cut_short: bool,
 }
@@ -35,13 +38,18 @@ pub fn forecast(
     let mut inventory = inventory.clone();
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
+    let mut next = forecast.first.clone();
     loop {
-        let next = plan(desired, &inventory, at, seed);
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
         }
         let idle = next.steps.is_empty();
-        forecast.steps.extend(next.steps);
+        forecast.steps.append(&mut next.steps);
+        for warning in std::mem::take(&mut next.warnings) {
+            if !forecast.warnings.contains(&warning) {
+                forecast.warnings.push(warning);
+            }
+        }
         forecast.cut_short = forecast.steps.len() > MOST_STEPS;
         match next.next_wake {
             _ if forecast.cut_short => return forecast,
@@ -49,6 +57,7 @@ pub fn forecast(
             Some(wake) if wake <= until => at = wake,
             _ => return forecast,
         }
+        next = plan(desired, &inventory, at, seed);
     }
 }
 
@@ -77,14 +86,8 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
     }
 }
 
-fn on_record(
-    inventory: &mut Inventory,
-    id: &crate::model::AssetId,
-    change: impl FnOnce(&mut crate::model::AssetRecord),
-) {
-    let record =
-        inventory.assets.entry(id.clone()).or_insert_with(|| crate::model::AssetRecord::new(id.clone()));
-    change(record);
+fn on_record(inventory: &mut Inventory, id: &AssetId, change: impl FnOnce(&mut AssetRecord)) {
+    change(inventory.assets.entry(id.clone()).or_insert_with(|| AssetRecord::new(id.clone())));
 }
 
 fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str, at: Timestamp) {
@@ -106,7 +109,14 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
     let named = format!("{}#{}", make.asset, make.revision);
     let lasting = |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: at + lifetime });
     match &spec.kind {
-        KindSpec::Ca(ca) => Facts { validity: lasting(ca.intermediate_lifetime), ..Facts::default() },
+        KindSpec::Ca(ca) => {
+            let mut validity = lasting(ca.intermediate_lifetime);
+            if let (Some(validity), Some(root)) = (&mut validity, root_end(inventory, make, ca.root_lifetime))
+            {
+                validity.not_after = validity.not_after.min(root);
+            }
+            Facts { validity, ..Facts::default() }
+        }
         KindSpec::Certificate(certificate) => {
             let authority = make
                 .authority
@@ -121,6 +131,13 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
         KindSpec::JwtKey { .. } => Facts { kid: Some(named), ..Facts::default() },
         KindSpec::DhParams { .. } => Facts::default(),
     }
+}
+
+/// When the root that goes on ends, as far as the revision that it was made in is remembered.
+fn root_end(inventory: &Inventory, make: &Make, lifetime: SignedDuration) -> Option<Timestamp> {
+    let revisions = &inventory.assets.get(&make.asset)?.revisions;
+    let root = revisions.get(&make.keep_key_of?)?.root?;
+    Some(revisions.get(&root)?.issued_at? + lifetime)
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {
@@ -162,15 +179,21 @@ fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: 
 
 fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
     inventory.rollouts.remove(&rollout.place);
+    if let Place::Service(name) = &rollout.place
+        && let Some(service) = inventory.world.services.get_mut(name)
+        && !rollout.applied
+    {
+        service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
+    }
     for parcel in &rollout.parcels {
         swap(inventory, &rollout.place, parcel, at);
         if let Some(install) = &parcel.install {
             let key = (parcel.asset.clone(), install.dir.clone());
             inventory.world.dirs.insert(key, install.identity.clone());
         }
-        let delivery = delivered(rollout, parcel, at);
         on_record(inventory, &parcel.asset, |record| {
-            record.deliveries.insert(rollout.place.clone(), delivery);
+            let delivery = record.deliveries.entry(rollout.place.clone()).or_default();
+            *delivery = delivered(rollout, parcel, delivery, at);
         });
     }
 }
@@ -178,9 +201,6 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
 fn swap(inventory: &mut Inventory, place: &Place, parcel: &Parcel, at: Timestamp) {
     let Place::Service(name) = place else { return };
     let Some(service) = inventory.world.services.get_mut(name) else { return };
-    if !parcel.swaps.is_empty() {
-        service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
-    }
     for swap in &parcel.swaps {
         if let Some(before) = &swap.before {
             service.references.retain(|reference| reference != before);
@@ -203,16 +223,16 @@ fn swap(inventory: &mut Inventory, place: &Place, parcel: &Parcel, at: Timestamp
     service.tasks = service.references.iter().map(|reference| reference.id.clone()).collect();
 }
 
-fn delivered(rollout: &Rollout, parcel: &Parcel, at: Timestamp) -> Delivery {
+fn delivered(rollout: &Rollout, parcel: &Parcel, before: &Delivery, at: Timestamp) -> Delivery {
     let proof = parcel.proof.gives();
-    let state = DeliveryState::after(proof, parcel.asset.kind);
+    let same = rollout.applied && before.content == parcel.content;
     Delivery {
         content: parcel.content.clone(),
         revision: parcel.revision,
-        state,
+        state: DeliveryState::after(proof, parcel.asset.kind),
         proof: Some(proof),
-        delivered_at: Some(at),
-        verified_at: Some(at),
+        delivered_at: before.delivered_at.filter(|_| same).or(Some(at)),
+        verified_at: (proof != Proof::Converged).then_some(at),
         service_id: rollout.service_id.clone(),
         effort: Effort::default(),
         note: None,

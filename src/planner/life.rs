@@ -4,25 +4,25 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{aged, asked, changed, days};
-use super::{Context, Draft, Site, sites};
+use super::{Context, Draft, Site, watch};
 use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{Action, AssetRecord, Delivery, Part, Place, Revision, RevisionState, Step};
 
 /// Plans what can be noted of an asset's revisions: announced, activated, retired.
 pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
-    let record = context.of(spec);
-    for revision in record.revisions.values() {
+    for revision in context.record(&spec.id).revisions.values() {
+        let (id, number) = (spec.id.clone(), revision.number);
         let step = match revision.state {
-            RevisionState::Prepared if may_announce(context, spec, record, revision) => {
-                Some((Action::Announce(spec.id.clone(), revision.number), "all who verify have it"))
+            RevisionState::Prepared if may_announce(context, spec, revision) => {
+                Some((Action::Announce(id, number), "all who verify have it"))
             }
             RevisionState::Prepared | RevisionState::Published => {
-                explain_waiting(context, spec, record, revision, draft);
-                may_activate(context, spec, record, revision)
-                    .then(|| (Action::Activate(spec.id.clone(), revision.number), "every target has it"))
+                explain_waiting(context, spec, revision, draft);
+                may_activate(context, spec, revision)
+                    .then(|| (Action::Activate(id, number), "every target has it"))
             }
-            RevisionState::Retiring => may_retire(context, spec, record, revision, draft)
-                .then(|| (Action::Retire(spec.id.clone(), revision.number), "nobody needs it any more")),
+            RevisionState::Retiring => may_retire(context, spec, revision, draft)
+                .then(|| (Action::Retire(id, number), "nobody needs it any more")),
             _ => None,
         };
         if let Some((action, reason)) = step {
@@ -32,17 +32,14 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
     }
 }
 
-/// The revisions that verifiers must know: those that sign, will sign, or have signed what is still valid.
-pub(super) fn known<'r>(
-    spec: &AssetSpec,
-    record: &'r AssetRecord,
-    now: Timestamp,
-) -> impl Iterator<Item = &'r Revision> {
-    let linger = spec.overlap.linger;
-    record.revisions.values().filter(move |revision| match revision.state {
-        RevisionState::Prepared | RevisionState::Published | RevisionState::Active => !revision.compromised,
+/// The revisions that verifiers must know: those that sign, will sign, or have signed what is still valid. A
+/// compromised key is known only for as long as it is the one in use.
+pub(super) fn known<'c>(context: &'c Context<'_>, spec: &'c AssetSpec) -> impl Iterator<Item = &'c Revision> {
+    context.record(&spec.id).revisions.values().filter(move |revision| match revision.state {
+        RevisionState::Active => true,
+        RevisionState::Prepared | RevisionState::Published => !revision.compromised,
         RevisionState::Retiring => {
-            !revision.compromised && last_needed(revision, linger).is_none_or(|at| now < at)
+            !revision.compromised && needed_until(context, spec, revision).is_none_or(|at| context.now < at)
         }
         _ => false,
     })
@@ -53,20 +50,30 @@ pub fn last_needed(revision: &Revision, linger: SignedDuration) -> Option<Timest
     revision.replaced_at.map(|at| at + linger)
 }
 
+/// The same, with an eye on the world: a key that a person has brought back by a rollback signs again.
+fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Option<Timestamp> {
+    let single = |part: Part| !part.spans_revisions();
+    let own = context.objects(&spec.id).iter().filter(|object| single(object.part));
+    let mut last = revision.replaced_at?;
+    for object in own.filter(|object| object.revisions == [revision.number]) {
+        if context.named_by(object).is_some_and(|namer| namer.in_use) {
+            return None;
+        }
+        last = last.max(object.replaced_at.unwrap_or(last));
+    }
+    Some(last + spec.overlap.linger)
+}
+
 /// The revision that signs now: the one in use, or its successor once that is due and has been known for long
 /// enough.
-pub(super) fn in_turn<'r>(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    record: &'r AssetRecord,
-) -> Option<&'r Revision> {
+pub(super) fn in_turn<'c>(context: &'c Context<'_>, spec: &AssetSpec) -> Option<&'c Revision> {
+    let record = context.record(&spec.id);
     let Some(active) = record.active() else {
         return record.coming().find(|revision| revision.state == RevisionState::Published);
     };
-    let ready = successor(spec, record, active)
-        .filter(|next| ready_at(spec, next).is_some_and(|at| at <= context.now))
-        .filter(|_| turn_is_due(context, spec, record, active).is_some());
-    Some(ready.unwrap_or(active))
+    let next = successor(spec, record, active)
+        .filter(|next| has_begun(record, next) || is_ready(context, spec, active, next));
+    Some(next.unwrap_or(active))
 }
 
 fn successor<'r>(spec: &AssetSpec, record: &'r AssetRecord, active: &Revision) -> Option<&'r Revision> {
@@ -76,115 +83,144 @@ fn successor<'r>(spec: &AssetSpec, record: &'r AssetRecord, active: &Revision) -
         .find(|revision| revision.state != RevisionState::Pending)
 }
 
-/// From when an announced revision may be used: everyone who asked for the old set has asked again.
-fn ready_at(spec: &AssetSpec, revision: &Revision) -> Option<Timestamp> {
-    revision.published_at.map(|at| at + spec.overlap.publish_before)
+/// Once a signer has it, the others follow: going back and forth would only cost rollouts.
+fn has_begun(record: &AssetRecord, next: &Revision) -> bool {
+    record.deliveries.values().any(|delivery| delivery.content.uses(next.number))
 }
 
-fn turn_is_due(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    record: &AssetRecord,
-    active: &Revision,
-) -> Option<String> {
+fn is_ready(context: &Context<'_>, spec: &AssetSpec, active: &Revision, next: &Revision) -> bool {
+    ready_at(context, spec, next).is_some_and(|at| at <= context.now)
+        && turn_is_due(context, spec, active).is_some()
+}
+
+/// From when an announced revision may be used: everyone who asked for the old set has asked again, counted from the
+/// last proof. `None` while a verifier is not proven to have it.
+fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Option<Timestamp> {
+    let mut last = revision.published_at?;
+    for site in context.sites(spec).iter().filter(|site| site.has_spanning()) {
+        let delivery = knows(context, spec, site, revision.number)?;
+        last = last.max(delivery.delivered_at.unwrap_or(last));
+    }
+    Some(last + spec.overlap.publish_before)
+}
+
+/// Why the key in use should be replaced now, where it should.
+pub(super) fn turn_is_due(context: &Context<'_>, spec: &AssetSpec, active: &Revision) -> Option<String> {
     let mut ignored = Draft::new(context.now);
-    asked(record, active)
+    asked(context.record(&spec.id), active)
         .or_else(|| changed(spec, active))
         .or_else(|| aged(context, spec, active, &mut ignored))
 }
 
 /// Says until when a turn that is due must wait for its overlap, and when the next is due.
-fn explain_waiting(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    record: &AssetRecord,
-    revision: &Revision,
-    draft: &mut Draft,
-) {
+fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
+    let record = context.record(&spec.id);
     let Some(active) = record.active().filter(|_| spec.overlap.standby) else { return };
     if successor(spec, record, active).is_none_or(|next| next.number != revision.number) {
         return;
     }
-    if let Some(due) = turn_is_due(context, spec, record, active) {
-        let before = days(spec.overlap.publish_before);
-        match ready_at(spec, revision) {
-            Some(at) if at > context.now => draft.defer(
-                &spec.id,
-                Some(at),
-                format!("{due}; the standby must have been in every JWKS for {before} first"),
-            ),
-            Some(_) => {}
-            None => draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet")),
-        }
-    } else {
+    let Some(due) = turn_is_due(context, spec, active) else {
         draft.wake(super::renew_at(&spec.id, &spec.overlap, active, context.seed));
+        return;
+    };
+    let before = days(spec.overlap.publish_before);
+    match ready_at(context, spec, revision) {
+        Some(at) if at > context.now => {
+            let reason = format!("{due}; the standby must have been in every JWKS for {before} first");
+            draft.defer(&spec.id, Some(at), reason);
+        }
+        Some(_) => {}
+        None => draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet")),
     }
 }
 
 /// Only where someone must know it beforehand is there anything to announce.
-fn may_announce(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, revision: &Revision) -> bool {
-    spec.overlap.standby && is_announced(context, spec, record, revision.number, None)
+fn may_announce(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    spec.overlap.standby && is_announced(context, spec, revision.number, None)
 }
 
 /// Whether every site that must know revision `number` has been proven to; `except` is not asked.
 pub(super) fn is_announced(
     context: &Context<'_>,
     spec: &AssetSpec,
-    record: &AssetRecord,
     number: u32,
     except: Option<&Place>,
 ) -> bool {
-    sites(spec, record, &context.inventory.world)
+    context
+        .sites(spec)
         .iter()
         .filter(|site| site.has_spanning() && Some(&site.place) != except)
-        .all(|site| delivered(record, site).is_some_and(|delivery| delivery.content.announces(number)))
+        .all(|site| knows(context, spec, site, number).is_some())
 }
 
-/// What the site has, if it is there and proven.
-fn delivered<'r>(record: &'r AssetRecord, site: &Site<'_>) -> Option<&'r Delivery> {
-    record.deliveries.get(&site.place).filter(|delivery| delivery.state.is_there())
+/// The delivery by which the site knows revision `number`, if it is proven and still stands.
+fn knows<'c>(
+    context: &'c Context<'_>,
+    spec: &AssetSpec,
+    site: &Site<'_>,
+    number: u32,
+) -> Option<&'c Delivery> {
+    let delivery = in_place(context, spec, site)?;
+    let spanning = |part: Part| part.spans_revisions() && part != Part::Ca;
+    let mut wanted = site.files.iter().filter(|(_, file)| spanning(file.file.part));
+    let has =
+        |path: &str| delivery.content.files.get(path).is_some_and(|file| file.revisions.contains(&number));
+    let stands =
+        wanted.all(|(path, _)| has(path)) && watch::drift(context, site, &delivery.content).is_empty();
+    stands.then_some(delivery)
+}
+
+/// What the site has, if it was shown to be there: a service that was made anew has nothing yet.
+pub(super) fn in_place<'c>(
+    context: &'c Context<'_>,
+    spec: &AssetSpec,
+    site: &Site<'_>,
+) -> Option<&'c Delivery> {
+    let delivery = context.record(&spec.id).deliveries.get(&site.place)?;
+    let same = match &site.place {
+        Place::Service(_) => {
+            site.service.is_some_and(|service| delivery.service_id.as_ref() == Some(&service.id))
+        }
+        Place::Dir(_) => true,
+    };
+    (same && delivery.state.is_there()).then_some(delivery)
 }
 
 /// In use everywhere? A CA and what has no target is in use when it is there.
-fn may_activate(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, revision: &Revision) -> bool {
-    if spec.overlap.standby
-        && in_turn(context, spec, record).is_none_or(|turn| turn.number != revision.number)
-    {
+fn may_activate(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    if spec.overlap.standby && in_turn(context, spec).is_none_or(|turn| turn.number != revision.number) {
         return false;
     }
-    sites(spec, record, &context.inventory.world).iter().all(|site| {
-        delivered(record, site)
+    context.sites(spec).iter().all(|site| {
+        in_place(context, spec, site)
             .is_some_and(|delivery| !site.has_single() || delivery.content.uses(revision.number))
     })
 }
 
 /// Of no use to anyone: what it signed is dead, no place and no object has it, and the retention has passed.
-fn may_retire(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    record: &AssetRecord,
-    revision: &Revision,
-    draft: &mut Draft,
-) -> bool {
-    let linger = match spec.kind {
-        KindSpec::Ca(_) => spec.overlap.linger,
-        _ => spec.overlap.linger.max(context.desired.retention),
+fn may_retire(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) -> bool {
+    let Some(unneeded) = needed_until(context, spec, revision) else { return false };
+    let retention = match spec.kind {
+        KindSpec::Ca(_) => SignedDuration::ZERO,
+        _ => context.desired.retention,
     };
-    if let Some(at) = last_needed(revision, spec.overlap.linger) {
-        draft.wake(Some(at));
-    }
-    let Some(at) = last_needed(revision, linger) else { return false };
-    if at > context.now {
-        draft.wake(Some(at));
-        return false;
-    }
-    let placed = record.deliveries.values().any(|delivery| delivery.content.mentions(revision.number));
-    let kept = context.inventory.objects.values().any(|object| {
-        object.asset == spec.id && !spans(object.part) && object.revisions.contains(&revision.number)
-    });
-    !placed && !kept
+    let at = unneeded.max(revision.replaced_at.unwrap_or(unneeded) + retention);
+    draft.wake(Some(unneeded));
+    draft.wake(Some(at));
+    at <= context.now && !has_traces(context, spec, revision.number)
 }
 
-fn spans(part: Part) -> bool {
-    part.spans_revisions()
+/// Whether a directory or a Docker object is made of revision `number`. What a service has is an object; a service
+/// that is no target any more would be remembered for ever.
+fn has_traces(context: &Context<'_>, spec: &AssetSpec, number: u32) -> bool {
+    let deliveries = &context.record(&spec.id).deliveries;
+    let current = |place: &Place| context.sites(spec).iter().any(|site| site.place == *place);
+    deliveries
+        .iter()
+        .filter(|(place, _)| matches!(place, Place::Dir(_)) || current(place))
+        .any(|(_, delivery)| delivery.content.mentions(number))
+        || context
+            .objects(&spec.id)
+            .iter()
+            .any(|object| !object.part.spans_revisions() && object.revisions.contains(&number))
 }

@@ -6,9 +6,10 @@
 //! 1. [`turn`]: is a new revision due?
 //! 2. [`life`]: may a revision be announced, activated, retired?
 //! 3. [`content`]: what should each place hold?
-//! 4. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
-//! 5. [`objects`]: which Docker objects are to be made, and which may go?
-//! 6. [`health`]: what is wrong already?
+//! 4. [`watch`]: is what was delivered still there, and is it shown to be served?
+//! 5. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
+//! 6. [`objects`]: which Docker objects are to be made, and which may go?
+//! 7. [`health`]: what is wrong already?
 
 mod content;
 mod context;
@@ -20,8 +21,9 @@ mod rollout;
 mod seed;
 mod site;
 mod turn;
+mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,6 +61,13 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     draft.finish()
 }
 
+/// The revisions of a JWT key that its verifiers must know at `now`, oldest first.
+pub fn known(desired: &Desired, inventory: &Inventory, asset: &AssetId, now: Timestamp) -> Vec<u32> {
+    let context = Context::new(desired, inventory, now, Seed::of(&desired.instance));
+    let Some(spec) = desired.assets.get(asset) else { return Vec::new() };
+    life::known(&context, spec).map(|revision| revision.number).collect()
+}
+
 /// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.
 fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
     let seen = inventory.last_seen?;
@@ -70,13 +79,22 @@ fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
 /// A plan in the making.
 struct Draft {
     plan: Plan,
+    /// What is being made now: rollouts that it could ride on wait for it.
+    making: BTreeSet<AssetId>,
     /// Names given to new objects, so that two places share one object.
     names: BTreeMap<objects::Bytes, String>,
+    /// The highest number given to an object, by its name without number.
+    numbers: HashMap<String, u32>,
 }
 
 impl Draft {
     fn new(now: Timestamp) -> Self {
-        Self { plan: Plan { now, ..Plan::default() }, names: BTreeMap::new() }
+        Self {
+            plan: Plan { now, ..Plan::default() },
+            making: BTreeSet::new(),
+            names: BTreeMap::new(),
+            numbers: HashMap::new(),
+        }
     }
 
     fn push(&mut self, step: Step) {
@@ -86,10 +104,7 @@ impl Draft {
     /// Something waits: until `until`, where that is known.
     fn defer(&mut self, asset: &AssetId, until: Option<Timestamp>, reason: impl Into<String>) {
         self.wake(until);
-        let deferred = Deferred { asset: asset.clone(), until, reason: reason.into() };
-        if !self.plan.deferred.contains(&deferred) {
-            self.plan.deferred.push(deferred);
-        }
+        self.plan.deferred.push(Deferred { asset: asset.clone(), until, reason: reason.into() });
     }
 
     /// Look again at `at`.
@@ -98,8 +113,13 @@ impl Draft {
         self.plan.next_wake = Some(self.plan.next_wake.map_or(at, |wake| wake.min(at)));
     }
 
+    /// Puts the steps in an order that can be followed, and says nothing twice.
     fn finish(mut self) -> Plan {
         self.plan.steps.sort_by_key(|step| objects::rank(&step.action));
+        let mut said = HashSet::new();
+        self.plan.deferred.retain(|one| said.insert((one.asset.clone(), one.reason.clone())));
+        let mut warned = HashSet::new();
+        self.plan.warnings.retain(|warning| warned.insert(warning.clone()));
         self.plan
     }
 }

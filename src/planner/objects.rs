@@ -1,8 +1,11 @@
 //! Which Docker objects are to be made, and which may go?
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::{Context, Draft, Site, content, sites};
+use super::{Context, Draft, content, life};
+use crate::desired::AssetSpec;
 use crate::model::{
     Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
 };
@@ -74,32 +77,34 @@ fn publish(now: Timestamp, bytes: Bytes, name: String) -> Step {
     }
 }
 
-/// One above the highest number seen in our records or in the engine: a name is never used twice.
-fn next_name(context: &Context<'_>, bytes: &Bytes, draft: &Draft) -> String {
+/// One above the highest number seen in our records, in the engine or in this plan: a name is never used twice.
+fn next_name(context: &Context<'_>, bytes: &Bytes, draft: &mut Draft) -> String {
     let Bytes(_, asset, part, _) = bytes;
     let stem = format!("{}.{}.{}", asset.kind.short(), asset.name, part);
-    let kept = context.record(asset).and_then(|record| record.numbers.get(part.name())).copied().unwrap_or(0);
-    let planned = draft.names.keys().filter(|other| other.1 == *asset && other.2 == *part).count() as u32;
-    let number = kept.max(context.highest(&stem.to_lowercase())) + 1 + planned;
-    format!("{stem}.{number}")
+    let kept = context.record(asset).numbers.get(part.name()).copied().unwrap_or(0);
+    let given = draft.numbers.entry(stem.to_lowercase()).or_insert(0);
+    *given = kept.max(context.highest(&stem.to_lowercase())).max(*given) + 1;
+    format!("{stem}.{given}")
 }
 
 /// Plans the removal of our objects that nobody can need any more (idea 5).
 pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
-    if !context.engine_ready() {
+    if context.engine_problem().is_some() {
         return;
     }
-    for record in context.inventory.objects.values() {
-        let Some(spec) = context.desired.assets.get(&record.asset) else { continue };
-        let places = sites(spec, context.of(spec), &context.inventory.world);
-        if places.iter().any(|site| still_wanted(context, record, site)) {
+    for spec in context.desired.assets.values() {
+        let objects = context.objects(&spec.id);
+        if objects.is_empty() {
             continue;
         }
-        match reason_to_keep(context, record, &places) {
-            Some((until, reason)) => {
-                draft.defer(&record.asset, until, format!("{} is kept: {reason}", record.name))
+        let wanted = wanted(context, spec);
+        for object in objects.iter().filter(|object| !wanted.contains(object.name.as_str())) {
+            match reason_to_keep(context, spec, object) {
+                Some((until, reason)) => {
+                    draft.defer(&spec.id, until, format!("{} is kept: {reason}", object.name));
+                }
+                None => draft.push(delete(context.now, object)),
             }
-            None => draft.push(delete(context.now, record)),
         }
     }
 }
@@ -115,34 +120,41 @@ fn delete(now: Timestamp, record: &ObjectRecord) -> Step {
     Step { at: now, assets: vec![record.asset.clone()], action: Action::Delete(old), reason }
 }
 
-/// Whether a place should have it, or has it by our own books.
-fn still_wanted(context: &Context<'_>, object: &ObjectRecord, site: &Site<'_>) -> bool {
-    let Some(spec) = context.desired.assets.get(&object.asset) else { return true };
-    let holds = |file: &FileContent| {
-        file.kind == Some(object.kind) && file.part == object.part && file.revisions == object.revisions
-    };
-    let delivered = context.of(spec).deliveries.get(&site.place);
-    content::wanted(context, spec, site).files.values().any(holds)
-        || delivered.is_some_and(|delivery| delivery.content.files.values().any(holds))
+/// The names of the objects that a place of the asset should have, or has by our own books.
+fn wanted<'a>(context: &Context<'a>, spec: &AssetSpec) -> BTreeSet<&'a str> {
+    let mut wanted = BTreeSet::new();
+    for site in context.sites(spec) {
+        let content = content::wanted(context, spec, site);
+        let delivered = context.record(&spec.id).deliveries.get(&site.place);
+        let files = delivered.into_iter().flat_map(|delivery| delivery.content.files.values());
+        let bytes = content.files.values().chain(files).filter_map(|file| Bytes::wanted(&spec.id, file));
+        wanted.extend(bytes.filter_map(|bytes| context.object(&bytes)).map(|object| object.name.as_str()));
+    }
+    wanted
 }
 
 /// Why an object that no place should have stays, and until when.
 fn reason_to_keep(
     context: &Context<'_>,
+    spec: &AssetSpec,
     object: &ObjectRecord,
-    places: &[Site<'_>],
 ) -> Option<(Option<Timestamp>, String)> {
-    if let Some(who) = object.id.as_ref().and_then(|id| context.inventory.world.named_by(id)) {
-        return Some((None, format!("{who} names it")));
+    if let Some(namer) = context.named_by(object) {
+        return Some((None, format!("{namer} names it")));
     }
-    let spec = context.desired.assets.get(&object.asset)?;
-    let deliveries = &context.of(spec).deliveries;
-    let unproven = places
-        .iter()
-        .find(|site| !deliveries.get(&site.place).is_some_and(|delivery| delivery.state.is_there()));
-    if let Some(site) = unproven {
+    if let Some(site) = context.sites(spec).iter().find(|site| life::in_place(context, spec, site).is_none())
+    {
         return Some((None, format!("its successor is not proven in {}", site.place.name())));
     }
     let until = object.replaced_at.unwrap_or(object.created_at) + context.desired.retention;
     (until > context.now).then(|| (Some(until), "the retention has not passed".to_owned()))
+}
+
+/// The object that a file of an asset should show, where it is made.
+pub(super) fn made<'a>(
+    context: &Context<'a>,
+    asset: &AssetId,
+    file: &FileContent,
+) -> Option<&'a ObjectRecord> {
+    context.object(&Bytes::wanted(asset, file)?)
 }

@@ -1,11 +1,11 @@
 //! One asset in one place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::desired::{AssetSpec, FileSpec, Places, TargetSpec, Verify};
-use crate::model::{AssetId, AssetRecord, Engine, Place, Reload, Service, World};
+use crate::model::{AssetId, AssetRecord, Engine, Place, Reload, Service, World, mount_path};
 
 /// What all of an asset's targets want of one place.
 #[derive(Debug, Clone)]
@@ -53,6 +53,15 @@ pub struct DirWish<'a> {
 }
 
 impl Site<'_> {
+    /// Where its files lie, as the container or the machine sees them.
+    pub fn mounts(&self) -> Vec<String> {
+        let mount = |(path, file): (&&str, &SiteFile<'_>)| match file.file.kind {
+            Some(kind) => mount_path(kind, path),
+            None => (*path).to_owned(),
+        };
+        self.files.iter().map(mount).collect()
+    }
+
     /// Whether any of its files holds a single revision.
     pub fn has_single(&self) -> bool {
         self.files.values().any(|file| !file.file.part.spans_revisions())
@@ -66,9 +75,33 @@ impl Site<'_> {
 
 /// All places that an asset goes to. Two targets of an asset that meet in one place are one site.
 pub fn sites<'a>(spec: &'a AssetSpec, record: &AssetRecord, world: &'a World) -> Vec<Site<'a>> {
+    all(spec, record, world, &Labelled::of(world))
+}
+
+/// The services that ask for an asset by their label.
+pub(super) struct Labelled<'a>(HashMap<&'a AssetId, Vec<&'a str>>);
+
+impl<'a> Labelled<'a> {
+    pub(super) fn of(world: &'a World) -> Self {
+        let mut labelled: HashMap<_, Vec<_>> = HashMap::new();
+        for service in world.services.values() {
+            for asset in &service.labelled {
+                labelled.entry(asset).or_default().push(service.name.as_str());
+            }
+        }
+        Self(labelled)
+    }
+}
+
+pub(super) fn all<'a>(
+    spec: &'a AssetSpec,
+    record: &AssetRecord,
+    world: &'a World,
+    labelled: &Labelled<'_>,
+) -> Vec<Site<'a>> {
     let mut sites: BTreeMap<Place, Site<'a>> = BTreeMap::new();
     for target in &spec.targets {
-        for place in places(spec, target, record, world) {
+        for place in places(spec, target, record, world, labelled) {
             let site = sites.entry(place.clone()).or_insert_with(|| empty(spec, place, world));
             add(site, target);
         }
@@ -110,16 +143,20 @@ fn add<'a>(site: &mut Site<'a>, target: &'a TargetSpec) {
 
 /// The places of one target. Services that are found by label can only be told while the Swarm can be seen;
 /// until then they are those that were delivered to before.
-fn places(spec: &AssetSpec, target: &TargetSpec, record: &AssetRecord, world: &World) -> Vec<Place> {
+fn places(
+    spec: &AssetSpec,
+    target: &TargetSpec,
+    record: &AssetRecord,
+    world: &World,
+    labelled: &Labelled<'_>,
+) -> Vec<Place> {
     match &target.places {
         Places::Dir { dir, .. } => vec![Place::Dir(dir.clone())],
         Places::Services { names: Some(names), .. } => names.iter().cloned().map(Place::Service).collect(),
-        Places::Services { names: None, .. } if world.engine == Engine::Ready => world
-            .services
-            .values()
-            .filter(|service| service.labelled.contains(&spec.id))
-            .map(|service| Place::Service(service.name.clone()))
-            .collect(),
+        Places::Services { names: None, .. } if world.engine == Engine::Ready => {
+            let names = labelled.0.get(&spec.id).into_iter().flatten();
+            names.map(|name| Place::Service((*name).to_owned())).collect()
+        }
         Places::Services { names: None, .. } => {
             let before = record.deliveries.keys();
             before.filter(|place| matches!(place, Place::Service(_))).cloned().collect()

@@ -6,9 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, Seed};
-use crate::desired::{AssetSpec, KindSpec, Overlap, Turn};
+use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
 use crate::model::{
-    Action, AssetId, AssetKind, AssetRecord, Code, Make, Problem, Revision, RevisionState, Step,
+    Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
+    Validity,
 };
 
 /// No jitter is longer than this.
@@ -21,17 +22,7 @@ const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
 pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
     let (due, life) = match (overlap.turn, revision.validity) {
         (Turn::Every(every), _) => (revision.active_at.or(revision.issued_at)? + every, every),
-        (Turn::ShareLeft { of, parts }, Some(validity)) => {
-            let life = validity.lifetime();
-            let lead = life.as_secs() / i64::from(parts.max(1)) * i64::from(of);
-            (validity.not_after - SignedDuration::from_secs(lead), life)
-        }
-        (Turn::Left(lead), Some(validity)) => {
-            // A life that came out shorter than the lead would be due at its birth, again and again.
-            let life = validity.lifetime();
-            let half = SignedDuration::from_secs(life.as_secs() / 2);
-            (validity.not_after - lead.min(half), life)
-        }
+        (turn, Some(validity)) => (validity.not_after - lead(turn, validity), validity.lifetime()),
         _ => return None,
     };
     let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
@@ -39,41 +30,57 @@ pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: S
     Some(due - SignedDuration::from_secs(jitter))
 }
 
+/// How much of `validity` is left when a successor is due.
+pub(super) fn lead(turn: Turn, validity: Validity) -> SignedDuration {
+    let life = validity.lifetime().as_secs();
+    match turn {
+        Turn::ShareLeft { of, parts } => {
+            SignedDuration::from_secs(life / i64::from(parts.max(1)) * i64::from(of))
+        }
+        // A life that came out shorter than the lead would be due at its birth, again and again.
+        Turn::Left(lead) => lead.min(SignedDuration::from_secs(life / 2)),
+        Turn::Every(_) => SignedDuration::ZERO,
+    }
+}
+
 /// Plans the revisions that are due for one asset.
 pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
-    let record = context.of(spec);
-    let due = due(context, spec, record, draft);
-    for (revision, reason) in due {
-        if let Some(step) = make(context, spec, record, revision, reason, draft) {
+    let record = context.record(&spec.id);
+    let mut next = record.newest_number() + 1;
+    for wish in due(context, spec, record, draft) {
+        let number = wish.begun.unwrap_or(next);
+        if let Some(step) = make(context, spec, record, number, wish.reason, draft) {
+            next += u32::from(wish.begun.is_none());
+            draft.making.insert(spec.id.clone());
             draft.push(step);
         }
     }
 }
 
+/// A revision that should be made.
+struct Wish {
+    /// Its number, where a crash has interrupted its making.
+    begun: Option<u32>,
+    reason: String,
+}
+
+impl Wish {
+    fn new(reason: String) -> Self {
+        Self { begun: None, reason }
+    }
+}
+
 /// The revisions to be made, each with its reason.
-fn due(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    record: &AssetRecord,
-    draft: &mut Draft,
-) -> Vec<(Option<u32>, String)> {
-    let unfinished = record
+fn due(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, draft: &mut Draft) -> Vec<Wish> {
+    let mut due: Vec<Wish> = record
         .coming()
         .filter(|revision| revision.state == RevisionState::Pending && revision.made_for == spec.made_for)
-        .map(|revision| (Some(revision.number), revision.reason.clone()));
-    let mut due: Vec<_> = unfinished.collect();
+        .map(|revision| Wish { begun: Some(revision.number), reason: revision.reason.clone() })
+        .collect();
     if spec.overlap.standby {
-        due.extend(missing_standby(spec, record).into_iter().map(|reason| (None, reason)));
-        return due;
-    }
-    let live =
-        record.revisions.values().rev().find(|r| r.state.is_coming() || r.state == RevisionState::Active);
-    match live {
-        None => due.push((None, "there is none yet".to_owned())),
-        Some(newest) if newest.state == RevisionState::Pending && newest.made_for == spec.made_for => {}
-        Some(newest) => {
-            due.extend(successor(context, spec, record, newest, draft).map(|reason| (None, reason)))
-        }
+        due.extend(missing_standby(spec, record).into_iter().map(Wish::new));
+    } else if due.is_empty() {
+        due.extend(next(context, spec, record, draft).map(Wish::new));
     }
     due
 }
@@ -81,11 +88,21 @@ fn due(
 /// Where a successor must be known beforehand, one is always in stock: two at the very beginning.
 fn missing_standby(spec: &AssetSpec, record: &AssetRecord) -> Vec<String> {
     let coming = record.coming().filter(|revision| revision.made_for == spec.made_for).count();
-    let in_use = record.active().is_some_and(|revision| revision.made_for == spec.made_for);
-    match (coming, in_use) {
-        (0, false) => vec!["there is none yet".to_owned(), "the standby".to_owned()],
-        (0, true) | (1, false) => vec!["the standby".to_owned()],
-        _ => Vec::new(),
+    let active = record.active();
+    let first = match active {
+        None => Some("there is none yet".to_owned()),
+        Some(active) => changed(spec, active),
+    };
+    let both = first.into_iter().chain(["the standby".to_owned()]);
+    both.skip(coming).collect()
+}
+
+/// Why the newest revision needs a successor now, where it does.
+fn next(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, draft: &mut Draft) -> Option<String> {
+    let live = |revision: &&Revision| revision.state.is_coming() || revision.state == RevisionState::Active;
+    match record.revisions.values().rev().find(live) {
+        None => Some("there is none yet".to_owned()),
+        Some(newest) => successor(context, spec, record, newest, draft),
     }
 }
 
@@ -124,7 +141,7 @@ pub(super) fn aged(
         draft.wake(Some(at));
         return None;
     }
-    if clipped_by_root(spec, revision) {
+    if gains_nothing(context, spec, revision) {
         return None;
     }
     Some(match (spec.overlap.turn, revision.validity) {
@@ -134,11 +151,25 @@ pub(super) fn aged(
     })
 }
 
-/// A new intermediate would end with its root just like this one: making it again and again helps nobody.
+/// Whether a successor would end when `revision` does, since what is above it ends then: making it again and
+/// again, each for a shorter life, helps nobody.
+fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return clipped_by_root(spec, revision) };
+    let above = context.record(&certificate.authority).active().and_then(|authority| authority.validity);
+    let (Some(own), Some(above)) = (revision.validity, above) else { return false };
+    let end = above.not_after.min(context.now + certificate.duration);
+    end.duration_since(own.not_after) <= hundredth(certificate.duration)
+}
+
+/// A new intermediate would end with its root just like this one.
 pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
     let KindSpec::Ca(ca) = &spec.kind else { return false };
-    let slack = SignedDuration::from_hours(2);
+    let slack = hundredth(ca.intermediate_lifetime).min(SignedDuration::from_hours(2));
     revision.validity.is_some_and(|validity| validity.lifetime() + slack < ca.intermediate_lifetime)
+}
+
+fn hundredth(duration: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(duration.as_secs() / 100)
 }
 
 /// The step that makes a revision, unless something stands in the way.
@@ -146,29 +177,34 @@ fn make(
     context: &Context<'_>,
     spec: &AssetSpec,
     record: &AssetRecord,
-    revision: Option<u32>,
+    revision: u32,
     reason: String,
     draft: &mut Draft,
 ) -> Option<Step> {
-    if !record.effort.may_try(context.now) && record.effort.against.as_ref() == Some(&spec.made_for) {
+    let next_try = next_try(spec, record, &record.effort, &MAKING_PAUSES).filter(|at| *at > context.now);
+    if next_try.is_some() && record.effort.against.as_ref() == Some(&spec.made_for) {
         let why = record.effort.problem.as_ref().map_or("the last try failed", |p| p.message.as_str());
-        draft.defer(&spec.id, record.effort.next_try_at, format!("tried again then: {why}"));
+        draft.defer(&spec.id, next_try, format!("tried again then: {why}"));
         return None;
     }
-    let authority = match &spec.kind {
-        KindSpec::Certificate(certificate) => match signer(context, &certificate.authority) {
-            Ok(authority) => Some(authority),
-            Err(problem) => {
-                draft.defer(&spec.id, None, problem.message);
-                return None;
-            }
-        },
-        _ => None,
+    if let Some(problem) = waits_for_engine(context, spec) {
+        draft.defer(
+            &spec.id,
+            None,
+            format!("{reason}, but nothing is made before it can go anywhere: {problem}"),
+        );
+        return None;
+    }
+    let authority = match signer(context, spec, draft) {
+        Ok(authority) => authority,
+        Err(why) => {
+            draft.defer(&spec.id, None, why);
+            return None;
+        }
     };
-    let begun = draft.plan.steps.iter().filter(|step| step.assets.contains(&spec.id)).count() as u32;
     let make = Make {
         asset: spec.id.clone(),
-        revision: revision.unwrap_or(record.newest_number() + 1 + begun),
+        revision,
         made_for: spec.made_for.clone(),
         keep_key_of: kept_key(spec, record),
         authority,
@@ -180,19 +216,66 @@ fn make(
     Some(Step { at: context.now, assets: vec![spec.id.clone()], action, reason })
 }
 
-/// The CA revision that signs now. A CA that is itself due is made first.
-fn signer(context: &Context<'_>, id: &AssetId) -> Result<(AssetId, u32), Problem> {
-    let missing = || Problem::new(Code::AuthorityMissing, format!("waits for {id}"));
-    let record = context.record(id).ok_or_else(missing)?;
-    let spec = context.desired.assets.get(id).ok_or_else(missing)?;
-    let active = record.active().ok_or_else(missing)?;
-    let due = renew_at(id, &spec.overlap, active, context.seed).is_some_and(|at| at <= context.now);
-    let replaceable = due && !clipped_by_root(spec, active) && record.effort.may_try(context.now);
-    let requested = asked(record, active).is_some() || changed(spec, active).is_some();
-    if replaceable || (requested && record.effort.may_try(context.now)) {
-        Err(missing())
-    } else {
-        Ok((id.clone(), active.number))
+/// When what has failed may be tried again: after its pause; but a pause is no longer than a twelfth of what the
+/// renewal has in hand, so that a short fault cannot use it up, and what the operator has asked for since is tried
+/// at once.
+pub(super) fn next_try(
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    effort: &Effort,
+    pauses: &[i64],
+) -> Option<Timestamp> {
+    let at = effort.next_try_at?;
+    let tried = effort.tried_at(pauses).unwrap_or(at);
+    if record.request.as_ref().is_some_and(|request| request.at > tried) {
+        return None;
+    }
+    let in_hand = record.active().and_then(|active| active.validity).map(|all| lead(spec.overlap.turn, all));
+    let longest = in_hand.map(|lead| tried + SignedDuration::from_secs((lead.as_secs() / 12).max(60)));
+    Some(longest.map_or(at, |longest| at.min(longest)))
+}
+
+/// What goes to a Swarm only is not made while there is none to work with: nothing is changed before the operator
+/// has read why. The first revision of a CA waits like those that it would sign.
+fn waits_for_engine(context: &Context<'_>, spec: &AssetSpec) -> Option<String> {
+    let problem = context.engine_problem()?;
+    let signs = |other: &&AssetSpec| matches!(&other.kind, KindSpec::Certificate(certificate) if certificate.authority == spec.id);
+    let waits = match spec.kind {
+        KindSpec::Ca(_) if context.record(&spec.id).active().is_some() => false,
+        KindSpec::Ca(_) => {
+            let mut signed = context.desired.assets.values().filter(signs).peekable();
+            signed.peek().is_some() && signed.all(only_swarm)
+        }
+        _ => only_swarm(spec),
+    };
+    waits.then_some(problem)
+}
+
+fn only_swarm(spec: &AssetSpec) -> bool {
+    let swarm = |target: &crate::desired::TargetSpec| matches!(target.places, Places::Services { .. });
+    !spec.targets.is_empty() && spec.targets.iter().all(swarm)
+}
+
+/// Of a certificate: the CA and its revision that signs now, or what is waited for. A CA that is itself being made
+/// is made first.
+fn signer(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    draft: &mut Draft,
+) -> Result<Option<(AssetId, u32)>, String> {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(None) };
+    let id = &certificate.authority;
+    let record = context.record(id);
+    if draft.making.contains(id) || record.coming().any(|revision| revision.state != RevisionState::Pending) {
+        draft.making.insert(spec.id.clone());
+        return Err(format!("waits for {id}"));
+    }
+    let active = record.active().ok_or_else(|| format!("waits for {id}"))?;
+    match active.validity {
+        Some(validity) if !validity.contains(context.now) => {
+            Err(format!("waits for {id}: its revision {} is not valid now", active.number))
+        }
+        _ => Ok(Some((id.clone(), active.number))),
     }
 }
 

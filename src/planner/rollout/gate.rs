@@ -1,0 +1,98 @@
+//! What goes together, and what stands in the way of a rollout.
+
+use jiff::Timestamp;
+
+use super::Due;
+use crate::desired::AssetSpec;
+use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
+use crate::planner::turn::lead;
+use crate::planner::{Context, Draft, life, watch};
+
+/// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
+/// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
+pub(super) fn groups<'a>(context: &Context<'_>, due: Vec<Due<'a>>, draft: &mut Draft) -> Vec<Vec<Due<'a>>> {
+    let failures = |due: &Due<'_>| due.delivery.map_or(0, |delivery| delivery.effort.failures);
+    let (riders, rest): (Vec<_>, Vec<_>) =
+        due.into_iter().partition(|due| rides_until(context, due).is_some());
+    let (mut fresh, mut failed): (Vec<_>, Vec<_>) = rest.into_iter().partition(|due| failures(due) == 0);
+    failed.sort_by_key(|due| (failures(due), due.delivery.and_then(|delivery| delivery.effort.next_try_at)));
+    if fresh.is_empty() {
+        for due in &riders {
+            let reason =
+                format!("rides on the next rollout of {}, or goes alone then", due.site.place.name());
+            draft.defer(&due.spec.id, rides_until(context, due), reason);
+        }
+    } else {
+        fresh.extend(riders);
+        fresh.sort_by(|a, b| a.spec.id.cmp(&b.spec.id));
+    }
+    let first = (!fresh.is_empty()).then_some(fresh);
+    first.into_iter().chain(failed.into_iter().map(|due| vec![due])).collect()
+}
+
+/// Until when it waits for another's rollout: only what replaces something that is in place and good.
+fn rides_until(context: &Context<'_>, due: &Due<'_>) -> Option<Timestamp> {
+    let record = context.record(&due.spec.id);
+    life::in_place(context, due.spec, due.site).filter(|_| !is_asked(record))?;
+    let issued = record.coming().last()?.issued_at?;
+    Some(issued + due.spec.overlap.rides).filter(|at| *at > context.now)
+}
+
+/// Whether the operator waits for what is being delivered.
+fn is_asked(record: &AssetRecord) -> bool {
+    let current = record.active().map_or(0, |revision| revision.number);
+    record.request.as_ref().is_some_and(|request| current <= request.after && current > 0)
+}
+
+/// Whether anything stands in the way of this rollout now; that is said, and waited for.
+pub(super) fn is_stopped(
+    context: &Context<'_>,
+    group: &[Due<'_>],
+    making: &[&AssetSpec],
+    draft: &mut Draft,
+) -> bool {
+    let urgent = group.iter().any(|due| is_urgent(context, due.spec));
+    let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)));
+    let holding = |spec: &&&AssetSpec| !asked || is_asked(context.record(&spec.id));
+    if let Some(spec) = making.iter().find(holding).filter(|_| !urgent) {
+        defer(group, None, &format!("waits for {}, which is being made", spec.id), draft);
+        return true;
+    }
+    let Some(service) = group.first().and_then(|due| due.site.service) else { return false };
+    if urgent || is_ours(context, service) {
+        return false;
+    }
+    if let Update::Unfinished(what) = &service.update {
+        let message = format!("the last update of service {} is {what}", service.name);
+        let problem = Problem::new(Code::ServiceBusy, message.clone());
+        group.iter().for_each(|due| watch::note(due, Some(problem.clone()), draft));
+        defer(group, None, &message, draft);
+        return true;
+    }
+    if asked || context.desired.windows.are_open(context.now) {
+        return false;
+    }
+    group.iter().for_each(|due| watch::note_free(due, draft));
+    defer(group, context.desired.windows.next_opening(context.now), "waits for a maintenance window", draft);
+    true
+}
+
+/// A rollout that we have begun is also finished.
+fn is_ours(context: &Context<'_>, service: &Service) -> bool {
+    context.inventory.rollouts.contains_key(&Place::Service(service.name.clone()))
+}
+
+/// All of a group waits.
+pub(super) fn defer(group: &[Due<'_>], until: Option<Timestamp>, why: &str, draft: &mut Draft) {
+    for due in group {
+        draft.defer(&due.spec.id, until, format!("{}: {why}", due.site.place.name()));
+    }
+}
+
+/// Less than half of what the renewal was to have in hand is left.
+fn is_urgent(context: &Context<'_>, spec: &AssetSpec) -> bool {
+    let active = context.record(&spec.id).active();
+    active.and_then(|revision| revision.validity).is_some_and(|validity| {
+        validity.left(context.now).as_secs() < lead(spec.overlap.turn, validity).as_secs() / 2
+    })
+}

@@ -1,0 +1,210 @@
+//! Which places differ from what they should hold, and may they be touched now?
+//!
+//! The unit is the place: all that is due there is one rollout, and each thing that stands in its way is said.
+
+mod gate;
+mod parcel;
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::{Context, Draft, Site, content, identity, life, objects, turn, watch};
+use crate::desired::AssetSpec;
+use crate::model::{
+    Action, Code, Content, DELIVERY_PAUSES, Delivery, DeliveryState, Place, Problem, Rollout, RolloutRecord,
+    Step,
+};
+
+pub(super) use parcel::{assemble, parcel_of};
+
+/// One asset in one place, and what it should have there.
+pub(super) struct Due<'a> {
+    pub(super) spec: &'a AssetSpec,
+    pub(super) site: &'a Site<'a>,
+    pub(super) wanted: Content,
+    pub(super) delivery: Option<&'a Delivery>,
+}
+
+/// Plans the rollouts and the proofs of all places.
+pub(super) fn consider<'a>(context: &'a Context<'a>, draft: &mut Draft) {
+    let mut places: BTreeMap<&Place, Vec<Due<'a>>> = BTreeMap::new();
+    for spec in context.desired.assets.values() {
+        let record = context.record(&spec.id);
+        for site in context.sites(spec) {
+            let wanted = content::wanted(context, spec, site);
+            let delivery = record.deliveries.get(&site.place);
+            places.entry(&site.place).or_default().push(Due { spec, site, wanted, delivery });
+        }
+    }
+    for record in context.inventory.rollouts.values().filter(|record| !places.contains_key(&record.place)) {
+        if let Some(step) = undoing(context, record, &[]) {
+            draft.push(step);
+        }
+    }
+    for (place, dues) in places {
+        let dues = without_conflicts(dues, draft);
+        one_place(context, place, dues, draft);
+    }
+}
+
+fn one_place<'a>(context: &'a Context<'a>, place: &Place, dues: Vec<Due<'a>>, draft: &mut Draft) {
+    if let Some(record) = context.inventory.rollouts.get(place)
+        && let Some(step) = undoing(context, record, &dues)
+    {
+        draft.push(step);
+        return;
+    }
+    let making: Vec<&AssetSpec> =
+        dues.iter().map(|due| due.spec).filter(|spec| draft.making.contains(&spec.id)).collect();
+    let due: Vec<Due<'_>> = dues.into_iter().filter(|due| is_due(context, due, draft)).collect();
+    let Some(first) = due.first() else { return };
+    if matches!(place, Place::Service(_)) && first.site.service.is_none() {
+        wait_for_service(context, &due, draft);
+        return;
+    }
+    let mut started = false;
+    for group in gate::groups(context, due, draft) {
+        if started {
+            gate::defer(&group, None, "tried apart from the others, since it has failed", draft);
+        } else if !gate::is_stopped(context, &group, &making, draft) {
+            started = true;
+            let reason = reason(&group);
+            let rollout = parcel::rollout(context, place, &group, draft);
+            let assets = rollout.assets();
+            draft.push(Step { at: context.now, assets, action: Action::Rollout(rollout), reason });
+        }
+    }
+}
+
+/// An undoing that a crash has interrupted comes before everything else in its place.
+fn undoing(context: &Context<'_>, record: &RolloutRecord, dues: &[Due<'_>]) -> Option<Step> {
+    let problem = record.undoing.clone()?;
+    let service = match &record.place {
+        Place::Service(_) if context.engine_problem().is_some() => return None,
+        Place::Service(name) => context.inventory.world.services.get(name),
+        Place::Dir(_) if dues.iter().all(|due| !record.assets.contains(&due.spec.id)) => return None,
+        Place::Dir(_) => None,
+    };
+    // What a service had is in the record; what a directory showed is what was delivered there last.
+    let in_dir = dues.iter().filter(|due| due.site.dir.is_some() && record.assets.contains(&due.spec.id));
+    let parcels = in_dir.map(|due| parcel_of(context, due, Vec::new())).collect();
+    let rollout = Rollout {
+        place: record.place.clone(),
+        service_id: service.map(|service| service.id.clone()),
+        parcels,
+        preflight: Vec::new(),
+        deadline: context.desired.rollout_deadline,
+        applied: true,
+        undo: Some(problem),
+    };
+    let reason = "an earlier rollout failed and was not undone to the end".to_owned();
+    Some(Step { at: context.now, assets: record.assets.clone(), action: Action::Rollout(rollout), reason })
+}
+
+/// Whether the place differs from what it should hold. What it says beside that goes into the draft.
+fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
+    if due.wanted.files.is_empty() {
+        return false;
+    }
+    let name = due.site.place.name();
+    if let (Place::Service(_), Some(problem)) = (&due.site.place, context.engine_problem()) {
+        draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
+        return false;
+    }
+    let missing = due.site.dir.is_none() && due.site.service.is_none();
+    match due.delivery {
+        _ if missing => true,
+        Some(delivery) if is_settled(context, due) => {
+            let repair = is_wanted_for_turn(context, due);
+            if !repair {
+                watch::consider(context, due, delivery, draft);
+            }
+            repair
+        }
+        Some(delivery) => match next_try(context, due, delivery) {
+            Some(at) => {
+                let problem = delivery.effort.problem.as_ref().map_or("", |p| p.message.as_str());
+                draft.defer(&due.spec.id, Some(at), format!("{name} is tried again then: {problem}"));
+                watch::note_free(due, draft);
+                false
+            }
+            None => true,
+        },
+        None => true,
+    }
+}
+
+/// Whether the place has what it should, by our own books. (What is really there is watched.)
+fn is_settled(context: &Context<'_>, due: &Due<'_>) -> bool {
+    life::in_place(context, due.spec, due.site).is_some_and(|delivery| delivery.content == due.wanted)
+        && (due.site.dir.is_none() || context.shows(&due.spec.id, &due.site.place, &due.wanted))
+}
+
+/// A verifier whose JWKS a person has changed would hold back a turn that is due: then it is repaired first.
+fn is_wanted_for_turn(context: &Context<'_>, due: &Due<'_>) -> bool {
+    let active = context.record(&due.spec.id).active();
+    due.spec.overlap.standby
+        && due.site.has_spanning()
+        && active.is_some_and(|active| life::turn_is_due(context, due.spec, active).is_some())
+        && !watch::drift(context, due.site, &due.wanted).is_empty()
+}
+
+/// A failed delivery is tried again when its time has come, or at once when the service's spec has changed or
+/// something else is to be delivered.
+fn next_try(context: &Context<'_>, due: &Due<'_>, delivery: &Delivery) -> Option<Timestamp> {
+    let record = context.record(&due.spec.id);
+    let same = delivery.effort.against.as_ref() == Some(&against(due));
+    turn::next_try(due.spec, record, &delivery.effort, &DELIVERY_PAUSES)
+        .filter(|at| same && *at > context.now)
+}
+
+/// What a failure is remembered against: the content and the service's spec.
+fn against(due: &Due<'_>) -> String {
+    let spec = due.site.service.map_or("", |service| service.spec_digest.as_str());
+    format!("{}:{spec}", identity(&due.wanted))
+}
+
+/// The service is not there: its objects are made, so that it can be deployed, and it is waited for.
+fn wait_for_service(context: &Context<'_>, due: &[Due<'_>], draft: &mut Draft) {
+    for due in due {
+        for file in due.wanted.files.values() {
+            objects::provide(context, &due.spec.id, file, draft);
+        }
+        let reason = format!("waits for service {}", due.site.place.name());
+        watch::note(due, Some(Problem::new(Code::ServiceMissing, reason.clone())), draft);
+        draft.defer(&due.spec.id, None, reason);
+    }
+}
+
+/// Two assets on one path (one of them found by label): one of them is left out, and said so. Who has been delivered
+/// there stays.
+fn without_conflicts<'a>(mut dues: Vec<Due<'a>>, draft: &mut Draft) -> Vec<Due<'a>> {
+    let is_new = |due: &Due<'_>| due.delivery.is_none_or(|delivery| delivery.content.files.is_empty());
+    let mut taken: HashMap<String, String> = HashMap::new();
+    dues.sort_by_key(is_new);
+    dues.retain(|due| {
+        let id = &due.spec.id;
+        for path in due.site.mounts() {
+            let Some(other) = taken.insert(path.clone(), id.to_string()) else { continue };
+            taken.insert(path.clone(), other.clone());
+            let message = format!("{id} and {other} both write {path} of {}", due.site.place.name());
+            draft.plan.problems.push((id.clone(), Problem::new(Code::PathConflict, message.clone())));
+            draft.defer(id, None, message);
+            return false;
+        }
+        true
+    });
+    dues.sort_by(|a, b| a.spec.id.cmp(&b.spec.id));
+    dues
+}
+
+fn reason(group: &[Due<'_>]) -> String {
+    let each = group.iter().map(|due| match due.delivery.map(|delivery| delivery.state) {
+        Some(DeliveryState::Delivering) => format!("{} was begun and not finished", due.spec.id),
+        Some(DeliveryState::Failed) => format!("{} is tried again", due.spec.id),
+        Some(state) if state.is_there() => format!("{} has turned", due.spec.id),
+        _ => format!("{} is new here", due.spec.id),
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
