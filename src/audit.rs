@@ -66,7 +66,10 @@ pub struct Position {
 
 impl Default for Position {
     fn default() -> Self {
-        Self { seq: 0, hash: GENESIS.to_owned() }
+        Self {
+            seq: 0,
+            hash: GENESIS.to_owned(),
+        }
     }
 }
 
@@ -96,12 +99,19 @@ impl Entry {
 
     /// Where the chain stands after this entry.
     pub fn position(&self) -> Position {
-        Position { seq: self.seq, hash: self.hash.clone() }
+        Position {
+            seq: self.seq,
+            hash: self.hash.clone(),
+        }
     }
 
     /// What its hash must be.
     fn digest(&self) -> String {
-        let line = Self { hash: String::new(), ..self.clone() }.line();
+        let line = Self {
+            hash: String::new(),
+            ..self.clone()
+        }
+        .line();
         // The hash is the last field: the canonical line is this one with the field cut off.
         let canonical = line.strip_suffix(r#","hash":""}"#).unwrap_or(&line);
         hex(digest(&SHA256, format!("{canonical}}}").as_bytes()).as_ref())
@@ -147,8 +157,8 @@ impl Verifier {
     pub fn push(&mut self, line: &str) -> Result<Entry, Broken> {
         let number = self.lines.saturating_add(1);
         let broken = |why: String| Broken { line: number, why };
-        let entry: Entry =
-            serde_json::from_str(line).map_err(|error| broken(format!("it is not an entry: {error}")))?;
+        let entry: Entry = serde_json::from_str(line)
+            .map_err(|error| broken(format!("it is not an entry: {error}")))?;
         check(&entry, line, &self.position).map_err(broken)?;
         self.lines = number;
         self.position = entry.position();
@@ -157,7 +167,10 @@ impl Verifier {
 
     /// What has been checked so far.
     pub fn summary(&self) -> Summary {
-        Summary { entries: self.lines, last: self.position.clone() }
+        Summary {
+            entries: self.lines,
+            last: self.position.clone(),
+        }
     }
 }
 
@@ -165,10 +178,16 @@ impl Verifier {
 fn check(entry: &Entry, line: &str, before: &Position) -> Result<(), String> {
     let expected = before.seq.saturating_add(1);
     if entry.seq != expected {
-        return Err(format!("entry {} stands where entry {expected} must be", entry.seq));
+        return Err(format!(
+            "entry {} stands where entry {expected} must be",
+            entry.seq
+        ));
     }
     if entry.prev != before.hash {
-        return Err(format!("entry {} does not follow the entry before it", entry.seq));
+        return Err(format!(
+            "entry {} does not follow the entry before it",
+            entry.seq
+        ));
     }
     // Rendering it again also finds what the fields do not show: spaces, unknown fields.
     if entry.hash != entry.digest() || entry.line() != line {
@@ -222,7 +241,10 @@ mod tests {
         let line = &lines(1)[0];
         let (body, hash) = line.rsplit_once(r#","hash":""#).unwrap();
         let canonical = format!("{body}}}");
-        assert_eq!(hash.trim_end_matches("\"}"), hex(digest(&SHA256, canonical.as_bytes()).as_ref()));
+        assert_eq!(
+            hash.trim_end_matches("\"}"),
+            hex(digest(&SHA256, canonical.as_bytes()).as_ref())
+        );
         assert!(serde_json::from_str::<serde_json::Value>(line).unwrap()["prev"] == GENESIS);
     }
 
@@ -241,7 +263,9 @@ mod tests {
             let mut bad = good.clone();
             let mut bytes = bad[1].clone().into_bytes();
             bytes[at] ^= 1;
-            let Ok(text) = String::from_utf8(bytes) else { continue };
+            let Ok(text) = String::from_utf8(bytes) else {
+                continue;
+            };
             bad[1] = text;
             assert_eq!(verify(&bad).unwrap_err().line, 2, "byte {at}");
         }

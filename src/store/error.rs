@@ -122,21 +122,35 @@ impl StoreError {
     /// For `map_err`: an I/O error with what was tried on which file.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |error| Self::Storage { action, path, source: Arc::new(error) }
+        move |error| Self::Storage {
+            action,
+            path,
+            source: Arc::new(error),
+        }
     }
 
     /// Whether a later try of the same step can work without a restart.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::NoSpace { .. } | Self::NoEntropy(_))
+        matches!(
+            self,
+            Self::Locked { .. } | Self::NoSpace { .. } | Self::NoEntropy(_)
+        )
     }
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
 }
 
 fn after(sequence: u64) -> String {
-    if sequence == 0 { String::new() } else { format!(" (after sequence {sequence})") }
+    if sequence == 0 {
+        String::new()
+    } else {
+        format!(" (after sequence {sequence})")
+    }
 }
 
 /// What opening a state has found and, where it says so, mended.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
+
 use super::journal::header::Header;
 use super::live::{Effect, Live, Place};
 use super::{MaterialId, StoreError, posture};
@@ -35,7 +37,12 @@ pub(super) struct Stamp {
 impl Stamp {
     /// The stamp of an index that has all of a journal up to step `sequence`.
     pub(super) fn new(header: &Header, sequence: u64, given: u64) -> Self {
-        Self { id: header.id, generation: header.generation, sequence, given }
+        Self {
+            id: header.id,
+            generation: header.generation,
+            sequence,
+            given,
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -46,7 +53,12 @@ impl Stamp {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         let id = bytes.get(..16)?.try_into().ok()?;
-        Some(Self { id, generation: number(16)?, sequence: number(24)?, given: number(32)? })
+        Some(Self {
+            id,
+            generation: number(16)?,
+            sequence: number(24)?,
+            given: number(32)?,
+        })
     }
 
     /// Whether both are of the same state.
@@ -91,7 +103,9 @@ impl Index {
             let opened = quiet::catch(|| Self::open_here(path));
             let _ = sender.send(opened.and_then(|opened| opened));
         };
-        let spawned = std::thread::Builder::new().name("keyturn-db-open".to_owned()).spawn(opening);
+        let spawned = std::thread::Builder::new()
+            .name("keyturn-db-open".to_owned())
+            .spawn(opening);
         spawned.map_err(|error| error.to_string())?;
         match receiver.recv_timeout(PATIENCE) {
             Ok(opened) => opened,
@@ -100,17 +114,31 @@ impl Index {
     }
 
     fn open_here(dir: PathBuf) -> Result<Self, Fault> {
-        let config = sled::Config::new().path(&dir).cache_capacity(CACHE).flush_every_ms(None);
+        let config = sled::Config::new()
+            .path(&dir)
+            .cache_capacity(CACHE)
+            .flush_every_ms(None);
         let db = config.open().map_err(said)?;
         // sled makes its files under the umask.
         posture::close_tree(&dir).map_err(|error| error.to_string())?;
         let records = db.open_tree("records").map_err(said)?;
         let materials = db.open_tree("materials").map_err(said)?;
-        Ok(Self { db, records, materials, dir, dirty: false })
+        Ok(Self {
+            db,
+            records,
+            materials,
+            dir,
+            dirty: false,
+        })
     }
 
     /// Throws away what is in `dir` and builds it from what is alive in the journal.
-    pub(super) fn build(dir: &Path, live: &Live, journal: &File, stamp: Stamp) -> Result<Self, StoreError> {
+    pub(super) fn build(
+        dir: &Path,
+        live: &Live,
+        journal: &File,
+        stamp: Stamp,
+    ) -> Result<Self, StoreError> {
         let failed = StoreError::io("rebuild", dir);
         remove(dir)?;
         posture::make_dir(dir)?;
@@ -126,12 +154,19 @@ impl Index {
         self.dirty = true;
         quiet::catch(|| {
             for (key, (_, place)) in &live.records {
-                self.records.insert(key, stored(place, &read(place)?)).map_err(said)?;
+                self.records
+                    .insert(key, stored(place, &read(place)?))
+                    .map_err(said)?;
             }
             for (id, place) in &live.materials {
-                self.materials.insert(id.key(), stored(place, &read(place)?)).map_err(said)?;
+                self.materials
+                    .insert(id.key(), stored(place, &read(place)?))
+                    .map_err(said)?;
             }
-            self.db.insert(STAMP, stamp.encode()).map(drop).map_err(said)
+            self.db
+                .insert(STAMP, stamp.encode())
+                .map(drop)
+                .map_err(said)
         })?
     }
 
@@ -143,7 +178,10 @@ impl Index {
 
     /// Compares every value with the journal's, which has been authenticated; says what differs.
     pub(super) fn compare(&self, live: &Live, journal: &File) -> Result<(), Fault> {
-        let records = live.records.iter().map(|(key, (_, place))| (key.clone(), *place));
+        let records = live
+            .records
+            .iter()
+            .map(|(key, (_, place))| (key.clone(), *place));
         let materials = live.materials.iter().map(|(id, place)| (id.key(), *place));
         quiet::catch(|| {
             compare_tree(&self.records, records, journal)?;
@@ -163,17 +201,28 @@ impl Index {
             for effect in effects {
                 self.apply_one(effect, &sealed).map_err(said)?;
             }
-            self.db.insert(STAMP, stamp.encode()).map(drop).map_err(said)
+            self.db
+                .insert(STAMP, stamp.encode())
+                .map(drop)
+                .map_err(said)
         })?
     }
 
-    fn apply_one<'a>(&self, effect: &Effect, sealed: impl Fn(&Place) -> &'a [u8]) -> sled::Result<()> {
+    fn apply_one<'a>(
+        &self,
+        effect: &Effect,
+        sealed: impl Fn(&Place) -> &'a [u8],
+    ) -> sled::Result<()> {
         match effect {
-            Effect::Put { key, place, .. } => self.records.insert(key, stored(place, sealed(place))).map(drop),
+            Effect::Put { key, place, .. } => self
+                .records
+                .insert(key, stored(place, sealed(place)))
+                .map(drop),
             Effect::Delete { key } => self.records.remove(key).map(drop),
-            Effect::Keep { id, place } => {
-                self.materials.insert(id.key(), stored(place, sealed(place))).map(drop)
-            }
+            Effect::Keep { id, place } => self
+                .materials
+                .insert(id.key(), stored(place, sealed(place)))
+                .map(drop),
             Effect::Destroy { id } => self.materials.remove(id.key()).map(drop),
             Effect::Audited(_) | Effect::Position(_) => Ok(()),
         }
@@ -184,7 +233,9 @@ impl Index {
         let found = quiet::catch(|| self.materials.get(id.key()))?.map_err(said)?;
         let value = found.ok_or_else(|| format!("it lacks {id}"))?;
         let sealed = value.strip_prefix(place.sequence.to_le_bytes().as_slice());
-        sealed.map(<[u8]>::to_vec).ok_or_else(|| format!("it has another {id}"))
+        sealed
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| format!("it has another {id}"))
     }
 
     /// Whether something waits to be flushed.
@@ -204,10 +255,18 @@ impl Index {
         let (sender, receiver) = mpsc::sync_channel(1);
         let dir = self.dir.clone();
         let closing = move || {
+            let file = File::open(self.dir.join("db"));
             let _ = quiet::catch(|| drop(self));
+            // Threads of sled's own can hold its file a moment longer; whoever opens it next would
+            // find it locked. When they have let go, all is written.
+            let _ = file.map(|file| Flock::lock(file, FlockArg::LockExclusive).map(drop));
             let _ = sender.send(());
         };
-        if std::thread::Builder::new().name("keyturn-db-close".to_owned()).spawn(closing).is_ok() {
+        if std::thread::Builder::new()
+            .name("keyturn-db-close".to_owned())
+            .spawn(closing)
+            .is_ok()
+        {
             let _ = receiver.recv_timeout(CLOSING);
         }
         let _ = posture::close_tree(&dir);

@@ -40,7 +40,10 @@ pub enum KeySource {
 }
 
 fn bad(path: &Path, why: impl Into<String>) -> StoreError {
-    StoreError::Key { path: path.to_owned(), why: why.into() }
+    StoreError::Key {
+        path: path.to_owned(),
+        why: why.into(),
+    }
 }
 
 impl StateKey {
@@ -76,19 +79,30 @@ impl StateKey {
     /// When it cannot be read, is open to others, or does not hold base64 of 32 bytes.
     pub fn load(path: &Path, source: KeySource) -> Result<Self, StoreError> {
         let mut file = File::open(path).map_err(|error| bad(path, error.to_string()))?;
-        let meta = file.metadata().map_err(|error| bad(path, error.to_string()))?;
+        let meta = file
+            .metadata()
+            .map_err(|error| bad(path, error.to_string()))?;
         if !meta.is_file() {
             return Err(bad(path, "is not a plain file"));
         }
         let mode = meta.mode() & 0o7777;
         if source == KeySource::File && mode & 0o077 != 0 {
-            return Err(bad(path, format!("is open to others (mode {mode:04o}): chmod 0600")));
+            return Err(bad(
+                path,
+                format!("is open to others (mode {mode:04o}): chmod 0600"),
+            ));
         }
         let mut text = Zeroizing::new(String::new());
-        let read = Read::by_ref(&mut file).take(MAX_FILE).read_to_string(&mut text);
+        let read = Read::by_ref(&mut file)
+            .take(MAX_FILE)
+            .read_to_string(&mut text);
         read.map_err(|error| bad(path, error.to_string()))?;
-        Self::from_base64(&text)
-            .ok_or_else(|| bad(path, "does not hold 32 bytes in base64: make one with `openssl rand -base64 32`"))
+        Self::from_base64(&text).ok_or_else(|| {
+            bad(
+                path,
+                "does not hold 32 bytes in base64: make one with `openssl rand -base64 32`",
+            )
+        })
     }
 
     /// The key that is kept beside the state in `dir`, and whether it was made just now.
@@ -102,7 +116,10 @@ impl StateKey {
         let path = dir.join(FILE);
         if std::fs::symlink_metadata(&path).is_err() {
             if journal::path(dir).exists() {
-                return Err(bad(&path, "is gone, and only it opens this state: put it back"));
+                return Err(bad(
+                    &path,
+                    "is gone, and only it opens this state: put it back",
+                ));
             }
             if let Some(key) = Self::create(dir, &path, entropy)? {
                 return Ok((key, true));
@@ -118,7 +135,9 @@ impl StateKey {
         posture::remove_file(&new)?;
         let mut file = posture::create_file(&new)?;
         let text = Zeroizing::new([key.to_base64().expose(), b"\n"].concat());
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(StoreError::io("write", &new))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(StoreError::io("write", &new))?;
         let linked = std::fs::hard_link(&new, path);
         posture::remove_file(&new)?;
         match linked {

@@ -35,7 +35,11 @@ impl Place {
 #[derive(PartialEq, Eq)]
 pub(super) enum Effect {
     /// A record has a value.
-    Put { key: String, value: Vec<u8>, place: Place },
+    Put {
+        key: String,
+        value: Vec<u8>,
+        place: Place,
+    },
     /// A record is gone.
     Delete { key: String },
     /// A revision has material.
@@ -66,13 +70,26 @@ impl Effect {
     pub(super) fn of(record: &Record<'_>, frame_at: u64, sealer: &Sealer) -> Option<Self> {
         let value = record.open(sealer)?;
         let offset = frame_at.checked_add(record.at as u64)?;
-        let place = Place { offset, len: record.sealed.len(), sequence: record.sequence };
+        let place = Place {
+            offset,
+            len: record.sealed.len(),
+            sequence: record.sequence,
+        };
         let key = record.key.to_owned();
         Some(match record.op {
-            Op::Put => Self::Put { key, value: value.expose().to_vec(), place },
+            Op::Put => Self::Put {
+                key,
+                value: value.expose().to_vec(),
+                place,
+            },
             Op::Delete => Self::Delete { key },
-            Op::Keep => Self::Keep { id: MaterialId::from_key(&key)?, place },
-            Op::Destroy => Self::Destroy { id: MaterialId::from_key(&key)? },
+            Op::Keep => Self::Keep {
+                id: MaterialId::from_key(&key)?,
+                place,
+            },
+            Op::Destroy => Self::Destroy {
+                id: MaterialId::from_key(&key)?,
+            },
             Op::Audit => Self::Audited(serde_json::from_slice(value.expose()).ok()?),
             Op::Position => Self::Position(serde_json::from_slice(value.expose()).ok()?),
         })
@@ -139,9 +156,14 @@ impl Live {
 
     /// A revision's material, read from the journal's file.
     pub(super) fn material(&self, id: &MaterialId, file: &File, sealer: &Sealer) -> MaterialRead {
-        let Some(place) = self.materials.get(id) else { return Ok(None) };
+        let Some(place) = self.materials.get(id) else {
+            return Ok(None);
+        };
         let sealed = place.read(file).map_err(Some)?;
-        sealer.open(&sealed, &frame::aad(Op::Keep, &id.key(), place.sequence)).map(Some).ok_or(None)
+        sealer
+            .open(&sealed, &frame::aad(Op::Keep, &id.key(), place.sequence))
+            .map(Some)
+            .ok_or(None)
     }
 }
 

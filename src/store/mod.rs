@@ -69,7 +69,10 @@ impl MaterialId {
 
     fn from_key(key: &str) -> Option<Self> {
         let (asset, revision) = key.rsplit_once('/')?;
-        Some(Self { asset: asset.parse().ok()?, revision: revision.parse().ok()? })
+        Some(Self {
+            asset: asset.parse().ok()?,
+            revision: revision.parse().ok()?,
+        })
     }
 }
 
@@ -93,9 +96,16 @@ pub struct Change {
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names only: a record may hold an account's key.
-        let puts: Vec<_> = self.puts.iter().map(|(key, value)| (key, value.is_some())).collect();
+        let puts: Vec<_> = self
+            .puts
+            .iter()
+            .map(|(key, value)| (key, value.is_some()))
+            .collect();
         let mut out = f.debug_struct("Change");
-        out.field("puts", &puts).field("materials", &self.materials).field("audit", &self.audit).finish()
+        out.field("puts", &puts)
+            .field("materials", &self.materials)
+            .field("audit", &self.audit)
+            .finish()
     }
 }
 

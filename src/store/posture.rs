@@ -11,7 +11,10 @@ use nix::libc::O_NOFOLLOW;
 use super::StoreError;
 
 fn bad(path: &Path, why: impl Into<String>) -> StoreError {
-    StoreError::Posture { path: path.to_owned(), why: why.into() }
+    StoreError::Posture {
+        path: path.to_owned(),
+        why: why.into(),
+    }
 }
 
 /// Makes the folder, 0700, where it is missing; then checks it.
@@ -41,11 +44,17 @@ fn check_meta(path: &Path, meta: &std::fs::Metadata, wanted: &str) -> Result<(),
     let us = nix::unistd::geteuid();
     // Root may look at anyone's state; it writes only after taking on the owner's uid.
     if meta.uid() != us.as_raw() && !us.is_root() {
-        return Err(bad(path, format!("belongs to uid {}, and this is uid {us}", meta.uid())));
+        return Err(bad(
+            path,
+            format!("belongs to uid {}, and this is uid {us}", meta.uid()),
+        ));
     }
     let mode = meta.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(bad(path, format!("is open to others (mode {mode:04o}): chmod {wanted}")));
+        return Err(bad(
+            path,
+            format!("is open to others (mode {mode:04o}): chmod {wanted}"),
+        ));
     }
     Ok(())
 }
@@ -57,17 +66,25 @@ pub(super) fn check_owner(path: &Path) -> Result<(), StoreError> {
     if meta.uid() == us.as_raw() {
         return Ok(());
     }
-    Err(bad(path, format!("belongs to uid {}, and this is uid {us}: run as its owner", meta.uid())))
+    Err(bad(
+        path,
+        format!(
+            "belongs to uid {}, and this is uid {us}: run as its owner",
+            meta.uid()
+        ),
+    ))
 }
 
 /// Opens a file by `options`, 0600 where that makes it; refuses symlinks and what is open to others.
 pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> Result<File, StoreError> {
-    let file = options.mode(0o600).custom_flags(O_NOFOLLOW).open(path).map_err(|error| {
-        match error.raw_os_error() {
+    let file = options
+        .mode(0o600)
+        .custom_flags(O_NOFOLLOW)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
             Some(nix::libc::ELOOP) => bad(path, "is a symlink: put the file itself there"),
             _ => StoreError::io("open", path)(error),
-        }
-    })?;
+        })?;
     let meta = file.metadata().map_err(StoreError::io("look at", path))?;
     if !meta.is_file() {
         return Err(bad(path, "is not a plain file"));
@@ -78,12 +95,17 @@ pub(super) fn open_file(path: &Path, options: &mut OpenOptions) -> Result<File, 
 
 /// Makes a file that must not be there yet, 0600.
 pub(super) fn create_file(path: &Path) -> Result<File, StoreError> {
-    open_file(path, OpenOptions::new().read(true).append(true).create_new(true))
+    open_file(
+        path,
+        OpenOptions::new().read(true).append(true).create_new(true),
+    )
 }
 
 /// Makes what happened to the names in a folder durable.
 pub(super) fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", path))
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StoreError::io("sync", path))
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {
@@ -111,7 +133,9 @@ pub(super) fn close_tree(dir: &Path) -> io::Result<()> {
 /// Removes what a crash has left; that it is not there is fine.
 pub(super) fn remove_file(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }

@@ -41,11 +41,19 @@ impl Sealer {
     pub(super) fn new(data_key: &KeyBytes) -> Option<Self> {
         let derive = hmac::Key::new(hmac::HMAC_SHA256, data_key.as_slice());
         let chain = hmac::sign(&derive, b"keyturn journal chain");
-        Some(Self { aead: aead(data_key)?, chain: hmac::Key::new(hmac::HMAC_SHA256, chain.as_ref()) })
+        Some(Self {
+            aead: aead(data_key)?,
+            chain: hmac::Key::new(hmac::HMAC_SHA256, chain.as_ref()),
+        })
     }
 
     /// Nonce, ciphertext and tag; `aad` must be given again to open it.
-    pub(super) fn seal(&self, plain: &[u8], aad: &[u8], entropy: &Entropy) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn seal(
+        &self,
+        plain: &[u8],
+        aad: &[u8],
+        entropy: &Entropy,
+    ) -> Result<Vec<u8>, StoreError> {
         seal(&self.aead, plain, aad, entropy)
     }
 
@@ -66,11 +74,18 @@ impl Sealer {
 }
 
 fn aead(key: &KeyBytes) -> Option<LessSafeKey> {
-    UnboundKey::new(&AES_256_GCM, key.as_slice()).ok().map(LessSafeKey::new)
+    UnboundKey::new(&AES_256_GCM, key.as_slice())
+        .ok()
+        .map(LessSafeKey::new)
 }
 
 /// Nonces are random: 2^32 records a data key are far away, as each compaction draws a new one.
-fn seal(key: &LessSafeKey, plain: &[u8], aad: &[u8], entropy: &Entropy) -> Result<Vec<u8>, StoreError> {
+fn seal(
+    key: &LessSafeKey,
+    plain: &[u8],
+    aad: &[u8],
+    entropy: &Entropy,
+) -> Result<Vec<u8>, StoreError> {
     let mut nonce = [0; NONCE_LEN];
     entropy.fill(&mut nonce)?;
     // Of its final size at once: growing it would leave plaintext behind in freed memory.
@@ -80,7 +95,11 @@ fn seal(key: &LessSafeKey, plain: &[u8], aad: &[u8], entropy: &Entropy) -> Resul
     let body = out.get_mut(NONCE_LEN..).unwrap_or_default();
     let tag = key
         .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body)
-        .map_err(|_| StoreError::TooBig { what: "a record".to_owned(), size: plain.len(), limit: usize::MAX })?;
+        .map_err(|_| StoreError::TooBig {
+            what: "a record".to_owned(),
+            size: plain.len(),
+            limit: usize::MAX,
+        })?;
     out.extend_from_slice(tag.as_ref());
     Ok(out)
 }

@@ -25,7 +25,10 @@ pub struct Snapshot {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("dir", &self.dir).field("sequence", &self.sequence()).finish()
+        f.debug_struct("Snapshot")
+            .field("dir", &self.dir)
+            .field("sequence", &self.sequence())
+            .finish()
     }
 }
 
@@ -43,9 +46,17 @@ impl Snapshot {
         loop {
             let file = open(dir, &path)?;
             match replay::read(&file, &path, key) {
-                Ok(replay) => return Ok(Self { dir: dir.to_owned(), file, replay }),
+                Ok(replay) => {
+                    return Ok(Self {
+                        dir: dir.to_owned(),
+                        file,
+                        replay,
+                    });
+                }
                 // A writer that takes back a step for want of space changes bytes that we may be reading.
-                Err(StoreError::Damaged { .. } | StoreError::Storage { .. }) if left > 1 => left -= 1,
+                Err(StoreError::Damaged { .. } | StoreError::Storage { .. }) if left > 1 => {
+                    left -= 1;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -63,12 +74,21 @@ impl Snapshot {
 
     /// One record.
     pub fn record(&self, key: &str) -> Option<&[u8]> {
-        self.replay.live.records.get(key).map(|(value, _)| value.as_slice())
+        self.replay
+            .live
+            .records
+            .get(key)
+            .map(|(value, _)| value.as_slice())
     }
 
     /// All records.
     pub fn records(&self) -> BTreeMap<String, Vec<u8>> {
-        self.replay.live.records.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+        self.replay
+            .live
+            .records
+            .iter()
+            .map(|(key, (value, _))| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// Which materials there are.
@@ -83,15 +103,18 @@ impl Snapshot {
     /// When it cannot be read any more.
     pub fn material(&self, id: &MaterialId) -> Result<Option<Secret>, StoreError> {
         let path = journal::path(&self.dir);
-        self.replay.live.material(id, &self.file, &self.replay.sealer).map_err(|error| match error {
-            Some(error) => StoreError::io("read", &path)(error),
-            None => StoreError::Damaged {
-                path,
-                offset: 0,
-                sequence: self.sequence(),
-                why: format!("the material of {id} does not open any more"),
-            },
-        })
+        self.replay
+            .live
+            .material(id, &self.file, &self.replay.sealer)
+            .map_err(|error| match error {
+                Some(error) => StoreError::io("read", &path)(error),
+                None => StoreError::Damaged {
+                    path,
+                    offset: 0,
+                    sequence: self.sequence(),
+                    why: format!("the material of {id} does not open any more"),
+                },
+            })
     }
 
     /// Where the journal says that the history stands: a shortened `audit.log` verifies by itself, but
@@ -114,26 +137,40 @@ impl Snapshot {
         let text = String::from_utf8_lossy(&bytes);
         // What follows the last newline is being written, or was cut short; the journal has it whole.
         let whole = text.rfind('\n').and_then(|end| text.get(..end));
-        let mut lines: Vec<String> = whole.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default();
-        let last = lines.last().and_then(|line| serde_json::from_str::<crate::audit::Entry>(line).ok());
+        let mut lines: Vec<String> = whole
+            .map(|text| text.split('\n').map(str::to_owned).collect())
+            .unwrap_or_default();
+        let last = lines
+            .last()
+            .and_then(|line| serde_json::from_str::<crate::audit::Entry>(line).ok());
         let last = last.map_or(0, |entry| entry.seq);
         let entries = &self.replay.live.entries;
         if last > 0 || lines.is_empty() {
-            lines.extend(entries.iter().filter(|entry| entry.seq > last).map(crate::audit::Entry::line));
+            lines.extend(
+                entries
+                    .iter()
+                    .filter(|entry| entry.seq > last)
+                    .map(crate::audit::Entry::line),
+            );
         }
         Ok(lines)
     }
 }
 
 fn open(dir: &Path, path: &Path) -> Result<File, StoreError> {
-    let missing = || StoreError::Missing { dir: dir.to_owned() };
+    let missing = || StoreError::Missing {
+        dir: dir.to_owned(),
+    };
     if std::fs::symlink_metadata(dir).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Err(missing());
     }
     posture::check_dir(dir)?;
     if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         let left = dir.join("db");
-        let gone = StoreError::JournalGone { journal: path.to_owned(), left: left.clone() };
+        let gone = StoreError::JournalGone {
+            journal: path.to_owned(),
+            left: left.clone(),
+        };
         return Err(if left.exists() { gone } else { missing() });
     }
     posture::open_file(path, OpenOptions::new().read(true))

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    Change, MaterialId, Notice, NoticeKind, OpenOptions, Snapshot, StateKey, StateStore, Store, StoreError, journal,
+    Change, MaterialId, Notice, NoticeKind, OpenOptions, Snapshot, StateKey, StateStore, Store,
+    StoreError, journal,
 };
 use crate::audit::Event;
 use crate::clock::Entropy;
@@ -27,7 +28,10 @@ struct Home {
 impl Home {
     fn new() -> Self {
         let key = StateKey::generate(&Entropy::system()).unwrap();
-        Self { root: tempfile::tempdir().unwrap(), key }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            key,
+        }
     }
 
     fn dir(&self) -> PathBuf {
@@ -61,30 +65,61 @@ impl Home {
     fn crashed(&self) -> Self {
         let root = tempfile::tempdir().unwrap();
         copy(&self.dir(), &root.path().join("state"));
-        Self { root, key: self.key.clone() }
+        Self {
+            root,
+            key: self.key.clone(),
+        }
     }
 }
 
 fn open(dir: &Path, key: &StateKey) -> Result<(Store, Vec<Notice>), StoreError> {
-    let options = OpenOptions { dir: dir.to_owned(), key: key.clone() };
-    Store::open(options, &Entropy::system(), Timestamp::from_second(1_800_000_000).unwrap())
+    let options = OpenOptions {
+        dir: dir.to_owned(),
+        key: key.clone(),
+    };
+    Store::open(
+        options,
+        &Entropy::system(),
+        Timestamp::from_second(1_800_000_000).unwrap(),
+    )
 }
 
 fn copy(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(status.success());
+    // A writer may rename a file under it.
+    for _ in 0..20 {
+        if std::process::Command::new("cp")
+            .arg("-a")
+            .args([from, to])
+            .status()
+            .unwrap()
+            .success()
+        {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    panic!("{} cannot be copied", from.display());
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 fn put(key: &str, value: &str) -> Change {
-    Change { puts: vec![(key.to_owned(), Some(value.as_bytes().to_vec()))], ..Change::default() }
+    Change {
+        puts: vec![(key.to_owned(), Some(value.as_bytes().to_vec()))],
+        ..Change::default()
+    }
 }
 
 fn delete(key: &str) -> Change {
-    Change { puts: vec![(key.to_owned(), None)], ..Change::default() }
+    Change {
+        puts: vec![(key.to_owned(), None)],
+        ..Change::default()
+    }
 }
 
 fn id(revision: u32) -> MaterialId {
@@ -92,11 +127,17 @@ fn id(revision: u32) -> MaterialId {
 }
 
 fn keep(revision: u32, secret: &str) -> Change {
-    Change { materials: vec![(id(revision), Some(Secret::new(secret)))], ..Change::default() }
+    Change {
+        materials: vec![(id(revision), Some(Secret::new(secret)))],
+        ..Change::default()
+    }
 }
 
 fn destroy(revision: u32) -> Change {
-    Change { materials: vec![(id(revision), None)], ..Change::default() }
+    Change {
+        materials: vec![(id(revision), None)],
+        ..Change::default()
+    }
 }
 
 fn event(action: &str) -> Event {
@@ -111,7 +152,10 @@ fn event(action: &str) -> Event {
 }
 
 fn tell(action: &str) -> Change {
-    Change { audit: vec![event(action)], ..put("told", action) }
+    Change {
+        audit: vec![event(action)],
+        ..put("told", action)
+    }
 }
 
 fn commit(store: &Store, change: Change) -> u64 {
@@ -141,7 +185,10 @@ fn bytes_of(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, std::time::SystemTime)> {
             all.extend(bytes_of(&entry.path()));
         } else {
             let modified = entry.metadata().unwrap().modified().unwrap();
-            all.insert(entry.path(), (std::fs::read(entry.path()).unwrap(), modified));
+            all.insert(
+                entry.path(),
+                (std::fs::read(entry.path()).unwrap(), modified),
+            );
         }
     }
     all

@@ -71,9 +71,14 @@ impl Store {
                 let _ = opened.send(Err(error));
             }
         };
-        let thread = std::thread::Builder::new().name("keyturn-store".to_owned()).spawn(work);
+        let thread = std::thread::Builder::new()
+            .name("keyturn-store".to_owned())
+            .spawn(work);
         let thread = thread.map_err(StoreError::io("start a thread for", &dir))?;
-        let store = Self { requests: Some(requests), thread: Some(thread) };
+        let store = Self {
+            requests: Some(requests),
+            thread: Some(thread),
+        };
         let notices = outcome.recv().map_err(|_| StoreError::Closed)??;
         Ok((store, notices))
     }
@@ -101,7 +106,9 @@ impl Store {
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
-        requests.send(request(answer)).map_err(|_| StoreError::Closed)?;
+        requests
+            .send(request(answer))
+            .map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -168,7 +175,11 @@ fn wait(writer: &mut Writer, requests: &Receiver<Request>) -> Option<Request> {
 }
 
 /// Commits `first` and whatever commits wait behind it; gives back the first other request.
-fn commit(writer: &mut Writer, requests: &Receiver<Request>, first: (Change, Answer<u64>)) -> Option<Request> {
+fn commit(
+    writer: &mut Writer,
+    requests: &Receiver<Request>,
+    first: (Change, Answer<u64>),
+) -> Option<Request> {
     let (mut changes, mut answers) = (vec![first.0], vec![first.1]);
     let mut other = None;
     while changes.len() < GROUP && other.is_none() {

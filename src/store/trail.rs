@@ -51,7 +51,11 @@ impl Trail {
         let survey = survey(&path, &live.audit)?;
         let mut notices: Vec<_> = judge(&path, &survey, live).into_iter().collect();
         notices.extend(complete(&mut log, &survey, live)?);
-        let position = if survey.last.seq > live.audit.seq { survey.last } else { live.audit.clone() };
+        let position = if survey.last.seq > live.audit.seq {
+            survey.last
+        } else {
+            live.audit.clone()
+        };
         Ok((Self { log, position }, notices))
     }
 }
@@ -61,7 +65,11 @@ fn survey(path: &Path, journal: &Position) -> Result<Survey, StoreError> {
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let (mut survey, mut verifier) = (Survey::default(), Verifier::default());
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).map_err(StoreError::io("read", path))? > 0 {
+    while reader
+        .read_until(b'\n', &mut line)
+        .map_err(StoreError::io("read", path))?
+        > 0
+    {
         if line.pop_if(|byte| *byte == b'\n').is_none() {
             survey.tail = line;
             break;
@@ -79,9 +87,14 @@ impl Survey {
         let entry = if self.broken.is_some() {
             serde_json::from_str::<Entry>(&line).ok()
         } else {
-            verifier.push(&line).map_err(|broken| self.broken = Some(broken)).ok()
+            verifier
+                .push(&line)
+                .map_err(|broken| self.broken = Some(broken))
+                .ok()
         };
-        let Some(entry) = entry.filter(|entry| entry.seq > self.last.seq) else { return };
+        let Some(entry) = entry.filter(|entry| entry.seq > self.last.seq) else {
+            return;
+        };
         if entry.seq == journal.seq {
             self.at_journal = Some(entry.hash.clone());
         }
@@ -96,7 +109,11 @@ fn judge(path: &Path, survey: &Survey, live: &Live) -> Option<Notice> {
     if let Some(broken) = &survey.broken {
         return notice(NoticeKind::AuditAltered, format!("{name}: {broken}"));
     }
-    if survey.at_journal.as_ref().is_some_and(|hash| *hash != live.audit.hash) {
+    if survey
+        .at_journal
+        .as_ref()
+        .is_some_and(|hash| *hash != live.audit.hash)
+    {
         let text = format!("{name}: entry {journal} is not the one in the journal");
         return notice(NoticeKind::AuditAltered, text);
     }
@@ -104,12 +121,22 @@ fn judge(path: &Path, survey: &Survey, live: &Live) -> Option<Notice> {
         let text = format!("{name} has entries up to {last}, and the journal only up to {journal}");
         return notice(NoticeKind::AuditAhead, text);
     }
-    let first = live.entries.first().map_or(journal.saturating_add(1), |entry| entry.seq);
+    let first = live
+        .entries
+        .first()
+        .map_or(journal.saturating_add(1), |entry| entry.seq);
     if last.saturating_add(1) < first {
-        let text = format!("{name} lacks entries {} to {}, which the journal no longer has", last + 1, first - 1);
+        let text = format!(
+            "{name} lacks entries {} to {}, which the journal no longer has",
+            last + 1,
+            first - 1
+        );
         return notice(NoticeKind::AuditShortened, text);
     }
-    let next = live.entries.iter().find(|entry| entry.seq == last.saturating_add(1));
+    let next = live
+        .entries
+        .iter()
+        .find(|entry| entry.seq == last.saturating_add(1));
     if next.is_some_and(|entry| entry.prev != survey.last.hash) {
         let text = format!("{name}: entry {last} is not the one in the journal");
         return notice(NoticeKind::AuditAltered, text);
@@ -118,8 +145,16 @@ fn judge(path: &Path, survey: &Survey, live: &Live) -> Option<Notice> {
 }
 
 /// Adds the entries that the file lacks, and ends a line that was cut short.
-fn complete(log: &mut Appender, survey: &Survey, live: &Live) -> Result<Option<Notice>, StoreError> {
-    let missing: Vec<_> = live.entries.iter().filter(|entry| entry.seq > survey.last.seq).collect();
+fn complete(
+    log: &mut Appender,
+    survey: &Survey,
+    live: &Live,
+) -> Result<Option<Notice>, StoreError> {
+    let missing: Vec<_> = live
+        .entries
+        .iter()
+        .filter(|entry| entry.seq > survey.last.seq)
+        .collect();
     let lines: String = missing.iter().map(|entry| entry.line() + "\n").collect();
     if survey.tail.is_empty() && missing.is_empty() {
         return Ok(None);
@@ -133,8 +168,14 @@ fn complete(log: &mut Appender, survey: &Survey, live: &Live) -> Result<Option<N
         log.append(format!("\n{lines}").as_bytes())?;
     }
     let text = match (missing.first(), missing.last()) {
-        (Some(first), Some(last)) => format!("lacked entries {} to {}: added from the journal", first.seq, last.seq),
+        (Some(first), Some(last)) => format!(
+            "lacked entries {} to {}: added from the journal",
+            first.seq, last.seq
+        ),
         _ => "ended within a line that the journal does not have; the line was ended".to_owned(),
     };
-    Ok(Some(Notice::new(NoticeKind::AuditCompleted, format!("{} {text}", log.path().display()))))
+    Ok(Some(Notice::new(
+        NoticeKind::AuditCompleted,
+        format!("{} {text}", log.path().display()),
+    )))
 }

@@ -21,8 +21,16 @@ impl Appender {
     /// Opens the file, which must be there.
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = posture::open_file(path, OpenOptions::new().read(true).append(true))?;
-        let length = file.metadata().map_err(StoreError::io("look at", path))?.len();
-        Ok(Self { file, path: path.to_owned(), length, failed: None })
+        let length = file
+            .metadata()
+            .map_err(StoreError::io("look at", path))?
+            .len();
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            length,
+            failed: None,
+        })
     }
 
     /// The file itself, for reading.
@@ -73,7 +81,9 @@ impl Appender {
             return self.fail("write", error);
         }
         match self.cut(length) {
-            Ok(()) => StoreError::NoSpace { path: self.path.clone() },
+            Ok(()) => StoreError::NoSpace {
+                path: self.path.clone(),
+            },
             Err(failed) => failed,
         }
     }
@@ -99,7 +109,9 @@ impl Appender {
         if faults::sync_fails(&self.path) {
             return Err(self.fail("sync", io::Error::from_raw_os_error(nix::libc::EIO)));
         }
-        self.file.sync_data().map_err(|error| self.fail("sync", error))
+        self.file
+            .sync_data()
+            .map_err(|error| self.fail("sync", error))
     }
 }
 

@@ -38,8 +38,19 @@ pub(in crate::store) fn compact(
 ) -> Result<(), StoreError> {
     let (file, replay) = old;
     let generation = replay.header.generation.saturating_add(1);
-    let header = Header { generation, sequence, ..replay.header };
-    rewrite(state, &header, key, entropy, &replay.live, Some((file, &replay.sealer)))
+    let header = Header {
+        generation,
+        sequence,
+        ..replay.header
+    };
+    rewrite(
+        state,
+        &header,
+        key,
+        entropy,
+        &replay.live,
+        Some((file, &replay.sealer)),
+    )
 }
 
 fn rewrite(
@@ -76,9 +87,19 @@ fn write(
     let tag = replay::first_tag(&sealer, &head);
     let mut out = BufWriter::new(posture::create_file(new)?);
     out.write_all(&head).map_err(full_or(new))?;
-    let mut base = Base { out, path: new, sealer: &sealer, entropy, sequence: header.sequence, tag };
+    let mut base = Base {
+        out,
+        path: new,
+        sealer: &sealer,
+        entropy,
+        sequence: header.sequence,
+        tag,
+    };
     base.write(live, old)?;
-    let file = base.out.into_inner().map_err(|error| full_or(new)(error.into_error()))?;
+    let file = base
+        .out
+        .into_inner()
+        .map_err(|error| full_or(new)(error.into_error()))?;
     file.sync_all().map_err(full_or(new))
 }
 
@@ -113,7 +134,9 @@ impl<'a> Base<'a> {
         }
         for (id, place) in old.iter().flat_map(|_| &live.materials) {
             let Some((file, sealer)) = old else { break };
-            let secret = live.material(id, file, sealer).map_err(|error| lost(self.path, id, error))?;
+            let secret = live
+                .material(id, file, sealer)
+                .map_err(|error| lost(self.path, id, error))?;
             if let Some(secret) = secret {
                 frame.push(Op::Keep, &id.key(), place.sequence, secret.expose())?;
             }

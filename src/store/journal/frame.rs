@@ -45,8 +45,14 @@ pub(in crate::store) enum Op {
 }
 
 impl Op {
-    const ALL: [Self; 6] =
-        [Self::Put, Self::Delete, Self::Keep, Self::Destroy, Self::Audit, Self::Position];
+    const ALL: [Self; 6] = [
+        Self::Put,
+        Self::Delete,
+        Self::Keep,
+        Self::Destroy,
+        Self::Audit,
+        Self::Position,
+    ];
 
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|op| *op as u8 == byte)
@@ -103,7 +109,11 @@ impl Head {
             _ => return None,
         };
         let body = usize::try_from(u32::from_le_bytes(array(bytes, 8)?)).ok()?;
-        Some(Self { flag, body, sequence: u64::from_le_bytes(array(bytes, 12)?) })
+        Some(Self {
+            flag,
+            body,
+            sequence: u64::from_le_bytes(array(bytes, 12)?),
+        })
     }
 
     /// Bytes of the whole frame.
@@ -125,13 +135,25 @@ pub(in crate::store) enum Checked {
 
 /// Checks a whole frame that follows the one with tag `before`.
 pub(in crate::store) fn check(frame: &[u8], before: &Tag, sealer: &Sealer) -> Checked {
-    let Some(sum_at) = frame.len().checked_sub(FOOT) else { return Checked::Changed };
-    let parts = (frame.get(..sum_at), array(frame, sum_at), array::<TAG_LEN>(frame, sum_at + 4));
-    let (Some(covered), Some(sum), Some(tag)) = parts else { return Checked::Changed };
+    let Some(sum_at) = frame.len().checked_sub(FOOT) else {
+        return Checked::Changed;
+    };
+    let parts = (
+        frame.get(..sum_at),
+        array(frame, sum_at),
+        array::<TAG_LEN>(frame, sum_at + 4),
+    );
+    let (Some(covered), Some(sum), Some(tag)) = parts else {
+        return Checked::Changed;
+    };
     if crc32fast::hash(covered) != u32::from_le_bytes(sum) {
         return Checked::Changed;
     }
-    if sealer.chain(before, covered) == tag { Checked::Good(tag) } else { Checked::Stray }
+    if sealer.chain(before, covered) == tag {
+        Checked::Good(tag)
+    } else {
+        Checked::Stray
+    }
 }
 
 /// One record of a frame, still sealed.
@@ -168,7 +190,9 @@ pub(in crate::store) fn records(frame: &[u8]) -> impl Iterator<Item = Option<Rec
             return None;
         }
         let record = record(frame, at, end);
-        at = record.as_ref().map_or(end, |record| record.at + record.sealed.len());
+        at = record
+            .as_ref()
+            .map_or(end, |record| record.at + record.sealed.len());
         Some(record)
     })
 }
@@ -180,9 +204,17 @@ fn record(frame: &[u8], at: usize, end: usize) -> Option<Record<'_>> {
     let sequence = u64::from_le_bytes(array(frame, at + 7)?);
     let key_at = at + 15;
     let sealed_at = key_at.checked_add(key_len)?;
-    let next = sealed_at.checked_add(sealed_len).filter(|next| *next <= end)?;
+    let next = sealed_at
+        .checked_add(sealed_len)
+        .filter(|next| *next <= end)?;
     let key = std::str::from_utf8(frame.get(key_at..sealed_at)?).ok()?;
-    Some(Record { op, sequence, key, sealed: frame.get(sealed_at..next)?, at: sealed_at })
+    Some(Record {
+        op,
+        sequence,
+        key,
+        sealed: frame.get(sealed_at..next)?,
+        at: sealed_at,
+    })
 }
 
 /// Puts a frame together.
@@ -195,8 +227,22 @@ pub(in crate::store) struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// An empty frame.
-    pub(in crate::store) fn new(sealer: &'a Sealer, entropy: &'a Entropy, flag: Flag, sequence: u64) -> Self {
-        Self { sealer, entropy, head: Head { flag, body: 0, sequence }, bytes: vec![0; HEAD] }
+    pub(in crate::store) fn new(
+        sealer: &'a Sealer,
+        entropy: &'a Entropy,
+        flag: Flag,
+        sequence: u64,
+    ) -> Self {
+        Self {
+            sealer,
+            entropy,
+            head: Head {
+                flag,
+                body: 0,
+                sequence,
+            },
+            bytes: vec![0; HEAD],
+        }
     }
 
     /// Adds a record of step `sequence`, sealing its value; says where the sealed value stands in
@@ -209,13 +255,17 @@ impl<'a> Builder<'a> {
         value: &[u8],
     ) -> Result<(usize, usize), StoreError> {
         let sealed = match op.has_value() {
-            true => self.sealer.seal(value, &aad(op, key, sequence), self.entropy)?,
+            true => self
+                .sealer
+                .seal(value, &aad(op, key, sequence), self.entropy)?,
             false => Vec::new(),
         };
         // The store has checked both lengths against its limits, which are far below.
         self.bytes.push(op as u8);
-        self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(&(sealed.len() as u32).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&(key.len() as u16).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&(sealed.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&sequence.to_le_bytes());
         self.bytes.extend_from_slice(key.as_bytes());
         let at = self.bytes.len();
@@ -236,7 +286,8 @@ impl<'a> Builder<'a> {
             *byte = value;
         }
         let tag = self.sealer.chain(before, &self.bytes);
-        self.bytes.extend_from_slice(&crc32fast::hash(&self.bytes).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&crc32fast::hash(&self.bytes).to_le_bytes());
         self.bytes.extend_from_slice(&tag);
         (self.bytes, tag)
     }

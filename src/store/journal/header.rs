@@ -65,7 +65,10 @@ impl Header {
     /// The header and its data key.
     ///
     /// The schema is looked at before the checksum, as a later one may have another layout.
-    pub(in crate::store) fn decode(bytes: &[u8], key: &StateKey) -> Result<(Self, KeyBytes), BadHeader> {
+    pub(in crate::store) fn decode(
+        bytes: &[u8],
+        key: &StateKey,
+    ) -> Result<(Self, KeyBytes), BadHeader> {
         let short = || BadHeader::Damaged("the header is cut short");
         if array::<8>(bytes, 0).ok_or_else(short)? != *MAGIC {
             return Err(BadHeader::Damaged("it does not begin like a journal"));
@@ -75,7 +78,10 @@ impl Header {
             return Err(BadHeader::Newer(schema));
         }
         let sum = u32::from_le_bytes(array(bytes, LEN - 4).ok_or_else(short)?);
-        let (covered, plain) = bytes.get(..LEN - 4).zip(bytes.get(..PLAIN)).ok_or_else(short)?;
+        let (covered, plain) = bytes
+            .get(..LEN - 4)
+            .zip(bytes.get(..PLAIN))
+            .ok_or_else(short)?;
         if crc32fast::hash(covered) != sum {
             return Err(BadHeader::Damaged("the header's bytes have changed"));
         }

@@ -51,8 +51,15 @@ impl From<io::Error> for Stop {
 }
 
 /// Reads the whole of `file`, checking everything and writing nothing.
-pub(in crate::store) fn read(file: &File, path: &Path, key: &StateKey) -> Result<Replay, StoreError> {
-    let length = file.metadata().map_err(StoreError::io("look at", path))?.len();
+pub(in crate::store) fn read(
+    file: &File,
+    path: &Path,
+    key: &StateKey,
+) -> Result<Replay, StoreError> {
+    let length = file
+        .metadata()
+        .map_err(StoreError::io("look at", path))?
+        .len();
     // What is appended from now on is not there yet.
     let reader = Reader { file, length };
     let mut replay = begin(&reader, path, key)?;
@@ -62,7 +69,9 @@ pub(in crate::store) fn read(file: &File, path: &Path, key: &StateKey) -> Result
         }
     };
     let why = match stop {
-        Stop::End | Stop::Torn if replay.in_base => "what was there at the last compaction is cut short",
+        Stop::End | Stop::Torn if replay.in_base => {
+            "what was there at the last compaction is cut short"
+        }
         Stop::End => return Ok(replay),
         Stop::Torn => {
             replay.torn = length.saturating_sub(replay.end);
@@ -75,18 +84,34 @@ pub(in crate::store) fn read(file: &File, path: &Path, key: &StateKey) -> Result
 }
 
 fn damaged(path: &Path, offset: u64, sequence: u64, why: &str) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), offset, sequence, why: why.to_owned() }
+    StoreError::Damaged {
+        path: path.to_owned(),
+        offset,
+        sequence,
+        why: why.to_owned(),
+    }
 }
 
 fn begin(reader: &Reader<'_>, path: &Path, key: &StateKey) -> Result<Replay, StoreError> {
-    let size = usize::try_from(reader.length).unwrap_or(usize::MAX).min(header::LEN);
-    let bytes = reader.bytes(0, size).map_err(StoreError::io("read", path))?;
+    let size = usize::try_from(reader.length)
+        .unwrap_or(usize::MAX)
+        .min(header::LEN);
+    let bytes = reader
+        .bytes(0, size)
+        .map_err(StoreError::io("read", path))?;
     let (header, data_key) = Header::decode(&bytes, key).map_err(|bad| match bad {
         BadHeader::Damaged(why) => damaged(path, 0, 0, why),
-        BadHeader::Newer(found) => StoreError::Newer { path: path.to_owned(), found, known: SCHEMA },
-        BadHeader::WrongKey => StoreError::WrongKey { path: path.to_owned() },
+        BadHeader::Newer(found) => StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: SCHEMA,
+        },
+        BadHeader::WrongKey => StoreError::WrongKey {
+            path: path.to_owned(),
+        },
     })?;
-    let sealer = Sealer::new(&data_key).ok_or_else(|| damaged(path, 0, 0, "the data key makes no sense"))?;
+    let sealer =
+        Sealer::new(&data_key).ok_or_else(|| damaged(path, 0, 0, "the data key makes no sense"))?;
     Ok(Replay {
         tag: first_tag(&sealer, &bytes),
         sequence: header.sequence,
@@ -123,9 +148,13 @@ impl Reader<'_> {
         let bytes = self.bytes(at, head.frame_len())?;
         let tag = match frame::check(&bytes, &replay.tag, &replay.sealer) {
             Checked::Good(tag) => tag,
-            Checked::Changed => return Err(self.torn_or(at, bytes.len(), "the frame's bytes have changed")?),
+            Checked::Changed => {
+                return Err(self.torn_or(at, bytes.len(), "the frame's bytes have changed")?);
+            }
             Checked::Stray => {
-                return Err(Stop::Bad("a frame was dropped, put elsewhere, or comes from another journal"));
+                return Err(Stop::Bad(
+                    "a frame was dropped, put elsewhere, or comes from another journal",
+                ));
             }
         };
         order(&head, replay)?;
@@ -151,7 +180,11 @@ impl Reader<'_> {
         if head.body > frame::MAX {
             return Err(Stop::Bad("the frame is longer than any that is written"));
         }
-        if head.frame_len() as u64 > left { Err(Stop::Torn) } else { Ok(head) }
+        if head.frame_len() as u64 > left {
+            Err(Stop::Torn)
+        } else {
+            Ok(head)
+        }
     }
 
     /// A power cut can leave zeros where data was to come. If they fill the file from within this
@@ -178,7 +211,11 @@ fn order(head: &Head, replay: &mut Replay) -> Result<(), Stop> {
         Flag::Step => !replay.in_base && head.sequence > replay.sequence,
     };
     replay.in_base &= head.flag == Flag::Base;
-    if right { Ok(()) } else { Err(Stop::Bad("the frames are out of order")) }
+    if right {
+        Ok(())
+    } else {
+        Err(Stop::Bad("the frames are out of order"))
+    }
 }
 
 fn apply(bytes: &[u8], at: u64, replay: &mut Replay) -> Option<()> {

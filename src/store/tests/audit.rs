@@ -19,7 +19,11 @@ fn four() -> (Home, PathBuf, String) {
 fn next(home: &Home) -> Result<crate::audit::Summary, crate::audit::Broken> {
     let (store, _) = home.open();
     commit(&store, tell("next"));
-    verify(std::fs::read_to_string(home.dir().join("audit.log")).unwrap().lines())
+    verify(
+        std::fs::read_to_string(home.dir().join("audit.log"))
+            .unwrap()
+            .lines(),
+    )
 }
 
 #[test]
@@ -27,7 +31,10 @@ fn an_answer_follows_its_durable_entry() {
     let home = Home::new();
     let store = home.open_clean();
     for n in 1..=20 {
-        let change = Change { audit: vec![event("one"), event("two")], ..put("n", &n.to_string()) };
+        let change = Change {
+            audit: vec![event("one"), event("two")],
+            ..put("n", &n.to_string())
+        };
         commit(&store, change);
         let text = std::fs::read_to_string(home.dir().join("audit.log")).unwrap();
         assert_eq!(verify(text.lines()).unwrap().entries, 2 * n);
@@ -38,11 +45,23 @@ fn an_answer_follows_its_durable_entry() {
 fn a_line_cut_anywhere_is_completed_from_the_journal() {
     let (home, path, text) = four();
     let from = text[..text.len() - 1].rfind('\n').unwrap() + 1;
-    for end in [from, from + 1, from + 20, text.len() - 2, text.len() - 1, 0, 10] {
+    for end in [
+        from,
+        from + 1,
+        from + 20,
+        text.len() - 2,
+        text.len() - 1,
+        0,
+        10,
+    ] {
         std::fs::write(&path, &text[..end]).unwrap();
         assert_eq!(home.snapshot().audit_lines().unwrap().len(), 4);
         let (store, notices) = home.open();
-        assert_eq!(kinds(&notices), [NoticeKind::AuditCompleted], "cut at {end}: {notices:?}");
+        assert_eq!(
+            kinds(&notices),
+            [NoticeKind::AuditCompleted],
+            "cut at {end}: {notices:?}"
+        );
         drop(store);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
@@ -57,7 +76,11 @@ fn a_changed_line_is_told_and_left() {
     assert_eq!(kinds(&notices), [NoticeKind::AuditAltered]);
     assert!(notices[0].text.contains("line 2"), "{notices:?}");
     drop(store);
-    assert!(std::fs::read_to_string(&path).unwrap().contains(r#""action":"x""#));
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .contains(r#""action":"x""#)
+    );
     assert_eq!(next(&home).unwrap_err().line, 2);
 }
 
@@ -98,8 +121,16 @@ fn the_history_is_kept_over_compaction() {
     let shorter: String = text.split_inclusive('\n').take(2).collect();
     std::fs::write(&path, shorter).unwrap();
     let notices = home.open().1;
-    assert!(kinds(&notices).contains(&NoticeKind::AuditShortened), "{notices:?}");
-    assert!(notices.iter().any(|notice| notice.text.contains("entries 3 to 4")), "{notices:?}");
+    assert!(
+        kinds(&notices).contains(&NoticeKind::AuditShortened),
+        "{notices:?}"
+    );
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice.text.contains("entries 3 to 4")),
+        "{notices:?}"
+    );
     assert_eq!(next(&home).unwrap_err().line, 3);
 }
 
@@ -119,7 +150,13 @@ fn a_removed_history_is_told() {
 
 #[test]
 fn bytes_that_are_no_line_do_no_harm() {
-    for junk in [&b"\xff\xfe\n"[..], b"\n\n\n", b"{}", b"{\"seq\":18446744073709551615}\n", b"\0\0\0\0"] {
+    for junk in [
+        &b"\xff\xfe\n"[..],
+        b"\n\n\n",
+        b"{}",
+        b"{\"seq\":18446744073709551615}\n",
+        b"\0\0\0\0",
+    ] {
         let (home, path, text) = four();
         std::fs::write(&path, [text.as_bytes(), junk].concat()).unwrap();
         let (store, notices) = home.open();

@@ -53,10 +53,14 @@ fn a_cut_anywhere_loses_the_last_step_at_most() {
         write(&home, &bytes[..length]);
         match read(&home) {
             Ok(sequence) => {
-                let whole = starts.iter().filter(|start| **start <= length).count() - (starts.len() - 3);
+                let whole =
+                    starts.iter().filter(|start| **start <= length).count() - (starts.len() - 3);
                 assert_eq!(sequence, whole as u64, "cut at {length}");
             }
-            Err(error) => assert!(matches!(error, StoreError::Damaged { .. }) && length < base, "{length}: {error}"),
+            Err(error) => assert!(
+                matches!(error, StoreError::Damaged { .. }) && length < base,
+                "{length}: {error}"
+            ),
         }
     }
 }
@@ -89,7 +93,10 @@ fn a_torn_step_is_cut_off_and_said() {
     std::fs::remove_dir_all(home.dir().join("db")).unwrap();
     write(&home, &bytes[..bytes.len() - 1]);
     let (store, notices) = home.open();
-    assert!(kinds(&notices).contains(&NoticeKind::TornTail), "{notices:?}");
+    assert!(
+        kinds(&notices).contains(&NoticeKind::TornTail),
+        "{notices:?}"
+    );
     assert_eq!(record(&store, "b"), None);
     assert_eq!(commit(&store, put("a", "two")), 4);
     drop(store);
@@ -105,13 +112,19 @@ fn every_flipped_bit_is_refused() {
         bad[at] ^= 1 << (at % 8);
         write(&home, &bad);
         let error = read(&home).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. }), "byte {at}: {error}");
+        assert!(
+            matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. }),
+            "byte {at}: {error}"
+        );
         if at % 97 == 0 {
             refused(&home);
         }
     }
     let text = refused(&home).to_string();
-    assert!(text.contains("journal/log") && text.contains("at byte") && text.contains("sequence 2"), "{text}");
+    assert!(
+        text.contains("journal/log") && text.contains("at byte") && text.contains("sequence 2"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -131,7 +144,10 @@ fn dropped_swapped_and_replayed_frames_are_refused() {
         write(&home, &bad);
         assert!(matches!(refused(&home), StoreError::Damaged { .. }));
     }
-    let other = Home { root: tempfile::tempdir().unwrap(), key: home.key.clone() };
+    let other = Home {
+        root: tempfile::tempdir().unwrap(),
+        key: home.key.clone(),
+    };
     let store = other.open_clean();
     commit(&store, put("a", "one"));
     drop(store);
@@ -148,7 +164,10 @@ fn swapped_records_are_refused_even_with_right_checksums() {
     let mut change = keep(1, "old key");
     change.materials.extend(keep(2, "new key").materials);
     commit(&store, change);
-    let (one, two) = (home.snapshot().replay_place(&id(1)), home.snapshot().replay_place(&id(2)));
+    let (one, two) = (
+        home.snapshot().replay_place(&id(1)),
+        home.snapshot().replay_place(&id(2)),
+    );
     drop(store);
     let good = std::fs::read(home.journal()).unwrap();
     let mut bad = good.clone();
@@ -171,9 +190,15 @@ fn steps_cut_away_are_noticed_and_their_numbers_not_used_again() {
     write(&home, &bytes[..starts[starts.len() - 3]]);
     let (store, notices) = home.open();
     let found = kinds(&notices);
-    assert!(found.contains(&NoticeKind::JournalBehind) && found.contains(&NoticeKind::IndexRebuilt), "{notices:?}");
+    assert!(
+        found.contains(&NoticeKind::JournalBehind) && found.contains(&NoticeKind::IndexRebuilt),
+        "{notices:?}"
+    );
     assert!(found.contains(&NoticeKind::AuditAhead), "{notices:?}");
-    assert_eq!((record(&store, "a"), material(&store, 1)), (Some("one".into()), None));
+    assert_eq!(
+        (record(&store, "a"), material(&store, 1)),
+        (Some("one".into()), None)
+    );
     drop(store);
     // It is told once; the number is remembered without a write to the journal.
     let (store, notices) = home.open();
@@ -181,14 +206,22 @@ fn steps_cut_away_are_noticed_and_their_numbers_not_used_again() {
     assert_eq!(commit(&store, tell("again")), 4);
     drop(store);
     home.open_clean();
-    assert_eq!(crate::audit::verify(home.snapshot().audit_lines().unwrap()).unwrap().entries, 2);
+    assert_eq!(
+        crate::audit::verify(home.snapshot().audit_lines().unwrap())
+            .unwrap()
+            .entries,
+        2
+    );
 }
 
 #[test]
 fn a_lost_journal_is_not_begun_anew() {
     let home = three();
     std::fs::remove_file(home.journal()).unwrap();
-    assert!(matches!(home.try_open(), Err(StoreError::JournalGone { .. })));
+    assert!(matches!(
+        home.try_open(),
+        Err(StoreError::JournalGone { .. })
+    ));
     assert!(matches!(read(&home), Err(StoreError::JournalGone { .. })));
     let nothing = Home::new();
     assert!(matches!(read(&nothing), Err(StoreError::Missing { .. })));
@@ -197,7 +230,12 @@ fn a_lost_journal_is_not_begun_anew() {
 /// Opens a state whose `db/` was harmed: it says so unless the harm is none, and has everything.
 fn survives(home: &Home, must_say: bool, what: &str) {
     let (store, notices) = home.open();
-    assert!(notices.iter().all(|notice| notice.kind == NoticeKind::IndexRebuilt), "{what}: {notices:?}");
+    assert!(
+        notices
+            .iter()
+            .all(|notice| notice.kind == NoticeKind::IndexRebuilt),
+        "{what}: {notices:?}"
+    );
     assert!(!must_say || !notices.is_empty(), "{what}");
     assert_eq!(record(&store, "a"), Some("one".into()), "{what}");
     assert_eq!(material(&store, 1), Some("key".into()), "{what}");
@@ -205,9 +243,11 @@ fn survives(home: &Home, must_say: bool, what: &str) {
     drop(store);
     // sled may have taken the harm for a torn end, and lose what it wrote after it.
     let (store, again) = home.open();
-    assert!(again.is_empty() || !must_say && kinds(&again) == [NoticeKind::IndexRebuilt], "{what}: {again:?}");
+    assert!(
+        again.is_empty() || !must_say && kinds(&again) == [NoticeKind::IndexRebuilt],
+        "{what}: {again:?}"
+    );
     assert_eq!(record(&store, "b"), Some("more".into()), "{what}");
-    if !again.is_empty() {println!("DBG {what} {notices:?} {again:?}");}
 }
 
 #[test]
@@ -250,9 +290,15 @@ fn a_failed_sync_ends_all_claims() {
         let store = home.open_clean();
         faults::plant(&home.dir().join(file), Fault::Sync);
         let error = wait(store.commit(tell("lost"))).unwrap_err();
-        assert!(matches!(error, StoreError::Storage { action: "sync", .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Storage { action: "sync", .. }),
+            "{error}"
+        );
         for change in [tell("again"), put("b", "two")] {
-            assert!(matches!(wait(store.commit(change)), Err(StoreError::Storage { .. })), "{file}");
+            assert!(
+                matches!(wait(store.commit(change)), Err(StoreError::Storage { .. })),
+                "{file}"
+            );
         }
         assert!(wait(store.compact()).is_err());
         assert_eq!(record(&store, "told"), Some("issued".into()));
@@ -275,7 +321,10 @@ fn a_full_disk_keeps_nothing_of_the_step_and_can_be_freed() {
             assert!(matches!(error, StoreError::NoSpace { .. }), "{error}");
             let after = bytes_of(&home.dir());
             for name in ["journal/log", "audit.log"] {
-                assert_eq!(before[&home.dir().join(name)].0, after[&home.dir().join(name)].0);
+                assert_eq!(
+                    before[&home.dir().join(name)].0,
+                    after[&home.dir().join(name)].0
+                );
             }
             faults::clear(&path);
             assert_eq!(record(&store, "told"), Some("issued".into()));
@@ -283,7 +332,12 @@ fn a_full_disk_keeps_nothing_of_the_step_and_can_be_freed() {
             drop(store);
             let store = home.open_clean();
             assert_eq!(record(&store, "told"), Some("room".into()));
-            assert_eq!(crate::audit::verify(home.snapshot().audit_lines().unwrap()).unwrap().entries, 2);
+            assert_eq!(
+                crate::audit::verify(home.snapshot().audit_lines().unwrap())
+                    .unwrap()
+                    .entries,
+                2
+            );
         }
     }
 }

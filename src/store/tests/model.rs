@@ -40,7 +40,9 @@ impl Model {
         }
         for (id, secret) in &change.materials {
             match secret {
-                Some(secret) => self.materials.insert(id.clone(), secret.expose_str().to_owned()),
+                Some(secret) => self
+                    .materials
+                    .insert(id.clone(), secret.expose_str().to_owned()),
                 None => self.materials.remove(id),
             };
         }
@@ -48,19 +50,35 @@ impl Model {
     }
 
     fn of(snapshot: &Snapshot) -> Self {
-        let secret = |id: &MaterialId| snapshot.material(id).unwrap().unwrap().expose_str().to_owned();
+        let secret = |id: &MaterialId| {
+            snapshot
+                .material(id)
+                .unwrap()
+                .unwrap()
+                .expose_str()
+                .to_owned()
+        };
         Self {
             records: snapshot.records(),
-            materials: snapshot.materials().map(|id| (id.clone(), secret(id))).collect(),
+            materials: snapshot
+                .materials()
+                .map(|id| (id.clone(), secret(id)))
+                .collect(),
             entries: snapshot.audit_position().seq,
         }
     }
 }
 
 fn change(step: &Step) -> Option<Change> {
-    let Step::Commit(puts, materials, audit) = step else { return None };
-    let put = |(key, value): &(u8, Option<String>)| (format!("k{key}"), value.clone().map(String::into_bytes));
-    let material = |(number, value): &(u8, Option<String>)| (id(u32::from(*number)), value.clone().map(Secret::new));
+    let Step::Commit(puts, materials, audit) = step else {
+        return None;
+    };
+    let put = |(key, value): &(u8, Option<String>)| {
+        (format!("k{key}"), value.clone().map(String::into_bytes))
+    };
+    let material = |(number, value): &(u8, Option<String>)| {
+        (id(u32::from(*number)), value.clone().map(Secret::new))
+    };
     Some(Change {
         puts: puts.iter().map(put).collect(),
         materials: materials.iter().map(material).collect(),
@@ -86,7 +104,10 @@ fn remember(home: &Home, history: &mut Vec<(u64, Model)>, model: &Model) -> u64 
 /// Cuts a copy of the journal at `length` and says what is then there.
 fn after_cut(home: &Home, length: u64) -> (Home, Result<Model, StoreError>) {
     let copy = home.crashed();
-    let file = std::fs::OpenOptions::new().write(true).open(copy.journal()).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(copy.journal())
+        .unwrap();
     file.set_len(length).unwrap();
     let model = Snapshot::read(&copy.dir(), &copy.key).map(|snapshot| Model::of(&snapshot));
     (copy, model)

@@ -9,19 +9,34 @@ fn what_was_committed_is_there_after_reopening() {
     assert_eq!(commit(&store, put("asset/a", "one")), 1);
     assert_eq!(commit(&store, keep(7, "the key")), 2);
     assert_eq!(commit(&store, tell("issued")), 3);
-    assert_eq!((record(&store, "asset/a"), material(&store, 7)), (Some("one".into()), Some("the key".into())));
+    assert_eq!(
+        (record(&store, "asset/a"), material(&store, 7)),
+        (Some("one".into()), Some("the key".into()))
+    );
     drop(store);
     let store = home.open_clean();
-    assert_eq!((record(&store, "asset/a"), material(&store, 7)), (Some("one".into()), Some("the key".into())));
+    assert_eq!(
+        (record(&store, "asset/a"), material(&store, 7)),
+        (Some("one".into()), Some("the key".into()))
+    );
     assert_eq!(commit(&store, delete("asset/a")), 4);
-    assert_eq!((record(&store, "asset/a"), material(&store, 8)), (None, None));
+    assert_eq!(
+        (record(&store, "asset/a"), material(&store, 8)),
+        (None, None)
+    );
 }
 
 #[test]
 fn what_changes_nothing_writes_nothing() {
     let home = Home::new();
     let store = home.open_clean();
-    commit(&store, Change { audit: vec![event("issued")], ..put("a", "one") });
+    commit(
+        &store,
+        Change {
+            audit: vec![event("issued")],
+            ..put("a", "one")
+        },
+    );
     commit(&store, keep(1, "key"));
     drop(store);
     let (journal, log) = (home.journal(), home.dir().join("audit.log"));
@@ -32,9 +47,16 @@ fn what_changes_nothing_writes_nothing() {
     }
     drop(store);
     let after = bytes_of(&home.dir());
-    assert_eq!((&before[&journal], &before[&log]), (&after[&journal], &after[&log]));
+    assert_eq!(
+        (&before[&journal], &before[&log]),
+        (&after[&journal], &after[&log])
+    );
     // Within db/ sled does as it likes.
-    let ours = |all: &BTreeMap<PathBuf, _>| all.keys().filter(|path| !path.starts_with(home.dir().join("db"))).count();
+    let ours = |all: &BTreeMap<PathBuf, _>| {
+        all.keys()
+            .filter(|path| !path.starts_with(home.dir().join("db")))
+            .count()
+    };
     assert_eq!(ours(&before), ours(&after));
 }
 
@@ -59,7 +81,12 @@ fn changes_that_wait_together_keep_their_order() {
     let sequences: Vec<_> = sequences.into_iter().map(Result::unwrap).collect();
     assert_eq!(sequences, (1..=200).collect::<Vec<_>>());
     assert_eq!(record(&store, "told"), Some("199".into()));
-    assert_eq!(crate::audit::verify(home.snapshot().audit_lines().unwrap()).unwrap().entries, 200);
+    assert_eq!(
+        crate::audit::verify(home.snapshot().audit_lines().unwrap())
+            .unwrap()
+            .entries,
+        200
+    );
     drop(store);
     home.open_clean();
 }
@@ -70,10 +97,16 @@ fn what_is_too_big_is_refused_alone() {
     let store = home.open_clean();
     let big = "x".repeat(super::super::MAX_VALUE + 1);
     for change in [put("big", &big), keep(1, &big), put(&big, "x"), tell(&big)] {
-        assert!(matches!(wait(store.commit(change)), Err(StoreError::TooBig { .. })));
+        assert!(matches!(
+            wait(store.commit(change)),
+            Err(StoreError::TooBig { .. })
+        ));
     }
     assert_eq!(commit(&store, put("big", &big[1..])), 1);
-    assert_eq!(record(&store, "big").unwrap().len(), super::super::MAX_VALUE);
+    assert_eq!(
+        record(&store, "big").unwrap().len(),
+        super::super::MAX_VALUE
+    );
 }
 
 #[test]
@@ -101,7 +134,11 @@ fn readers_see_whole_steps_while_a_writer_runs() {
     });
     for n in 1..150 {
         let mut change = tell(&n.to_string());
-        change.puts.extend([put("a", &n.to_string()), put("b", &n.to_string())].into_iter().flat_map(|c| c.puts));
+        change.puts.extend(
+            [put("a", &n.to_string()), put("b", &n.to_string())]
+                .into_iter()
+                .flat_map(|c| c.puts),
+        );
         change.materials = keep(n % 5, &n.to_string()).materials;
         commit(&store, change);
         if n % 40 == 0 {
@@ -119,21 +156,35 @@ fn a_hundred_thousand_updates_keep_the_size_bounded() {
     let (mut longest, mut db) = (0, 0);
     for round in 0..1_600 {
         wait(async {
-            let all = (0..64).map(|n| store.commit(put(&format!("asset/{n}"), &format!("{round} {}", "x".repeat(200)))));
+            let all = (0..64).map(|n| {
+                store.commit(put(
+                    &format!("asset/{n}"),
+                    &format!("{round} {}", "x".repeat(200)),
+                ))
+            });
             for outcome in futures_util::future::join_all(all).await {
                 outcome.unwrap();
             }
         });
         longest = longest.max(std::fs::metadata(home.journal()).unwrap().len());
         if round % 100 == 0 {
-            db = db.max(bytes_of(&home.dir().join("db")).values().map(|(bytes, _)| bytes.len()).sum());
+            db = db.max(
+                bytes_of(&home.dir().join("db"))
+                    .values()
+                    .map(|(bytes, _)| bytes.len())
+                    .sum(),
+            );
         }
     }
     assert!(longest < 3 << 20, "the journal grew to {longest}");
     assert!(db < 32 << 20, "db/ grew to {db}");
     assert_eq!(home.snapshot().sequence(), 102_400);
     drop(store);
-    assert!(record(&home.open_clean(), "asset/63").unwrap().starts_with("1599 "));
+    assert!(
+        record(&home.open_clean(), "asset/63")
+            .unwrap()
+            .starts_with("1599 ")
+    );
 }
 
 #[test]
@@ -146,18 +197,26 @@ fn destroyed_material_leaves_the_disk() {
     let sealed = std::fs::read(home.journal()).unwrap()[place].to_vec();
     drop(store);
     let holds = |home: &Home| {
-        bytes_of(&home.dir()).into_values().any(|(bytes, _)| bytes.windows(sealed.len()).any(|part| part == sealed))
+        bytes_of(&home.dir())
+            .into_values()
+            .any(|(bytes, _)| bytes.windows(sealed.len()).any(|part| part == sealed))
     };
     assert!(holds(&home));
     let store = home.open_clean();
     commit(&store, destroy(1));
-    assert_eq!((material(&store, 1), material(&store, 2)), (None, Some("new key".into())));
+    assert_eq!(
+        (material(&store, 1), material(&store, 2)),
+        (None, Some("new key".into()))
+    );
     // Closing does it when nothing did before.
     drop(store);
     assert!(!holds(&home));
     assert!(!journal::new_path(&home.dir()).exists());
     let store = home.open_clean();
-    assert_eq!((material(&store, 1), material(&store, 2)), (None, Some("new key".into())));
+    assert_eq!(
+        (material(&store, 1), material(&store, 2)),
+        (None, Some("new key".into()))
+    );
 }
 
 #[test]
@@ -165,7 +224,13 @@ fn compaction_keeps_everything_else() {
     let home = Home::new();
     let store = home.open_clean();
     for n in 0..300 {
-        commit(&store, Change { materials: keep(n, &"k".repeat(8000)).materials, ..tell(&n.to_string()) });
+        commit(
+            &store,
+            Change {
+                materials: keep(n, &"k".repeat(8000)).materials,
+                ..tell(&n.to_string())
+            },
+        );
     }
     let before = home.snapshot().records();
     wait(store.compact()).unwrap();
@@ -175,7 +240,13 @@ fn compaction_keeps_everything_else() {
     drop(store);
     let store = home.open_clean();
     assert_eq!(material(&store, 299), Some("k".repeat(8000)));
-    assert_eq!(crate::audit::verify(home.snapshot().audit_lines().unwrap()).unwrap().last.seq, 301);
+    assert_eq!(
+        crate::audit::verify(home.snapshot().audit_lines().unwrap())
+            .unwrap()
+            .last
+            .seq,
+        301
+    );
 }
 
 #[test]
@@ -190,4 +261,16 @@ fn another_state_key_takes_over() {
     assert!(matches!(home.try_open(), Err(StoreError::WrongKey { .. })));
     let (store, notices) = open(&home.dir(), &new).unwrap();
     assert_eq!((notices, material(&store, 1)), (vec![], Some("key".into())));
+}
+
+#[test]
+fn many_restarts_find_nothing_to_mend() {
+    let home = Home::new();
+    for n in 0..60u32 {
+        let store = home.open_clean();
+        if n % 3 > 0 {
+            commit(&store, keep(n % 7, &n.to_string()));
+            commit(&store, tell(&n.to_string()));
+        }
+    }
 }

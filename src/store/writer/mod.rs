@@ -52,7 +52,12 @@ impl Writer {
 
     /// The small records.
     pub(super) fn records(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
-        self.state.live.records.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+        self.state
+            .live
+            .records
+            .iter()
+            .map(|(key, (value, _))| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// Writes several changes with one sync; each has its own answer.
@@ -61,13 +66,21 @@ impl Writer {
             return changes.iter().map(|_| Err(failed.clone())).collect();
         }
         let mut stage = Stage::new(self);
-        let answers: Vec<_> = changes.into_iter().map(|change| stage.add(self, change)).collect();
+        let answers: Vec<_> = changes
+            .into_iter()
+            .map(|change| stage.add(self, change))
+            .collect();
         if stage.bytes.is_empty() {
             return answers;
         }
         match self.write(&stage) {
             Ok(()) => self.take(stage),
-            Err(error) => return answers.into_iter().map(|answer| answer.and(Err(error.clone()))).collect(),
+            Err(error) => {
+                return answers
+                    .into_iter()
+                    .map(|answer| answer.and(Err(error.clone())))
+                    .collect();
+            }
         }
         answers
     }
@@ -95,10 +108,9 @@ impl Writer {
         self.sequence = stage.sequence;
         self.state.sequence = stage.sequence;
         let stamp = self.stamp();
-        let applied = self
-            .index
-            .as_mut()
-            .map_or(Ok(()), |index| index.apply(&stage.effects, |place| stage.sealed(place), stamp));
+        let applied = self.index.as_mut().map_or(Ok(()), |index| {
+            index.apply(&stage.effects, |place| stage.sealed(place), stamp)
+        });
         self.state.tag = stage.tag;
         self.trail.position = stage.position;
         for effect in stage.effects {
@@ -120,7 +132,12 @@ impl Writer {
     }
 
     fn rebuild(&mut self) {
-        let built = Index::build(&self.dir.join("db"), &self.state.live, self.log.file(), self.stamp());
+        let built = Index::build(
+            &self.dir.join("db"),
+            &self.state.live,
+            self.log.file(),
+            self.stamp(),
+        );
         match built {
             Ok(index) => self.index = Some(index),
             Err(error) => tracing::warn!(%error, "the index cannot be built; the journal answers"),
@@ -129,22 +146,31 @@ impl Writer {
 
     /// The material of one revision, from sled; from the journal where sled has it otherwise.
     pub(super) fn material(&mut self, id: &MaterialId) -> Result<Option<Secret>, StoreError> {
-        let Some(place) = self.state.live.materials.get(id).copied() else { return Ok(None) };
+        let Some(place) = self.state.live.materials.get(id).copied() else {
+            return Ok(None);
+        };
         match self.ask_index(id, &place) {
             Ok(Some(secret)) => return Ok(Some(secret)),
             Ok(None) => {}
             Err(fault) => self.mend(&fault),
         }
-        let read = self.state.live.material(id, self.log.file(), &self.state.sealer);
+        let read = self
+            .state
+            .live
+            .material(id, self.log.file(), &self.state.sealer);
         read.map_err(|error| self.unreadable(&place, error))
     }
 
     fn ask_index(&self, id: &MaterialId, place: &Place) -> Result<Option<Secret>, String> {
-        let Some(index) = &self.index else { return Ok(None) };
+        let Some(index) = &self.index else {
+            return Ok(None);
+        };
         let sealed = index.material(id, place)?;
         let aad = frame::aad(frame::Op::Keep, &id.key(), place.sequence);
         let opened = self.state.sealer.open(&sealed, &aad);
-        opened.map(Some).ok_or_else(|| format!("the material of {id} does not open"))
+        opened
+            .map(Some)
+            .ok_or_else(|| format!("the material of {id} does not open"))
     }
 
     fn unreadable(&self, place: &Place, error: Option<std::io::Error>) -> StoreError {
@@ -170,7 +196,12 @@ impl Writer {
         if self.must_bury() || self.is_long() {
             self.compact_by_itself();
         }
-        if let Some(Err(fault)) = self.index.as_mut().filter(|index| index.is_dirty()).map(Index::flush) {
+        if let Some(Err(fault)) = self
+            .index
+            .as_mut()
+            .filter(|index| index.is_dirty())
+            .map(Index::flush)
+        {
             self.mend(&fault);
         }
     }
@@ -210,7 +241,8 @@ impl Writer {
         }
         let old = (self.log.file(), &self.state);
         compact::compact(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
-        self.change_over().inspect_err(|error| self.failed = Some(error.clone()))
+        self.change_over()
+            .inspect_err(|error| self.failed = Some(error.clone()))
     }
 
     /// Goes on with the file that now has the journal's name.

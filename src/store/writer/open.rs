@@ -90,12 +90,20 @@ fn create(
 ) -> Result<(), StoreError> {
     for left in [dir.join("db"), trail::path(dir)] {
         if std::fs::symlink_metadata(&left).is_ok() {
-            return Err(StoreError::JournalGone { journal: journal::path(dir), left });
+            return Err(StoreError::JournalGone {
+                journal: journal::path(dir),
+                left,
+            });
         }
     }
     let mut id = [0; 16];
     entropy.fill(&mut id)?;
-    let header = Header { id, generation: 0, sequence: 0, created_at: now };
+    let header = Header {
+        id,
+        generation: 0,
+        sequence: 0,
+        created_at: now,
+    };
     compact::create(dir, &header, key, entropy)
 }
 
@@ -126,7 +134,13 @@ struct Found {
 /// sled, as the journal says it must be: as it was found, or built anew.
 fn open_index(db: &Path, state: &Replay, log: &Appender) -> Found {
     let (stamp, why) = match try_index(db, state, log) {
-        Ok((index, given)) => return Found { index: Some(index), given, notices: Vec::new() },
+        Ok((index, given)) => {
+            return Found {
+                index: Some(index),
+                given,
+                notices: Vec::new(),
+            };
+        }
         Err(unfit) => unfit,
     };
     let ours = Stamp::new(&state.header, state.sequence, state.sequence);
@@ -136,14 +150,25 @@ fn open_index(db: &Path, state: &Replay, log: &Appender) -> Found {
     let stamp = Stamp::new(&state.header, state.sequence, given);
     let built = Index::build(db, &state.live, log.file(), stamp);
     let behind = kin.filter(|stamp| stamp.sequence > state.sequence);
-    let mut notices: Vec<_> = behind.map(|stamp| behind_notice(db, state, log, &stamp)).into_iter().collect();
+    let mut notices: Vec<_> = behind
+        .map(|stamp| behind_notice(db, state, log, &stamp))
+        .into_iter()
+        .collect();
     notices.extend(why.map(|why| rebuilt_notice(db, &why, built.as_ref().err())));
-    Found { index: built.ok(), given, notices }
+    Found {
+        index: built.ok(),
+        given,
+        notices,
+    }
 }
 
 /// `db/` where it is as the journal says; else how far it came, and what is wrong with it (nothing,
 /// where it is missing because nothing was ever written).
-fn try_index(db: &Path, state: &Replay, log: &Appender) -> Result<(Index, u64), (Option<Stamp>, Option<String>)> {
+fn try_index(
+    db: &Path,
+    state: &Replay,
+    log: &Appender,
+) -> Result<(Index, u64), (Option<Stamp>, Option<String>)> {
     if std::fs::symlink_metadata(db).is_err() {
         let fresh = state.header.generation == 0 && state.sequence == 0;
         return Err((None, (!fresh).then(|| "it was missing".to_owned())));
@@ -156,7 +181,10 @@ fn try_index(db: &Path, state: &Replay, log: &Appender) -> Result<(Index, u64), 
     let ours = Stamp::new(&state.header, state.sequence, state.sequence);
     let compared = match stamp.is_level(&ours) {
         true => index.compare(&state.live, log.file()),
-        false => Err(format!("it stood at step {}, the journal at step {}", stamp.sequence, state.sequence)),
+        false => Err(format!(
+            "it stood at step {}, the journal at step {}",
+            stamp.sequence, state.sequence
+        )),
     };
     match compared {
         Ok(()) => Ok((index, stamp.given.max(state.sequence))),
@@ -184,7 +212,9 @@ fn rebuilt_notice(db: &Path, why: &str, failed: Option<&StoreError>) -> Notice {
         let text = format!("{db} was built anew from the journal: {why}");
         return Notice::new(NoticeKind::IndexRebuilt, text);
     };
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let cause = std::error::Error::source(error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
     let text = format!("{db}: {why}; {error}{cause}; the journal answers in its place");
     Notice::new(NoticeKind::IndexUnusable, text)
 }

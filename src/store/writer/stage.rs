@@ -50,7 +50,9 @@ impl Stage {
     /// The sealed bytes of a place in the frames.
     pub(super) fn sealed(&self, place: &Place) -> &[u8] {
         let start = usize::try_from(place.offset.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        self.bytes.get(start..start.saturating_add(place.len)).unwrap_or_default()
+        self.bytes
+            .get(start..start.saturating_add(place.len))
+            .unwrap_or_default()
     }
 
     /// Adds a change as one frame, if it changes anything. A change that is refused leaves no trace.
@@ -63,14 +65,24 @@ impl Stage {
         let sequence = self.sequence.saturating_add(1);
         let builder = Builder::new(&writer.state.sealer, &writer.entropy, Flag::Step, sequence);
         let start = self.at.saturating_add(self.bytes.len() as u64);
-        let mut frame = Frame { builder, sequence, start, effects: Vec::new() };
+        let mut frame = Frame {
+            builder,
+            sequence,
+            start,
+            effects: Vec::new(),
+        };
         let (lines, position) = frame.fill(&change, &self.position)?;
         let (bytes, tag) = frame.builder.finish(&self.tag);
         self.effects.append(&mut frame.effects);
         self.bytes.extend_from_slice(&bytes);
         self.lines.push_str(&lines);
         (self.position, self.sequence, self.tag) = (position, sequence, tag);
-        self.materials.extend(change.materials.iter().map(|(id, secret)| (id.key(), secret.is_some())));
+        self.materials.extend(
+            change
+                .materials
+                .iter()
+                .map(|(id, secret)| (id.key(), secret.is_some())),
+        );
         self.puts.extend(change.puts);
         Ok(sequence)
     }
@@ -104,7 +116,11 @@ fn check(change: &Change) -> Result<(), StoreError> {
     let mut total = 0usize;
     for (key, value) in &change.puts {
         let size = value.as_ref().map_or(0, Vec::len);
-        limit(format!("the key of record {}", key.get(..60).unwrap_or(key)), key.len(), MAX_KEY)?;
+        limit(
+            format!("the key of record {}", key.get(..60).unwrap_or(key)),
+            key.len(),
+            MAX_KEY,
+        )?;
         limit(format!("record {key}"), size, MAX_VALUE)?;
         total = total.saturating_add(key.len() + size);
     }
@@ -128,11 +144,19 @@ struct Frame<'a> {
 impl Frame<'_> {
     fn push(&mut self, op: Op, key: &str, value: &[u8]) -> Result<Place, StoreError> {
         let (at, len) = self.builder.push(op, key, self.sequence, value)?;
-        Ok(Place { offset: self.start.saturating_add(at as u64), len, sequence: self.sequence })
+        Ok(Place {
+            offset: self.start.saturating_add(at as u64),
+            len,
+            sequence: self.sequence,
+        })
     }
 
     /// Puts all of the change in, and gives the lines for audit.log and where the history then stands.
-    fn fill(&mut self, change: &Change, before: &Position) -> Result<(String, Position), StoreError> {
+    fn fill(
+        &mut self,
+        change: &Change,
+        before: &Position,
+    ) -> Result<(String, Position), StoreError> {
         for (key, value) in &change.puts {
             let op = if value.is_some() { Op::Put } else { Op::Delete };
             let place = self.push(op, key, value.as_deref().unwrap_or_default())?;
@@ -143,8 +167,14 @@ impl Frame<'_> {
             });
         }
         for (id, secret) in &change.materials {
-            let op = if secret.is_some() { Op::Keep } else { Op::Destroy };
-            let bytes = secret.as_ref().map_or(&[][..], crate::model::Secret::expose);
+            let op = if secret.is_some() {
+                Op::Keep
+            } else {
+                Op::Destroy
+            };
+            let bytes = secret
+                .as_ref()
+                .map_or(&[][..], crate::model::Secret::expose);
             let place = self.push(op, &id.key(), bytes)?;
             let id = id.clone();
             self.effects.push(match secret {
@@ -155,14 +185,25 @@ impl Frame<'_> {
         self.history(change, before)
     }
 
-    fn history(&mut self, change: &Change, before: &Position) -> Result<(String, Position), StoreError> {
+    fn history(
+        &mut self,
+        change: &Change,
+        before: &Position,
+    ) -> Result<(String, Position), StoreError> {
         let (mut lines, mut position) = (String::new(), before.clone());
         for event in &change.audit {
             let entry = Entry::after(&position, event.clone());
             let line = entry.line();
             if line.len() > MAX_VALUE {
-                let what = format!("the audit entry `{}`", entry.action.get(..60).unwrap_or(&entry.action));
-                return Err(StoreError::TooBig { what, size: line.len(), limit: MAX_VALUE });
+                let what = format!(
+                    "the audit entry `{}`",
+                    entry.action.get(..60).unwrap_or(&entry.action)
+                );
+                return Err(StoreError::TooBig {
+                    what,
+                    size: line.len(),
+                    limit: MAX_VALUE,
+                });
             }
             self.push(Op::Audit, &entry.seq.to_string(), line.as_bytes())?;
             position = entry.position();
