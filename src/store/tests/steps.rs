@@ -102,6 +102,14 @@ fn what_is_too_big_is_refused_alone() {
             Err(StoreError::TooBig { .. })
         ));
     }
+    let history = Change {
+        audit: vec![event(&big[600..]); 600],
+        ..Change::default()
+    };
+    assert!(matches!(
+        wait(store.commit(history)),
+        Err(StoreError::TooBig { .. })
+    ));
     assert_eq!(commit(&store, put("big", &big[1..])), 1);
     assert_eq!(
         record(&store, "big").unwrap().len(),

@@ -240,13 +240,14 @@ impl Writer {
             return Err(failed.clone());
         }
         let old = (self.log.file(), &self.state);
-        compact::compact(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
+        compact::prepare(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
         self.change_over()
             .inspect_err(|error| self.failed = Some(error.clone()))
     }
 
-    /// Goes on with the file that now has the journal's name.
+    /// Gives the new file the journal's name, and goes on with it.
     fn change_over(&mut self) -> Result<(), StoreError> {
+        compact::switch(&self.dir)?;
         self.log = Appender::open(&journal::path(&self.dir))?;
         self.state = replay::read(self.log.file(), self.log.path(), &self.key)?;
         self.postponed = 0;
