@@ -241,7 +241,9 @@ mod tests {
             let mut bad = good.clone();
             let mut bytes = bad[1].clone().into_bytes();
             bytes[at] ^= 1;
-            let Ok(text) = String::from_utf8(bytes) else { continue };
+            let Ok(text) = String::from_utf8(bytes) else {
+                continue;
+            };
             bad[1] = text;
             assert_eq!(verify(&bad).unwrap_err().line, 2, "byte {at}");
         }

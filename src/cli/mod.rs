@@ -38,6 +38,8 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { fail::USAGE } else { fail::DONE });
         }
     };
+    // What is to be readable by others is made so by name; everything else is ours alone.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     report::start_logging(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
+
 use super::journal::header::Header;
 use super::live::{Effect, Live, Place};
 use super::{MaterialId, StoreError, posture};
@@ -206,7 +208,11 @@ impl Index {
         let (sender, receiver) = mpsc::sync_channel(1);
         let dir = self.dir.clone();
         let closing = move || {
+            let file = File::open(self.dir.join("db"));
             let _ = quiet::catch(|| drop(self));
+            // Threads of sled's own can hold its file a moment longer; whoever opens it next would
+            // find it locked. When they have let go, all is written.
+            let _ = file.map(|file| Flock::lock(file, FlockArg::LockExclusive).map(drop));
             let _ = sender.send(());
         };
         if std::thread::Builder::new().name("keyturn-db-close".to_owned()).spawn(closing).is_ok() {

@@ -139,7 +139,9 @@ impl Live {
 
     /// A revision's material, read from the journal's file.
     pub(super) fn material(&self, id: &MaterialId, file: &File, sealer: &Sealer) -> MaterialRead {
-        let Some(place) = self.materials.get(id) else { return Ok(None) };
+        let Some(place) = self.materials.get(id) else {
+            return Ok(None);
+        };
         let sealed = place.read(file).map_err(Some)?;
         sealer.open(&sealed, &frame::aad(Op::Keep, &id.key(), place.sequence)).map(Some).ok_or(None)
     }

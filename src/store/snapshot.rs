@@ -43,9 +43,13 @@ impl Snapshot {
         loop {
             let file = open(dir, &path)?;
             match replay::read(&file, &path, key) {
-                Ok(replay) => return Ok(Self { dir: dir.to_owned(), file, replay }),
+                Ok(replay) => {
+                    return Ok(Self { dir: dir.to_owned(), file, replay });
+                }
                 // A writer that takes back a step for want of space changes bytes that we may be reading.
-                Err(StoreError::Damaged { .. } | StoreError::Storage { .. }) if left > 1 => left -= 1,
+                Err(StoreError::Damaged { .. } | StoreError::Storage { .. }) if left > 1 => {
+                    left -= 1;
+                }
                 Err(error) => return Err(error),
             }
         }

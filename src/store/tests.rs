@@ -72,8 +72,14 @@ fn open(dir: &Path, key: &StateKey) -> Result<(Store, Vec<Notice>), StoreError> 
 }
 
 fn copy(from: &Path, to: &Path) {
-    let status = std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(status.success());
+    // A writer may rename a file under it.
+    for _ in 0..20 {
+        if std::process::Command::new("cp").arg("-a").args([from, to]).status().unwrap().success() {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    panic!("{} cannot be copied", from.display());
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {

@@ -81,7 +81,9 @@ impl Survey {
         } else {
             verifier.push(&line).map_err(|broken| self.broken = Some(broken)).ok()
         };
-        let Some(entry) = entry.filter(|entry| entry.seq > self.last.seq) else { return };
+        let Some(entry) = entry.filter(|entry| entry.seq > self.last.seq) else {
+            return;
+        };
         if entry.seq == journal.seq {
             self.at_journal = Some(entry.hash.clone());
         }

@@ -23,13 +23,14 @@ pub(in crate::store) fn create(
     key: &StateKey,
     entropy: &Entropy,
 ) -> Result<(), StoreError> {
-    rewrite(state, header, key, entropy, &Live::default(), None)
+    rewrite(state, header, key, entropy, &Live::default(), None)?;
+    switch(state)
 }
 
-/// Writes what is alive into a new file, under a fresh data key, and puts it in the place of the old.
+/// Writes what is alive into a new file, under a fresh data key, beside the old, which stays as it is.
 ///
-/// The new file is read back before it takes the place: a compaction must never be what loses a key.
-pub(in crate::store) fn compact(
+/// The new file is read back before it can take the place: a compaction must never be what loses a key.
+pub(in crate::store) fn prepare(
     state: &Path,
     old: (&File, &Replay),
     sequence: u64,
@@ -50,7 +51,7 @@ fn rewrite(
     live: &Live,
     old: Option<(&File, &Sealer)>,
 ) -> Result<(), StoreError> {
-    let (new, path) = (super::new_path(state), super::path(state));
+    let new = super::new_path(state);
     posture::remove_file(&new)?;
     let written = write(&new, header, key, entropy, live, old);
     if let Err(error) = written.and_then(|()| read_back(&new, key, live)) {
@@ -58,7 +59,14 @@ fn rewrite(
         let _ = posture::remove_file(&new);
         return Err(error);
     }
-    std::fs::rename(&new, &path).map_err(StoreError::io("rename", &new))?;
+    Ok(())
+}
+
+/// Puts the new file in the place of the old. When this fails nobody knows which of them a reopening
+/// will find, so that nothing may be written to either.
+pub(in crate::store) fn switch(state: &Path) -> Result<(), StoreError> {
+    let new = super::new_path(state);
+    std::fs::rename(&new, super::path(state)).map_err(StoreError::io("rename", &new))?;
     posture::sync_dir(&super::dir(state))
 }
 

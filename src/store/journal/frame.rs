@@ -124,9 +124,13 @@ pub(in crate::store) enum Checked {
 
 /// Checks a whole frame that follows the one with tag `before`.
 pub(in crate::store) fn check(frame: &[u8], before: &Tag, sealer: &Sealer) -> Checked {
-    let Some(sum_at) = frame.len().checked_sub(FOOT) else { return Checked::Changed };
+    let Some(sum_at) = frame.len().checked_sub(FOOT) else {
+        return Checked::Changed;
+    };
     let parts = (frame.get(..sum_at), array(frame, sum_at), array::<TAG_LEN>(frame, sum_at + 4));
-    let (Some(covered), Some(sum), Some(tag)) = parts else { return Checked::Changed };
+    let (Some(covered), Some(sum), Some(tag)) = parts else {
+        return Checked::Changed;
+    };
     if crc32fast::hash(covered) != u32::from_le_bytes(sum) {
         return Checked::Changed;
     }

@@ -218,9 +218,6 @@ fn survives(home: &Home, must_say: bool, what: &str) {
         "{what}: {again:?}"
     );
     assert_eq!(record(&store, "b"), Some("more".into()), "{what}");
-    if !again.is_empty() {
-        println!("DBG {what} {notices:?} {again:?}");
-    }
 }
 
 #[test]

@@ -58,7 +58,9 @@ impl Model {
 }
 
 fn change(step: &Step) -> Option<Change> {
-    let Step::Commit(puts, materials, audit) = step else { return None };
+    let Step::Commit(puts, materials, audit) = step else {
+        return None;
+    };
     let put =
         |(key, value): &(u8, Option<String>)| (format!("k{key}"), value.clone().map(String::into_bytes));
     let material =

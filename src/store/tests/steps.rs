@@ -80,6 +80,8 @@ fn what_is_too_big_is_refused_alone() {
     for change in [put("big", &big), keep(1, &big), put(&big, "x"), tell(&big)] {
         assert!(matches!(wait(store.commit(change)), Err(StoreError::TooBig { .. })));
     }
+    let history = Change { audit: vec![event(&big[600..]); 600], ..Change::default() };
+    assert!(matches!(wait(store.commit(history)), Err(StoreError::TooBig { .. })));
     assert_eq!(commit(&store, put("big", &big[1..])), 1);
     assert_eq!(record(&store, "big").unwrap().len(), super::super::MAX_VALUE);
 }
@@ -203,4 +205,16 @@ fn another_state_key_takes_over() {
     assert!(matches!(home.try_open(), Err(StoreError::WrongKey { .. })));
     let (store, notices) = open(&home.dir(), &new).unwrap();
     assert_eq!((notices, material(&store, 1)), (vec![], Some("key".into())));
+}
+
+#[test]
+fn many_restarts_find_nothing_to_mend() {
+    let home = Home::new();
+    for n in 0..60u32 {
+        let store = home.open_clean();
+        if n % 3 > 0 {
+            commit(&store, keep(n % 7, &n.to_string()));
+            commit(&store, tell(&n.to_string()));
+        }
+    }
 }

@@ -67,7 +67,9 @@ impl Writer {
         }
         match self.write(&stage) {
             Ok(()) => self.take(stage),
-            Err(error) => return answers.into_iter().map(|answer| answer.and(Err(error.clone()))).collect(),
+            Err(error) => {
+                return answers.into_iter().map(|answer| answer.and(Err(error.clone()))).collect();
+            }
         }
         answers
     }
@@ -129,7 +131,9 @@ impl Writer {
 
     /// The material of one revision, from sled; from the journal where sled has it otherwise.
     pub(super) fn material(&mut self, id: &MaterialId) -> Result<Option<Secret>, StoreError> {
-        let Some(place) = self.state.live.materials.get(id).copied() else { return Ok(None) };
+        let Some(place) = self.state.live.materials.get(id).copied() else {
+            return Ok(None);
+        };
         match self.ask_index(id, &place) {
             Ok(Some(secret)) => return Ok(Some(secret)),
             Ok(None) => {}
@@ -140,7 +144,9 @@ impl Writer {
     }
 
     fn ask_index(&self, id: &MaterialId, place: &Place) -> Result<Option<Secret>, String> {
-        let Some(index) = &self.index else { return Ok(None) };
+        let Some(index) = &self.index else {
+            return Ok(None);
+        };
         let sealed = index.material(id, place)?;
         let aad = frame::aad(frame::Op::Keep, &id.key(), place.sequence);
         let opened = self.state.sealer.open(&sealed, &aad);
@@ -209,12 +215,13 @@ impl Writer {
             return Err(failed.clone());
         }
         let old = (self.log.file(), &self.state);
-        compact::compact(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
+        compact::prepare(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
         self.change_over().inspect_err(|error| self.failed = Some(error.clone()))
     }
 
-    /// Goes on with the file that now has the journal's name.
+    /// Gives the new file the journal's name, and goes on with it.
     fn change_over(&mut self) -> Result<(), StoreError> {
+        compact::switch(&self.dir)?;
         self.log = Appender::open(&journal::path(&self.dir))?;
         self.state = replay::read(self.log.file(), self.log.path(), &self.key)?;
         self.postponed = 0;

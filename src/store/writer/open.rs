@@ -126,7 +126,9 @@ struct Found {
 /// sled, as the journal says it must be: as it was found, or built anew.
 fn open_index(db: &Path, state: &Replay, log: &Appender) -> Found {
     let (stamp, why) = match try_index(db, state, log) {
-        Ok((index, given)) => return Found { index: Some(index), given, notices: Vec::new() },
+        Ok((index, given)) => {
+            return Found { index: Some(index), given, notices: Vec::new() };
+        }
         Err(unfit) => unfit,
     };
     let ours = Stamp::new(&state.header, state.sequence, state.sequence);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Writer;
 use crate::audit::{Entry, Position};
-use crate::store::journal::frame::{Builder, Flag, Op};
+use crate::model::Secret;
+use crate::store::journal::frame::{self, Builder, Flag, Op};
 use crate::store::live::{Effect, Place};
 use crate::store::seal::Tag;
 use crate::store::{Change, MAX_CHANGE, MAX_KEY, MAX_VALUE, StoreError};
@@ -65,6 +66,8 @@ impl Stage {
         let start = self.at.saturating_add(self.bytes.len() as u64);
         let mut frame = Frame { builder, sequence, start, effects: Vec::new() };
         let (lines, position) = frame.fill(&change, &self.position)?;
+        // What the values alone do not show: many names, long histories.
+        limit("one step", frame.builder.len(), frame::MAX)?;
         let (bytes, tag) = frame.builder.finish(&self.tag);
         self.effects.append(&mut frame.effects);
         self.bytes.extend_from_slice(&bytes);
@@ -95,26 +98,30 @@ impl Stage {
     }
 }
 
+fn limit(what: impl Into<String>, size: usize, limit: usize) -> Result<(), StoreError> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(StoreError::TooBig { what: what.into(), size, limit })
+}
+
 /// Refuses what is too big before anything is made of it.
 fn check(change: &Change) -> Result<(), StoreError> {
-    let limit = |what: String, size: usize, limit: usize| match size > limit {
-        true => Err(StoreError::TooBig { what, size, limit }),
-        false => Ok(()),
-    };
     let mut total = 0usize;
     for (key, value) in &change.puts {
         let size = value.as_ref().map_or(0, Vec::len);
-        limit(format!("the key of record {}", key.get(..60).unwrap_or(key)), key.len(), MAX_KEY)?;
+        let start = key.get(..60).unwrap_or(key);
+        limit(format!("the key of record {start}"), key.len(), MAX_KEY)?;
         limit(format!("record {key}"), size, MAX_VALUE)?;
         total = total.saturating_add(key.len() + size);
     }
     for (id, secret) in &change.materials {
-        let size = secret.as_ref().map_or(0, crate::model::Secret::len);
+        let size = secret.as_ref().map_or(0, Secret::len);
         limit(format!("the name {id}"), id.key().len(), MAX_KEY)?;
         limit(format!("the material of {id}"), size, MAX_VALUE)?;
         total = total.saturating_add(size);
     }
-    limit("one step".to_owned(), total, MAX_CHANGE)
+    limit("one step", total, MAX_CHANGE)
 }
 
 struct Frame<'a> {
@@ -144,7 +151,7 @@ impl Frame<'_> {
         }
         for (id, secret) in &change.materials {
             let op = if secret.is_some() { Op::Keep } else { Op::Destroy };
-            let bytes = secret.as_ref().map_or(&[][..], crate::model::Secret::expose);
+            let bytes = secret.as_ref().map_or(&[][..], Secret::expose);
             let place = self.push(op, &id.key(), bytes)?;
             let id = id.clone();
             self.effects.push(match secret {
@@ -160,10 +167,8 @@ impl Frame<'_> {
         for event in &change.audit {
             let entry = Entry::after(&position, event.clone());
             let line = entry.line();
-            if line.len() > MAX_VALUE {
-                let what = format!("the audit entry `{}`", entry.action.get(..60).unwrap_or(&entry.action));
-                return Err(StoreError::TooBig { what, size: line.len(), limit: MAX_VALUE });
-            }
+            let start = entry.action.get(..60).unwrap_or(&entry.action);
+            limit(format!("the audit entry `{start}`"), line.len(), MAX_VALUE)?;
             self.push(Op::Audit, &entry.seq.to_string(), line.as_bytes())?;
             position = entry.position();
             self.effects.push(Effect::Audited(entry));

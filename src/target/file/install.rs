@@ -32,7 +32,7 @@ pub(super) fn put(
     files: &BTreeMap<(AssetId, String), Secret>,
 ) -> Result<(), Problem> {
     let dir = &install.dir;
-    fs::create_dir_all(dir).map_err(failed("make", dir))?;
+    make_dir(dir)?;
     let stem = stem(&parcel.asset);
     let name = format!("{stem}.{}", install.identity);
     let folder = dir.join(&name);
@@ -43,6 +43,15 @@ pub(super) fn put(
         turn(dir, path, &Path::new(&stem).join(path))?;
     }
     sync(dir)
+}
+
+/// Our own umask keeps others out; the files' readers must get in.
+fn make_dir(dir: &Path) -> Result<(), Problem> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir).map_err(failed("make", dir))?;
+    fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("set the mode of", dir))
 }
 
 /// A folder that an interrupted try has left may be half written: it is made anew.
