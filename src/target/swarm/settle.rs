@@ -216,7 +216,7 @@ mod tests {
         let running = task("running", "running", "new");
         let done = service(Some("completed"), 2);
         assert_eq!(look(&done, &[running.clone(), running.clone()]), Look::Still);
-        assert_eq!(look(&done, &[running.clone()]), Look::Moving, "one of two");
+        assert_eq!(look(&done, std::slice::from_ref(&running)), Look::Moving, "one of two");
         let old = task("running", "shutdown", "old");
         assert_eq!(
             look(&done, &[running.clone(), running.clone(), old]),
