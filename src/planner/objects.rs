@@ -92,9 +92,11 @@ pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
     if context.engine_problem().is_some() {
         return;
     }
+    let moving = moving(draft);
     for spec in context.desired.assets.values() {
         let objects = context.objects(&spec.id);
-        if objects.is_empty() {
+        // A rollout may fail and leave things as they were: what may go is asked again after it.
+        if objects.is_empty() || moving.contains(&spec.id) {
             continue;
         }
         let wanted = wanted(context, spec);
@@ -107,6 +109,11 @@ pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
             }
         }
     }
+}
+
+fn moving(draft: &Draft) -> BTreeSet<AssetId> {
+    let rollouts = draft.plan.steps.iter().filter(|step| matches!(step.action, Action::Rollout(_)));
+    rollouts.flat_map(|step| step.assets.clone()).collect()
 }
 
 fn delete(now: Timestamp, record: &ObjectRecord) -> Step {
