@@ -12,8 +12,8 @@ use crate::desired::{
 };
 use crate::model::{
     Action, AssetId, AssetKind, AssetRecord, DELIVERY_PAUSES, Delivery, DeliveryState, Engine, Inventory,
-    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, Part, Place, Plan, Problem, Request, Service,
-    Step, Update, Usage,
+    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, Part, Plan, Problem, Request, Service, Step,
+    Update, Usage,
 };
 use crate::planner::{Seed, assume, plan};
 
@@ -339,9 +339,4 @@ impl Wish for AssetSpec {
 pub(crate) fn handshake(mut target: TargetSpec) -> TargetSpec {
     target.verify = Some(Verify::Connect { connect: vec!["127.0.0.1:8443".to_owned()], server_name: None });
     target
-}
-
-/// The place of a service.
-pub(crate) fn place(name: &str) -> Place {
-    Place::Service(name.to_owned())
 }

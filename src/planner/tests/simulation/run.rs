@@ -360,7 +360,7 @@ impl Run {
     /// Nothing is left behind, and no alarm rings for nothing.
     fn tidy(&self) -> Result<(), String> {
         let Bench { desired, inventory, .. } = &self.bench;
-        let most = 100 * desired.assets.len();
+        let most = 40 * desired.assets.len();
         let objects = inventory.objects.len();
         let lives = inventory.assets.values().flat_map(|record| record.revisions.values());
         let lives = lives.filter(|revision| !revision.state.is_over()).count();
