@@ -67,7 +67,9 @@ pub(super) fn provide(
 
 fn publish(now: Timestamp, bytes: Bytes, name: String) -> Step {
     let Bytes(kind, asset, part, revisions) = bytes;
-    let reason = format!("{part} of revision {}", revisions.last().copied().unwrap_or(0));
+    let numbers: Vec<String> = revisions.iter().map(ToString::to_string).collect();
+    let plural = if numbers.len() > 1 { "s" } else { "" };
+    let reason = format!("{part} of revision{plural} {}", numbers.join(", "));
     let assets = vec![asset.clone()];
     Step {
         at: now,

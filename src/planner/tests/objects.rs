@@ -104,7 +104,7 @@ fn what_the_engine_has_lost_is_made_again_once() {
 fn nothing_is_lost_because_the_engine_is_away() {
     let mut bench = Bench::edge();
     bench.settle();
-    let problem = Problem::new(crate::model::Code::EngineUnreachable, "no socket");
+    let problem = Problem::new(Code::EngineUnreachable, "no socket");
     bench.inventory.world.engine = Engine::Down(problem);
     bench.inventory.world.objects.clear();
     bench.inventory.world.services.clear();
@@ -147,15 +147,14 @@ fn without_a_proven_successor_nothing_goes() {
     bench.web().previous.clear();
     bench.now += days(8);
     let mut other = bench.clone();
-    let tomorrow = bench.now + days(1);
     bench.delivery("certificates/edge", "swarm:web").state = crate::model::DeliveryState::Failed;
-    bench.delivery("certificates/edge", "swarm:web").effort.next_try_at = Some(tomorrow);
+    bench.fail("rollout", Problem::new(Code::RolloutFailed, "task 1 died"));
     assert!(bench.lines().iter().all(|line| !line.starts_with("delete")));
     bench.assert_waits("its successor is not proven in web");
-    // A service that was made anew has not got it either.
+    // A service that was made anew has not got it either: first its rollout.
     other.inventory.world.services.insert("web".to_owned(), service("web"));
     other.web().id = "service-web-2".to_owned();
-    other.assert_waits("its successor is not proven in web");
+    assert_eq!(other.lines(), ["rollout swarm:web certificates/edge"]);
 }
 
 #[test]
