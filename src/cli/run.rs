@@ -23,18 +23,18 @@ pub(super) fn pass(
     before: impl AsyncFnOnce(&House) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
     let quiet = cli.output == Format::Json;
-    let (passed, inventory, problems) = compose::with_house(config, quiet, async |house| {
+    let (passed, inventory) = compose::with_house(config, quiet, async |house| {
         before(&house).await?;
         let passed = house.executor.pass(&house.desired, only).await?;
         let inventory = house.executor.books.inventory().await;
-        Ok((passed, inventory, house.problems))
+        Ok((passed, inventory))
     })?;
-    print(cli, config, &passed, &inventory, &problems);
+    print(cli, config, &passed, &inventory);
     let failed = passed.failed() || status::stands_in_the_way(&passed.problems, only);
     Ok(if failed { FAILED } else { DONE })
 }
 
-fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, noticed: &[Problem]) {
+fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
     let report = status::Report::of(
         config,
         inventory,
@@ -55,9 +55,6 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, not
     }
     for warning in &passed.warnings {
         output::warning(&format!("warning: {warning}"));
-    }
-    for problem in noticed {
-        output::warning(&format!("note: {problem}"));
     }
     let mut told: Vec<&Problem> = Vec::new();
     for (asset, problem) in &passed.failures {

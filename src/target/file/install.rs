@@ -45,13 +45,22 @@ pub(super) fn put(
     sync(dir)
 }
 
-/// Our own umask keeps others out; the files' readers must get in.
+/// Our own umask keeps others out; the files' readers must get in, through every folder on the way.
 fn make_dir(dir: &Path) -> Result<(), Problem> {
     if dir.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(dir).map_err(failed("make", dir))?;
-    fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("set the mode of", dir))
+    let parent = dir.parent().unwrap_or(dir);
+    if parent != dir {
+        make_dir(parent)?;
+    }
+    match fs::create_dir(dir) {
+        // Another place beside this one has just made the folder that both are in.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+        made => made.map_err(failed("make", dir))?,
+    }
+    fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("set the mode of", dir))?;
+    sync(parent)
 }
 
 /// A folder that an interrupted try has left may be half written: it is made anew.
