@@ -37,6 +37,7 @@ mod keyturn;
 mod namespace;
 mod prober;
 mod services;
+mod site;
 mod skip;
 
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
@@ -47,5 +48,6 @@ pub use keyturn::{Keyturn, Running};
 pub use namespace::{Namespace, in_netns};
 pub use prober::{Failure, Leaf, Prober, Report};
 pub use services::{Nginx, Plain};
+pub use site::{DH, Site};
 pub(crate) use skip::engine_or_skip;
 pub use skip::{missing, skipped};
