@@ -141,14 +141,19 @@ impl Reporter for Lines {
     }
 }
 
-fn names(step: &Step) -> Vec<String> {
+/// The assets that a step is for.
+pub(super) fn names(step: &Step) -> Vec<String> {
     step.assets.iter().map(ToString::to_string).collect()
 }
 
 /// "rollout web_nginx (certificates/edge, dh_params/edge)"
 fn title(step: &Step) -> String {
-    let assets = names(step).join(", ");
-    let what = match &step.action {
+    format!("{:<8} {} ({})", step.action.name(), what(step), names(step).join(", "))
+}
+
+/// The revision, the object or the place that a step is about.
+pub(super) fn what(step: &Step) -> String {
+    match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
@@ -157,6 +162,5 @@ fn title(step: &Step) -> String {
             format!("revision {number}")
         }
         Action::Note(_, place, _) => place.name(),
-    };
-    format!("{:<8} {what} ({assets})", step.action.name())
+    }
 }

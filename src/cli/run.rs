@@ -8,7 +8,7 @@ use super::fail::{DONE, FAILED, Failure};
 use super::{output, state, status};
 use crate::config::Config;
 use crate::executor::Passed;
-use crate::model::{AssetId, Inventory, Problem};
+use crate::model::{AssetId, Deferred, Inventory, Problem};
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
     let config = state::config(cli)?;
@@ -50,8 +50,7 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
     }
     output::line(&report.table());
     for deferred in &passed.deferred {
-        let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
-        output::line(&format!("waits: {}: {}{until}", deferred.asset, deferred.reason));
+        output::line(&waits(deferred));
     }
     for warning in &passed.warnings {
         output::warning(&format!("warning: {warning}"));
@@ -63,4 +62,10 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
             told.push(problem);
         }
     }
+}
+
+/// What waits for what, and until when.
+pub(super) fn waits(deferred: &Deferred) -> String {
+    let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
+    format!("waits: {}: {}{until}", deferred.asset, deferred.reason)
 }
