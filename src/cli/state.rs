@@ -36,11 +36,7 @@ fn default_file() -> Option<PathBuf> {
 }
 
 /// Opens the state for writing, and says what was mended.
-pub(super) fn open(
-    config: &Config,
-    entropy: &Entropy,
-    clock: &dyn Clock,
-) -> Result<Store, Failure> {
+pub(super) fn open(config: &Config, entropy: &Entropy, clock: &dyn Clock) -> Result<Store, Failure> {
     let dir = config.daemon().state_dir();
     let key = match config.daemon().chosen_state_key_file() {
         Some(file) => StateKey::load(file, source(file))?,

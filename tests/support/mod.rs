@@ -32,6 +32,7 @@
 mod certs;
 mod command;
 mod engine;
+mod files;
 mod images;
 mod keyturn;
 mod namespace;
@@ -43,6 +44,7 @@ mod skip;
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
 pub use command::{Ran, command, fed, must};
 pub use engine::{Engine, pause, wait_for};
+pub use files::{Found, Tree, files_site, status};
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
 pub use namespace::{Namespace, in_netns};
