@@ -179,3 +179,115 @@ fn killed_twice_in_a_row() {
     ];
     all_lanes(&engine, &[("early", 8443, early), ("late", 8444, late)]);
 }
+
+#[test]
+fn killed_at_any_moment() {
+    let engine = engine_or_skip!();
+    let lane = Lane::start(&engine, "moments", 8443);
+    for milliseconds in [30, 300, 900, 1600, 2600, 4000] {
+        let (before, asset) = (lane.before(), lane.asset());
+        let running = lane.keyturn.spawn(&["rotate", &asset]);
+        pause(Duration::from_millis(milliseconds));
+        running.signal(nix::sys::signal::Signal::SIGKILL);
+        drop(running);
+        lane.keyturn.ok(&["run"]);
+        if lane.keyturn.status(&asset)["revision"] == json!(before.revision) {
+            // It died before it had noted what it was asked for.
+            lane.keyturn.ok(&["rotate", &asset]);
+        }
+        lane.assert_turned_once(&before, &format!("after {milliseconds} ms"));
+    }
+}
+
+#[test]
+fn killed_when_two_of_three_services_are_done() {
+    let engine = engine_or_skip!();
+    let target = |name: &str, port: u16| {
+        format!(
+            r#"
+[[certificates.shared.targets]]
+kind = "swarm"
+services = ["{name}"]
+files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
+verify = {{ connect = ["127.0.0.1:{port}"], server_name = "shared.test" }}
+"#
+        )
+    };
+    let services = ["shared", "shared-b", "shared-c"];
+    for (service, port) in services.into_iter().zip(8443..) {
+        let args = ["--update-monitor=1s"];
+        Nginx::new(service, port).replicas(1).args(args).create(&engine);
+    }
+    let more = target("shared-b", 8444) + &target("shared-c", 8445);
+    let delivery = "concurrency = 1".to_owned();
+    let mut keyturn = Site { more, delivery, ..Site::of("shared", 8443) }.beside(&engine);
+    keyturn.ok(&["run"]);
+    let before = services.map(|service| engine.service(service)["Spec"].take());
+
+    keyturn.kill_at("rollout-applied", 2);
+    assert_eq!(keyturn.run(&["rotate", "shared"]).signal, Some(6));
+    keyturn.kill_nowhere();
+    let changed = |service: &str, before: &Value| engine.service(service)["Spec"] != *before;
+    let states: Vec<bool> = services.iter().zip(&before).map(|(service, before)| changed(service, before)).collect();
+    assert_eq!(states, [true, true, false], "one is done, one is begun");
+    let first = engine.service("shared")["Version"].take();
+    keyturn.ok(&["run"]);
+    assert_eq!(engine.service("shared")["Version"], first, "what is done is left alone");
+    for (service, before) in services.iter().zip(&before) {
+        assert_eq!(engine.service(service)["PreviousSpec"], *before, "{service} has had one change");
+    }
+    let status = keyturn.status("certificates/shared");
+    assert_eq!((&status["revision"], &status["state"]), (&json!(2), &json!("active")), "{status:#}");
+    assert_eq!(engine.names("secret").iter().filter(|name| name.ends_with(".2")).count(), 2);
+    assert!(keyturn.ok(&["run"]).contains("nothing to do"));
+}
+
+/// What a bad pair brings about, and where in that it dies.
+const BAD: &str = "mismatched-key:1:plant";
+
+#[test]
+fn killed_while_undoing() {
+    let engine = engine_or_skip!();
+    let lanes = [("undo-pause", 8443, "pause"), ("undo-rollback", 8444, "rollback")];
+    std::thread::scope(|scope| {
+        for (name, port, action) in lanes {
+            let engine = &engine;
+            scope.spawn(move || undone(engine, name, port, action));
+        }
+    });
+}
+
+fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
+    // Without a preflight, the Swarm gets the bad pair.
+    let target = format!(r#"verify = {{ connect = ["127.0.0.1:{port}"], server_name = "{name}.test" }}"#);
+    let site = Site { target, ..Site::of(name, port) };
+    let mut lane = Lane::with(engine, name, port, site, action);
+    let (before, old, asset) = (lane.before(), lane.served(), lane.asset());
+    for failpoint in ["rollout-applied", "undo-intended", "references-put-back", "undo-done"] {
+        let when = format!("{name}: killed at {failpoint}");
+        lane.keyturn.set("KEYTURN_FAILPOINT", Some(&format!("{BAD},{failpoint}:1:abort")));
+        let ran = lane.keyturn.run(&["rotate", &asset]);
+        assert_eq!(ran.signal, Some(6), "{when}: {ran:#?}");
+        lane.keyturn.kill_nowhere();
+
+        let ran = lane.keyturn.run(&["run"]);
+        assert_eq!(ran.code, Some(1), "{when}: {ran:#?}");
+        let service = engine.service(name);
+        assert_eq!(service["Spec"], before.spec, "{when}: the old references are back");
+        assert_eq!(service["PreviousSpec"], before.spec, "{when}: and a rollback cannot bring the bad ones back");
+        let status = lane.keyturn.status(&asset);
+        assert_eq!(status["targets"][0]["state"], "failed", "{when}: {status:#}");
+        let problem = &status["problems"][0];
+        assert_eq!(problem["code"], "KT-ROLLOUT-FAILED", "{when}: {status:#}");
+        assert_eq!(lane.served(), old, "{when}");
+
+        let version = service["Version"].clone();
+        let waits = lane.keyturn.run(&["run"]);
+        assert_eq!(waits.code, Some(1), "{when}: {waits:#?}");
+        assert!(waits.stdout.contains("is tried again then"), "{when}: the crash has not cost the pause: {waits:#?}");
+        assert_eq!(engine.service(name)["Version"], version, "{when}");
+    }
+    lane.keyturn.ok(&["rotate", &asset]);
+    assert_ne!(lane.served(), old);
+    assert!(lane.keyturn.ok(&["run"]).contains("nothing to do"));
+}
