@@ -51,7 +51,8 @@ impl Ground {
         let engine = Engine::start();
         let monitor = [format!("--update-monitor={monitor}"), format!("--rollback-monitor={monitor}")];
         let make = |name: &str, first: u16| -> Vec<Nginx> {
-            let one = |n: u16| Nginx::new(&format!("{name}-{n}"), first + n).replicas(replicas).args(&monitor);
+            let one =
+                |n: u16| Nginx::new(&format!("{name}-{n}"), first + n).replicas(replicas).args(&monitor);
             (0..services).map(|n| one(n).create(&engine)).collect()
         };
         let (ours, theirs) = (make("ours", 9_100), make("theirs", 9_300));

@@ -120,7 +120,8 @@ impl<'e> Lane<'e> {
 
     fn secrets_of(&self, part: &str) -> BTreeSet<String> {
         let filters = [format!("label=keyturn.asset={}", self.asset()), format!("label=keyturn.part={part}")];
-        let args = ["secret", "ls", "--format", "{{.Name}}", "--filter", &filters[0], "--filter", &filters[1]];
+        let args =
+            ["secret", "ls", "--format", "{{.Name}}", "--filter", &filters[0], "--filter", &filters[1]];
         self.engine.ok(args).lines().map(str::to_owned).collect()
     }
 
@@ -153,8 +154,12 @@ fn killed_while_making() {
     let engine = engine_or_skip!();
     let asking: &[&[Kill]] = &[&[("rotate-asked", 1)], &[("key-made", 1)], &[("key-stored", 1)]];
     let issuing: &[&[Kill]] = &[&[("issued", 1)], &[("certificate-stored", 1)], &[("object-intended", 1)]];
-    let publishing: &[&[Kill]] = &[&[("object-intended", 2)], &[("object-created", 1)], &[("object-created", 2)]];
-    all_lanes(&engine, &[("asking", 8443, asking), ("issuing", 8444, issuing), ("publishing", 8445, publishing)]);
+    let publishing: &[&[Kill]] =
+        &[&[("object-intended", 2)], &[("object-created", 1)], &[("object-created", 2)]];
+    all_lanes(
+        &engine,
+        &[("asking", 8443, asking), ("issuing", 8444, issuing), ("publishing", 8445, publishing)],
+    );
 }
 
 #[test]
@@ -169,10 +174,8 @@ fn killed_while_delivering() {
 #[test]
 fn killed_twice_in_a_row() {
     let engine = engine_or_skip!();
-    let early: &[&[Kill]] = &[
-        &[("key-stored", 1), ("object-created", 1)],
-        &[("object-created", 1), ("object-created", 1)],
-    ];
+    let early: &[&[Kill]] =
+        &[&[("key-stored", 1), ("object-created", 1)], &[("object-created", 1), ("object-created", 1)]];
     let late: &[&[Kill]] = &[
         &[("rollout-intended", 1), ("rollout-applied", 1)],
         &[("rollout-applied", 1), ("rollout-settled", 1), ("rollout-recorded", 1)],
@@ -228,7 +231,8 @@ verify = {{ connect = ["127.0.0.1:{port}"], server_name = "shared.test" }}
     assert_eq!(keyturn.run(&["rotate", "shared"]).signal, Some(6));
     keyturn.kill_nowhere();
     let changed = |service: &str, before: &Value| engine.service(service)["Spec"] != *before;
-    let states: Vec<bool> = services.iter().zip(&before).map(|(service, before)| changed(service, before)).collect();
+    let states: Vec<bool> =
+        services.iter().zip(&before).map(|(service, before)| changed(service, before)).collect();
     assert_eq!(states, [true, true, false], "one is done, one is begun");
     let first = engine.service("shared")["Version"].take();
     keyturn.ok(&["run"]);
@@ -274,7 +278,10 @@ fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
         assert_eq!(ran.code, Some(1), "{when}: {ran:#?}");
         let service = engine.service(name);
         assert_eq!(service["Spec"], before.spec, "{when}: the old references are back");
-        assert_eq!(service["PreviousSpec"], before.spec, "{when}: and a rollback cannot bring the bad ones back");
+        assert_eq!(
+            service["PreviousSpec"], before.spec,
+            "{when}: and a rollback cannot bring the bad ones back"
+        );
         let status = lane.keyturn.status(&asset);
         assert_eq!(status["targets"][0]["state"], "failed", "{when}: {status:#}");
         let problem = &status["problems"][0];
@@ -284,7 +291,10 @@ fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
         let version = service["Version"].clone();
         let waits = lane.keyturn.run(&["run"]);
         assert_eq!(waits.code, Some(1), "{when}: {waits:#?}");
-        assert!(waits.stdout.contains("is tried again then"), "{when}: the crash has not cost the pause: {waits:#?}");
+        assert!(
+            waits.stdout.contains("is tried again then"),
+            "{when}: the crash has not cost the pause: {waits:#?}"
+        );
         assert_eq!(engine.service(name)["Version"], version, "{when}");
     }
     lane.keyturn.ok(&["rotate", &asset]);

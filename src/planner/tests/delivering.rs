@@ -194,6 +194,8 @@ fn what_a_crash_left_applied_is_only_proven() {
         started_at: now,
         assets: vec!["certificates/edge".parse().unwrap()],
         before: Default::default(),
+        identities: Default::default(),
+        against: Default::default(),
         undoing: None,
     };
     bench.inventory.rollouts.insert(record.place.clone(), record);
@@ -214,6 +216,8 @@ fn an_interrupted_undoing_comes_first() {
         started_at: bench.now,
         assets: vec!["certificates/edge".parse().unwrap()],
         before: Default::default(),
+        identities: Default::default(),
+        against: Default::default(),
         undoing: Some(broken()),
     };
     bench.inventory.rollouts.insert(record.place.clone(), record.clone());
@@ -355,6 +359,8 @@ fn an_undoing_in_a_directory_knows_what_was_there() {
         started_at: bench.now,
         assets: vec!["certificates/edge".parse().unwrap()],
         before: Default::default(),
+        identities: Default::default(),
+        against: Default::default(),
         undoing: Some(broken()),
     };
     bench.inventory.rollouts.insert(record.place.clone(), record);

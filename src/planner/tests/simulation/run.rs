@@ -266,6 +266,8 @@ impl Run {
             started_at: self.bench.now,
             assets: rollout.assets(),
             before,
+            identities: Default::default(),
+            against: Default::default(),
             undoing: undoing.then(problem),
         };
         self.bench.inventory.rollouts.insert(rollout.place.clone(), record);
