@@ -4,7 +4,9 @@ use jiff::SignedDuration;
 
 use super::bench::{days, service};
 use super::{Bench, Wish, at, ca, certificate, services};
-use crate::model::{Action, AssetId, Engine, Object, ObjectKind, ObjectRecord, Part, Problem, RevisionState};
+use crate::model::{
+    Action, AssetId, Code, Engine, Object, ObjectKind, ObjectRecord, Part, Problem, RevisionState,
+};
 
 const SECRET: ObjectKind = ObjectKind::Secret;
 

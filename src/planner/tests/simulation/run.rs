@@ -308,9 +308,7 @@ impl Run {
                     *old = Service { id, labelled: old.labelled.clone(), ..service(name) };
                 });
             }
-            Event::Scale(number, _) => {
-                self.on_service(*number, |it| (it.replicas, it.running) = (Some(0), 0))
-            }
+            Event::Scale(number, _) => scale(self, *number, 0),
             Event::Busy(number, _) => {
                 self.on_service(*number, |it| it.update = Update::Unfinished("updating".to_owned()));
             }
@@ -322,9 +320,7 @@ impl Run {
 
     fn finish(&mut self, event: &Event) {
         match event {
-            Event::Scale(number, _) => {
-                self.on_service(*number, |it| (it.replicas, it.running) = (Some(2), 2))
-            }
+            Event::Scale(number, _) => scale(self, *number, 2),
             Event::Busy(number, _) => self.on_service(*number, |it| it.update = Update::Quiet),
             Event::Outage(_) => self.outage = false,
             Event::EngineDown(_) => {
@@ -382,6 +378,13 @@ impl Run {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % sides
     }
+}
+
+fn scale(run: &mut Run, number: usize, tasks: u64) {
+    run.on_service(number, |service| {
+        service.replicas = Some(tasks);
+        service.running = tasks;
+    });
 }
 
 fn problem() -> Problem {
