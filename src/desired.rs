@@ -1,14 +1,16 @@
 //! What a site wants, in the planner's own terms: assets with their thresholds and their targets.
 
+mod of_config;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{SignedDuration, Timestamp};
 
+use crate::config::{Cron, Schedule};
 use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, ObjectKind, Part, Reload, Usage};
 
 /// All that is wanted.
@@ -195,8 +197,8 @@ pub enum Verify {
 /// When service updates may start.
 #[derive(Debug, Clone)]
 pub struct Windows {
-    /// Cron expressions with seconds; no expression means always.
-    pub schedules: Vec<cron::Schedule>,
+    /// An update may start while one of them matches; no expression means always.
+    pub schedules: Vec<Cron>,
     /// In which the expressions are read.
     pub timezone: TimeZone,
 }
@@ -207,53 +209,31 @@ impl Windows {
         Self { schedules: Vec::new(), timezone: TimeZone::UTC }
     }
 
+    /// As `[schedule]` has them.
+    pub fn of(schedule: &Schedule) -> Self {
+        Self { schedules: schedule.maintenance().to_vec(), timezone: schedule.timezone().clone() }
+    }
+
     /// Whether an update may start at `now`.
     pub fn are_open(&self, now: Timestamp) -> bool {
-        let civil = civil_of(now.to_zoned(self.timezone.clone()).datetime());
-        self.schedules.is_empty()
-            || civil.is_none_or(|civil| self.schedules.iter().any(|schedule| schedule.includes(civil)))
+        self.schedules.is_empty() || self.schedules.iter().any(|cron| cron.matches(now, &self.timezone))
     }
 
     /// The next moment after `now` at which one opens.
     pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        self.schedules.iter().filter_map(|schedule| self.opening(schedule, now)).min()
-    }
-
-    /// The same for one schedule. What the clock on the wall skips in spring does not open; what it shows twice in
-    /// autumn opens the first time that is still to come.
-    fn opening(&self, schedule: &cron::Schedule, now: Timestamp) -> Option<Timestamp> {
-        let shown = |at: Timestamp| civil_of(at.to_zoned(self.timezone.clone()).datetime());
-        let mut from = shown(now)?;
-        // A skipped time leads on to what comes after the gap; no two gaps follow each other.
-        for _ in 0..3 {
-            let civil = schedule.after(&from).next()?;
-            let moment = self.timezone.to_ambiguous_timestamp(datetime_of(civil)?);
-            let both = [moment.earlier().ok()?, moment.later().ok()?];
-            if let Some(at) = both.into_iter().find(|at| *at > now && shown(*at) == Some(civil)) {
-                return Some(at);
-            }
-            from = shown(moment.compatible().ok()?)? - chrono::TimeDelta::seconds(1);
-        }
-        None
+        self.schedules.iter().filter_map(|cron| cron.next(now, &self.timezone)).min()
     }
 }
 
-fn datetime_of(civil: DateTime<Utc>) -> Option<civil::DateTime> {
-    let date = civil::Date::new(
-        civil.year().try_into().ok()?,
-        civil.month().try_into().ok()?,
-        civil.day().try_into().ok()?,
-    );
-    let [hour, minute, second] = [civil.hour(), civil.minute(), civil.second()].map(i8::try_from);
-    let time = civil::Time::new(hour.ok()?, minute.ok()?, second.ok()?, 0);
-    Some(date.ok()?.to_datetime(time.ok()?))
-}
-
-/// Cron expressions are about what a clock on the wall shows: the crate gets that time as if it were UTC.
-fn civil_of(civil: civil::DateTime) -> Option<DateTime<Utc>> {
-    let date = NaiveDate::from_ymd_opt(civil.year().into(), civil.month() as u32, civil.day() as u32)?;
-    let time = date.and_hms_opt(civil.hour() as u32, civil.minute() as u32, civil.second() as u32)?;
-    Some(time.and_utc())
+impl Overlap {
+    /// Nothing overlaps.
+    pub const NONE: Self = Self {
+        turn: Turn::Every(SignedDuration::MAX),
+        publish_before: SignedDuration::ZERO,
+        linger: SignedDuration::ZERO,
+        standby: false,
+        rides: SignedDuration::ZERO,
+    };
 }
 
 impl AssetSpec {

@@ -14,6 +14,7 @@
 //! - [`planner`] decides, purely: the same facts give the same plan, with a reason for each action.
 //! - [`executor`] observes, carries a plan out step by step, and makes no choices.
 //! - [`issuer`], [`keys`], [`target`], [`verify`] and [`store`] are the adapters; they never see each other.
+//! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`cli`] is the composition root: it alone names concrete types.
 //!
 //! `tests/architecture.rs` holds these arrows.
@@ -24,9 +25,11 @@ pub mod clock;
 pub mod config;
 pub mod desired;
 pub mod executor;
+pub mod failpoint;
 pub mod issuer;
 pub mod keys;
 pub mod model;
+pub mod pki;
 pub mod planner;
 pub mod store;
 pub mod target;

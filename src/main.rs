@@ -1,2 +1,5 @@
 //! Parse, dispatch, exit code.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    keyturn::cli::main()
+}

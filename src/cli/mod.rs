@@ -1,1 +1,70 @@
-//! Stub.
+//! The command line: the composition root, one file a verb.
+
+mod args;
+mod audit;
+mod ca;
+mod compose;
+mod config;
+mod dhparam;
+mod explain;
+mod export;
+mod fail;
+mod later;
+mod output;
+mod owner;
+mod plan;
+mod report;
+mod rotate;
+mod run;
+mod shell;
+mod state;
+mod status;
+mod workshop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+use fail::Failure;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap writes help to stdout and faults to stderr, and says which by its exit code.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { fail::USAGE } else { fail::DONE });
+        }
+    };
+    // What is to be readable by others is made so by name; everything else is ours alone.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    report::start_logging(&cli);
+    match dispatch(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<u8, Failure> {
+    match &cli.verb {
+        Verb::Run => run::run(cli),
+        Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
+        Verb::Status { asset } => status::run(cli, asset.as_deref()),
+        Verb::Rotate { assets, all, compromised } => rotate::run(cli, assets, *all, *compromised),
+        Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
+        Verb::Jwks { name } => export::jwks(cli, name),
+        Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::Ca { verb } => ca::run(cli, verb),
+        Verb::Audit { verify } => audit::run(cli, *verify),
+        Verb::Config { verb } => config::run(cli, verb),
+        Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
+        Verb::Completions { shell } => shell::completions(*shell),
+        Verb::Man { out } => shell::man(out.as_deref()),
+        Verb::Later(words) => later::refuse(words),
+    }
+}

@@ -1,1 +1,225 @@
-//! Stub.
+//! `keyturn.toml`, in two stages: a tree in which everything knows its place (`raw`), then a
+//! [`Config`] with private fields that cannot be wrong (`validate`).
+//!
+//! All faults are reported at once, each with its key's path, line and column. What a later version
+//! will know is refused by name; nothing is accepted and ignored.
+
+mod certificate;
+mod daemon;
+mod dh_params;
+mod duration;
+mod environment;
+mod findings;
+mod host;
+mod issuer;
+mod jwt_key;
+mod raw;
+mod scalar;
+mod schedule;
+mod target;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod words;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+pub use certificate::{Certificate, KeyRotation};
+pub use daemon::{Daemon, Delivery, Docker, Drift};
+pub use dh_params::{DhParams, DhSource};
+pub use duration::{RenewBefore, duration_text, parse as parse_duration};
+pub use environment::Environment;
+pub use findings::{ConfigErrors, Finding};
+pub use host::Process;
+pub use issuer::InternalCa;
+pub use jwt_key::JwtKey;
+pub use schedule::{Cron, Schedule};
+pub use target::{
+    Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
+};
+
+use crate::model::{AssetId, AssetKind};
+use findings::{Findings, Source, Spot};
+use raw::{Context, Table};
+use validate::OwnerCheck;
+
+/// No configuration is larger than this, in bytes.
+pub const MAX_SIZE: usize = 1024 * 1024;
+
+/// A configuration that has passed all checks.
+#[derive(Debug, Clone)]
+pub struct Config {
+    daemon: Daemon,
+    schedule: Schedule,
+    docker: Docker,
+    delivery: Delivery,
+    internal_cas: BTreeMap<String, InternalCa>,
+    certificates: BTreeMap<String, Certificate>,
+    jwt_keys: BTreeMap<String, JwtKey>,
+    dh_params: BTreeMap<String, DhParams>,
+    warnings: Vec<Finding>,
+    owners: Vec<(Finding, OwnerCheck)>,
+}
+
+impl Config {
+    /// Reads and checks a file, in the surroundings of this process.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it; or that it cannot be read, is larger than [`MAX_SIZE`] or not UTF-8.
+    pub fn load(file: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_in(file, &Environment::of_process())
+    }
+
+    /// [`Self::load`] in other surroundings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_in(file: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let bytes =
+            read(file).map_err(|error| ConfigErrors::of_file(file, format!("cannot be read: {error}")))?;
+        refuse_size(file, bytes.len())?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse_in(text, file, environment),
+            Err(error) => {
+                let message = format!("is not UTF-8 at byte {}; save it as UTF-8", error.valid_up_to());
+                Err(ConfigErrors::of_file(file, message))
+            }
+        }
+    }
+
+    /// Checks `text` as if it were in `file`, in the surroundings of this process.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse_in(text, file, &Environment::of_process())
+    }
+
+    /// [`Self::parse`] in other surroundings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_in(text: &str, file: &Path, environment: &Environment) -> Result<Self, ConfigErrors> {
+        refuse_size(file, text.len())?;
+        let source = Source::new(file, text);
+        let findings = Findings::default();
+        let Some(tree) = raw::parse(text, &findings) else {
+            return Err(failed(findings, &source, file));
+        };
+        // The working directory may change; paths must not change with it.
+        let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let base = absolute.parent().unwrap_or(&absolute);
+        let cx =
+            Context { base, environment, findings, claims: Default::default(), owners: Default::default() };
+        let spot = Spot { key: String::new(), at: 0 };
+        let config = Table::new(&cx, spot, Some(tree.get_ref())).read(validate::root);
+        let (findings, owners) = (cx.findings, cx.owners.into_inner());
+        let Some(mut config) = config else {
+            return Err(failed(findings, &source, file));
+        };
+        config.warnings = findings.finish(&source)?;
+        let located = |(spot, check)| (source.finding(spot, String::new()), check);
+        config.owners = owners.into_iter().map(located).collect();
+        Ok(config)
+    }
+
+    /// `[daemon]`.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// `[schedule]`.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// `[docker]`.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// `[delivery]`.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.
+    pub fn internal_cas(&self) -> &BTreeMap<String, InternalCa> {
+        &self.internal_cas
+    }
+
+    /// `[certificates.*]`, by name.
+    pub fn certificates(&self) -> &BTreeMap<String, Certificate> {
+        &self.certificates
+    }
+
+    /// `[jwt_keys.*]`, by name.
+    pub fn jwt_keys(&self) -> &BTreeMap<String, JwtKey> {
+        &self.jwt_keys
+    }
+
+    /// `[dh_params.*]`, by name.
+    pub fn dh_params(&self) -> &BTreeMap<String, DhParams> {
+        &self.dh_params
+    }
+
+    /// All assets: CAs, certificates, DH parameters and JWT keys, each kind by name.
+    pub fn assets(&self) -> impl Iterator<Item = AssetId> + '_ {
+        let named = |kind, name: &String| AssetId::new(kind, name);
+        let cas = self.internal_cas.keys().map(move |name| named(AssetKind::Ca, name));
+        let certificates = self.certificates.keys().map(move |name| named(AssetKind::Certificate, name));
+        let dh_params = self.dh_params.keys().map(move |name| named(AssetKind::DhParams, name));
+        let jwt_keys = self.jwt_keys.keys().map(move |name| named(AssetKind::JwtKey, name));
+        cas.chain(certificates).chain(dh_params).chain(jwt_keys)
+    }
+
+    /// The targets of an asset; none of one that is unknown, and none of a CA: its bundle travels as
+    /// the part `ca` of the certificates it has signed.
+    pub fn targets(&self, asset: &AssetId) -> &[Target] {
+        let targets = match asset.kind {
+            AssetKind::Ca => None,
+            AssetKind::Certificate => self.certificates.get(&asset.name).map(Certificate::targets),
+            AssetKind::DhParams => self.dh_params.get(&asset.name).map(DhParams::targets),
+            AssetKind::JwtKey => self.jwt_keys.get(&asset.name).map(JwtKey::targets),
+        };
+        targets.unwrap_or_default()
+    }
+
+    /// What is odd and stops nothing, in the order of the file; at most a hundred.
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+}
+
+/// The faults of a configuration that could not be read to its end.
+fn failed(findings: Findings, source: &Source<'_>, file: &Path) -> ConfigErrors {
+    match findings.finish(source) {
+        Err(errors) => errors,
+        // Whatever ends the reading has noted why; should that ever fail, it must not pass for good.
+        Ok(_) => ConfigErrors::of_file(file, "cannot be understood".to_owned()),
+    }
+}
+
+/// The file's bytes, and one more than allowed where there are more: /dev/zero ends here too.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(MAX_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn refuse_size(file: &Path, size: usize) -> Result<(), ConfigErrors> {
+    if size <= MAX_SIZE {
+        return Ok(());
+    }
+    Err(ConfigErrors::of_file(
+        file,
+        "is larger than 1 MiB, which no configuration is; is it the right file?".to_owned(),
+    ))
+}

@@ -1,1 +1,219 @@
-//! Stub.
+//! Carries a plan out, step by step, and makes no choices.
+//!
+//! Every effect stands between two durable notes: the intent before it, the outcome after it. After a crash
+//! the next pass looks at the world and at the notes, and finishes the work.
+
+mod books;
+mod goods;
+mod make;
+mod observe;
+mod ports;
+mod retire;
+mod rollout;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::desired::Desired;
+use crate::issuer::Issuer;
+use crate::model::{Action, AssetId, Code, Deferred, Place, Plan, Problem, Step};
+use crate::planner::{self, Seed};
+use crate::target::Target;
+use crate::verify::Verifier;
+
+pub use books::{Books, BooksError, Edit, inventory_of};
+pub use observe::watch;
+pub use ports::{Maker, Reporter, Silent};
+
+/// A pass that has not come to rest after this many rounds has a fault of ours in it.
+const MOST_ROUNDS: usize = 64;
+
+/// Does what plans say.
+pub struct Executor {
+    /// What is to be kept.
+    pub books: Books,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who signs, by the CA asset's name.
+    pub issuers: BTreeMap<AssetId, Arc<dyn Issuer>>,
+    /// Who makes keys, parameters and CAs, and renders parts.
+    pub maker: Arc<dyn Maker>,
+    /// The Swarm; absent where no target needs it.
+    pub swarm: Option<Arc<dyn Target>>,
+    /// Directories.
+    pub files: Arc<dyn Target>,
+    /// What proves.
+    pub verifier: Arc<dyn Verifier>,
+    /// Who is told how it goes.
+    pub reporter: Arc<dyn Reporter>,
+    /// On whose behalf, for the audit: `uid:0`.
+    pub actor: String,
+    /// How many steps of one kind run side by side.
+    pub concurrency: usize,
+}
+
+/// The state could not be written: nothing may be claimed, and nothing more be done.
+#[derive(Debug, thiserror::Error)]
+#[error("the state cannot be read or written")]
+pub struct Fatal(#[from] BooksError);
+
+/// How one step went.
+type Outcome = Result<Result<(), Problem>, Fatal>;
+
+/// How a pass went.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// The steps that worked, as they were named to the reporter.
+    pub done: usize,
+    /// What failed in this pass.
+    pub failures: Vec<(AssetId, Problem)>,
+    /// What waits, by the last plan.
+    pub deferred: Vec<Deferred>,
+    /// What is wrong, by the last plan.
+    pub problems: Vec<(AssetId, Problem)>,
+    /// When to look again.
+    pub next_wake: Option<Timestamp>,
+    /// What would go badly with the services that were touched.
+    pub warnings: Vec<String>,
+}
+
+impl Executor {
+    /// Observes, plans and executes until nothing is due any more. With `only`, steps that are for none of these assets
+    /// are left for another pass.
+    ///
+    /// # Errors
+    ///
+    /// Only when the state cannot be read or written; what fails beside that is in [`Passed::failures`].
+    pub async fn pass(&self, desired: &Desired, only: Option<&BTreeSet<AssetId>>) -> Result<Passed, Fatal> {
+        let seed = Seed::of(&desired.instance);
+        let mut passed = Passed::default();
+        let mut tried = BTreeSet::new();
+        for _ in 0..MOST_ROUNDS {
+            let inventory = self.observe(desired).await;
+            let plan = planner::plan(desired, &inventory, self.clock.now(), seed);
+            let steps = due(&plan, only, &tried);
+            passed.take_over(&plan);
+            if steps.is_empty() {
+                self.tidy(desired).await;
+                return Ok(passed);
+            }
+            self.round(desired, steps, &mut passed, &mut tried).await?;
+        }
+        let message = format!("a pass did not come to rest in {MOST_ROUNDS} rounds; please report this");
+        tracing::error!("{message}");
+        let all = desired.assets.keys().next().cloned();
+        passed.failures.extend(all.map(|id| (id, Problem::new(Code::Unsettled, message))));
+        Ok(passed)
+    }
+
+    /// The steps of one plan: those of one rank side by side, one rank after another.
+    async fn round(
+        &self,
+        desired: &Desired,
+        steps: Vec<Step>,
+        passed: &mut Passed,
+        tried: &mut BTreeSet<String>,
+    ) -> Result<(), Fatal> {
+        let mut steps = steps.into_iter().peekable();
+        while let Some(first) = steps.next() {
+            let mut rank = vec![first];
+            while let Some(next) = steps.next_if(|step| step.action.name() == rank[0].action.name()) {
+                rank.push(next);
+            }
+            let mut running = futures_util::stream::iter(rank)
+                .map(|step| async move {
+                    let outcome = self.step(desired, &step).await;
+                    (step, outcome)
+                })
+                .buffer_unordered(self.concurrency.max(1));
+            while let Some((step, outcome)) = running.next().await {
+                self.note(&step, outcome?, passed, tried);
+            }
+        }
+        Ok(())
+    }
+
+    fn note(
+        &self,
+        step: &Step,
+        outcome: Result<(), Problem>,
+        passed: &mut Passed,
+        tried: &mut BTreeSet<String>,
+    ) {
+        self.reporter.finished(step, outcome.as_ref().err());
+        match outcome {
+            Ok(()) => passed.done += 1,
+            Err(problem) => {
+                tried.insert(key(step));
+                passed.failures.extend(step.assets.iter().map(|id| (id.clone(), problem.clone())));
+            }
+        }
+    }
+
+    async fn step(&self, desired: &Desired, step: &Step) -> Outcome {
+        self.reporter.started(step);
+        match &step.action {
+            Action::Generate(make) | Action::Issue(make) => self.make(desired, make, &step.reason).await,
+            Action::Publish(object) => self.publish(desired, object).await,
+            Action::Announce(id, number) => self.announce(id, *number).await,
+            Action::Rollout(rollout) => self.roll_out(desired, rollout).await,
+            Action::Verify(rollout) => self.prove_again(rollout).await,
+            Action::Activate(id, number) => self.activate(id, *number).await,
+            Action::Retire(id, number) => self.retire(id, *number).await,
+            Action::Delete(old) => self.delete(old).await,
+            Action::Note(id, place, problem) => self.keep_in_mind(id, place, problem.as_ref()).await,
+        }
+    }
+
+    fn target(&self, place: &Place) -> Result<&Arc<dyn Target>, Problem> {
+        match place {
+            Place::Dir(_) => Ok(&self.files),
+            Place::Service(name) => self.swarm.as_ref().ok_or_else(|| {
+                Problem::new(Code::EngineUnreachable, format!("no engine to find service {name} in"))
+            }),
+        }
+    }
+}
+
+impl Passed {
+    fn take_over(&mut self, plan: &Plan) {
+        self.deferred.clone_from(&plan.deferred);
+        self.problems.clone_from(&plan.problems);
+        self.next_wake = plan.next_wake;
+        for warning in &plan.warnings {
+            if !self.warnings.contains(warning) {
+                self.warnings.push(warning.clone());
+            }
+        }
+    }
+
+    /// Whether anything that was due has failed, or stands in the way of what is due.
+    pub fn failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+}
+
+/// The steps of a plan that are to be done in this pass: a step that has failed in it is not tried in it again.
+fn due(plan: &Plan, only: Option<&BTreeSet<AssetId>>, tried: &BTreeSet<String>) -> Vec<Step> {
+    let chosen = |step: &&Step| only.is_none_or(|only| step.assets.iter().any(|asset| only.contains(asset)));
+    plan.steps.iter().filter(chosen).filter(|step| !tried.contains(&key(step))).cloned().collect()
+}
+
+/// What makes two steps the same.
+fn key(step: &Step) -> String {
+    let what = match &step.action {
+        Action::Generate(make) | Action::Issue(make) => make.revision.to_string(),
+        Action::Publish(object) => object.name.clone(),
+        Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.to_string(),
+        Action::Delete(old) => old.name.clone(),
+        Action::Announce(_, number) | Action::Activate(_, number) | Action::Retire(_, number) => {
+            number.to_string()
+        }
+        Action::Note(_, place, _) => place.to_string(),
+    };
+    format!("{} {:?} {what}", step.action.name(), step.assets)
+}

@@ -202,3 +202,16 @@ pub enum Usage {
     /// id-kp-clientAuth.
     ClientAuth,
 }
+
+impl Usage {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::ServerAuth, Self::ClientAuth];
+
+    /// As the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ServerAuth => "server-auth",
+            Self::ClientAuth => "client-auth",
+        }
+    }
+}

@@ -219,8 +219,6 @@ pub enum Reload {
         /// The file with the PID.
         pid_file: PathBuf,
     },
-    /// `systemctl reload UNIT`.
-    Unit(String),
 }
 
 /// What shall show that a delivery worked.

@@ -63,6 +63,13 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     draft.finish()
 }
 
+/// The revisions of a JWT key that its verifiers must know at `now`, oldest first.
+pub fn known(desired: &Desired, inventory: &Inventory, asset: &AssetId, now: Timestamp) -> Vec<u32> {
+    let context = Context::new(desired, inventory, now, Seed::of(&desired.instance));
+    let Some(spec) = desired.assets.get(asset) else { return Vec::new() };
+    life::known(&context, spec).map(|revision| revision.number).collect()
+}
+
 /// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.
 fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
     let seen = inventory.last_seen?;

@@ -44,11 +44,7 @@ pub(super) fn consider<'a>(context: &'a Context<'a>, draft: &mut Draft) {
     }
     for (place, dues) in places {
         let dues = without_conflicts(dues, draft);
-        // Directories are each asset's own: one folder link each, so nothing is gained by waiting for another.
-        match place {
-            Place::Service(_) => one_place(context, place, dues, draft),
-            Place::Dir(_) => dues.into_iter().for_each(|due| one_place(context, place, vec![due], draft)),
-        }
+        one_place(context, place, dues, draft);
     }
 }
 
@@ -91,7 +87,7 @@ fn undoing(context: &Context<'_>, record: &RolloutRecord, dues: &[Due<'_>]) -> O
         Place::Dir(_) => None,
     };
     // What a service had is in the record; what a directory showed is what was delivered there last.
-    let in_dir = dues.iter().filter(|due| due.site.dir.is_some());
+    let in_dir = dues.iter().filter(|due| due.site.dir.is_some() && record.assets.contains(&due.spec.id));
     let parcels = in_dir.map(|due| parcel_of(context, due, Vec::new())).collect();
     let rollout = Rollout {
         place: record.place.clone(),

@@ -1,0 +1,155 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Turns over every certificate and key in a Docker Swarm, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "keyturn", version, max_term_width = 100, subcommand_required = true)]
+#[command(after_help = "Exit codes: 0 done; 1 something due failed; 2 usage or configuration; \
+    3 waits for approval; 4 state locked or daemon unreachable; 5 refused to the caller.")]
+pub(super) struct Cli {
+    /// The configuration [default: /etc/keyturn/keyturn.toml, then ./keyturn.toml]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// How facts are printed
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+
+    /// Say more on stderr: -v what is done, -vv everything (KEYTURN_LOG overrides it)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    /// What to do
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// How facts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// For programs: the documented fields, times in RFC 3339 UTC
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// One pass: plan, execute what is due, wait for it, exit
+    Run,
+    /// What would be done, when, why, and which services would restart; changes nothing
+    Plan {
+        /// Plan for this moment (RFC 3339) instead of now
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        /// Look this far ahead: 90d, 12h [default: what is due now]
+        #[arg(long, value_name = "DURATION")]
+        until: Option<String>,
+    },
+    /// Issued, delivered, served; valid until; next renewal; what is wrong, and what to do
+    Status {
+        /// Only this asset: certificates/NAME, jwt_keys/NAME, dh_params/NAME, ca/NAME, or a NAME that is unique
+        asset: Option<String>,
+    },
+    /// Turn over now, as far as the overlap allows, and say what follows when
+    Rotate {
+        /// The assets
+        #[arg(required_unless_present = "all", value_name = "ASSET")]
+        assets: Vec<String>,
+        /// All of them, but for CAs
+        #[arg(long, conflicts_with = "assets")]
+        all: bool,
+        /// The key is in wrong hands: no waiting, no keeping
+        #[arg(long)]
+        compromised: bool,
+    },
+    /// Print one part of an asset
+    Export {
+        /// The asset
+        asset: String,
+        /// certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, public-key, public-keys, kid,
+        /// jwks, dhparam
+        #[arg(long, value_name = "PART")]
+        part: String,
+        /// Of this revision instead of the one in use
+        #[arg(long, value_name = "N")]
+        revision: Option<u32>,
+    },
+    /// Print a JWT key's JWKS as its verifiers must have it now
+    Jwks {
+        /// The key's name
+        name: String,
+    },
+    /// Search for Diffie-Hellman parameters, without any configuration
+    Dhparam {
+        /// Size of the safe prime
+        #[arg(long, default_value_t = 2048)]
+        bits: usize,
+        /// Write them here instead of to stdout
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// The internal CAs
+    Ca {
+        #[command(subcommand)]
+        verb: CaVerb,
+    },
+    /// The history: who did what to which asset
+    Audit {
+        /// Check that no line was changed, dropped or added
+        #[arg(long)]
+        verify: bool,
+    },
+    /// The configuration
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// What a problem code means, and what to do
+    Explain {
+        /// KT-…; all of them without
+        code: Option<String>,
+        /// As docs/problems.md has it
+        #[arg(long, hide = true)]
+        markdown: bool,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man {
+        /// Write one page a verb into this folder instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Verbs that are planned and not built.
+    #[command(external_subcommand)]
+    Later(Vec<String>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CaVerb {
+    /// Make the root and the signing intermediate, where there are none
+    Init {
+        /// The issuer's name
+        name: String,
+    },
+    /// What the CA is: its certificates, their lifetimes and fingerprints
+    Show {
+        /// The issuer's name
+        name: String,
+    },
+    #[command(external_subcommand)]
+    Later(Vec<String>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// Check the configuration; all faults at once
+    Check,
+}

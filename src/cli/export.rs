@@ -1,0 +1,112 @@
+//! Prints parts of assets: public ones without a lock, private ones on the record.
+
+use super::args::Cli;
+use super::fail::{DONE, Failure};
+use super::{compose, output, state};
+use crate::audit::Event;
+use crate::clock::{Clock, System};
+use crate::config::Config;
+use crate::desired::Desired;
+use crate::keys::encodings;
+use crate::model::{AssetId, AssetKind, AssetRecord, Inventory, Material, Part, RevisionState, Secret};
+use crate::planner;
+use crate::store::{MaterialId, Snapshot};
+
+pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let id = state::asset(&config, asset)?;
+    let part = part_of(&id, part)?;
+    if !part.is_public() {
+        note(&config, &id, part, revision)?;
+    }
+    print(&config, &id, part, revision)
+}
+
+/// `jwks NAME` is `export jwt_keys/NAME --part jwks`.
+pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let text = if name.contains('/') { name.to_owned() } else { format!("jwt_keys/{name}") };
+    let id = state::asset(&config, &text)?;
+    print(&config, &id, part_of(&id, "jwks")?, None)
+}
+
+fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
+    let of_kind = |part: &Part| part.is_of(id.kind);
+    match Part::from_name(name).filter(of_kind) {
+        Some(part) => Ok(part),
+        None => {
+            let parts: Vec<&str> =
+                Part::ALL.iter().filter(|part| of_kind(part)).map(|part| part.name()).collect();
+            Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
+        }
+    }
+}
+
+/// Who takes a private key out is on the record before the key is out.
+fn note(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<(), Failure> {
+    compose::with_house(config, true, async |house| {
+        let event = Event {
+            at: house.executor.clock.now(),
+            actor: house.executor.actor.clone(),
+            action: "exported".to_owned(),
+            asset: Some(id.clone()),
+            revision,
+            detail: [("part".to_owned(), part.to_string())].into(),
+        };
+        house.executor.books.edit(|edit| edit.audit(event)).await?;
+        Ok(())
+    })
+}
+
+fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<u8, Failure> {
+    let nothing = || Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"));
+    let snapshot = state::snapshot(config)?.ok_or_else(nothing)?;
+    let inventory = crate::executor::inventory_of(&snapshot.records())?;
+    let record = inventory.assets.get(id).ok_or_else(nothing)?;
+    let numbers = revisions(config, &inventory, record, part, revision)?;
+    let mut materials = Vec::new();
+    for number in numbers {
+        materials.extend(material(&snapshot, id, number)?);
+    }
+    if materials.is_empty() {
+        return Err(nothing());
+    }
+    output::bytes(rendered(part, &materials)?.expose());
+    Ok(DONE)
+}
+
+fn rendered(part: Part, materials: &[Material]) -> Result<Secret, Failure> {
+    let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
+    encodings::render(part, &sources).map_err(Failure::failed)
+}
+
+/// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use.
+fn revisions(
+    config: &Config,
+    inventory: &Inventory,
+    record: &AssetRecord,
+    part: Part,
+    asked: Option<u32>,
+) -> Result<Vec<u32>, Failure> {
+    if let Some(number) = asked {
+        let known = record.revisions.get(&number).filter(|revision| revision.state != RevisionState::Pending);
+        let missing = || Failure::usage(format!("{} has no revision {number} to export", record.id));
+        return known.map(|revision| vec![revision.number]).ok_or_else(missing);
+    }
+    if part.spans_revisions() && record.id.kind == AssetKind::JwtKey {
+        let now = System::new().now();
+        return Ok(planner::known(&Desired::of(config), inventory, &record.id, now));
+    }
+    let usable = record.coming().filter(|revision| revision.state != RevisionState::Pending).last();
+    let chosen = record.active().or(usable);
+    Ok(chosen.map(|revision| revision.number).into_iter().collect())
+}
+
+fn material(snapshot: &Snapshot, id: &AssetId, revision: u32) -> Result<Option<Material>, Failure> {
+    let Some(bytes) = snapshot.material(&MaterialId::new(id.clone(), revision))? else { return Ok(None) };
+    let read = serde_json::from_slice(bytes.expose());
+    // serde_json's own words could quote a key.
+    read.map(Some).map_err(|_| {
+        Failure::failed(anyhow::anyhow!("the material of {id} revision {revision} cannot be read"))
+    })
+}

@@ -1,0 +1,166 @@
+//! Tells people how it goes, on stderr: logs, lines, bars.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::args::Cli;
+use crate::executor::Reporter;
+use crate::model::{Action, Problem, Step};
+
+/// Logs go to stderr, by `KEYTURN_LOG` (or `RUST_LOG`), else by `-v`.
+pub(super) fn start_logging(cli: &Cli) {
+    let level = match cli.verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let asked = std::env::var("KEYTURN_LOG").or_else(|_| std::env::var("RUST_LOG"));
+    let filter =
+        EnvFilter::try_new(asked.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = subscriber.with_ansi(console_is_terminal());
+    // Who has asked for nothing wants to read notes, not a log.
+    let _ = match asked.is_err() && cli.verbose == 0 {
+        true => subscriber.event_format(Notes).try_init(),
+        false => subscriber.try_init(),
+    };
+}
+
+/// One line an event, as a person would write it: no time, no level but in words, no module.
+struct Notes;
+
+impl<S, N> FormatEvent<S, N> for Notes
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let failed = *event.metadata().level() == tracing::Level::ERROR;
+        writer.write_str(if failed { "error: " } else { "note: " })?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+fn console_is_terminal() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal()
+}
+
+/// Lines on stderr, with bars below them where it is a terminal.
+pub(super) struct Lines {
+    bars: MultiProgress,
+    running: Mutex<HashMap<String, ProgressBar>>,
+    quiet: bool,
+}
+
+impl Lines {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { bars: MultiProgress::new(), running: Mutex::new(HashMap::new()), quiet }
+    }
+
+    /// A bar for a search that nobody can say the end of.
+    pub(super) fn search(&self, bits: usize) -> SearchBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        SearchBar { bar, bits }
+    }
+
+    #[allow(clippy::print_stderr)]
+    fn line(&self, text: &str) {
+        if !self.quiet {
+            self.bars.suspend(|| eprintln!("{text}"));
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, ProgressBar>> {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// How far a search for a safe prime is.
+pub(super) struct SearchBar {
+    bar: ProgressBar,
+    bits: usize,
+}
+
+impl SearchBar {
+    /// No share of the whole: the search has no memory, and at any time the mean is still to come.
+    pub(super) fn show(&self, tested: u64, expected: u64) {
+        let bits = self.bits;
+        self.bar.set_message(format!(
+            "searching a safe prime of {bits} bits: {tested} candidates tested, {expected} are needed in the mean"
+        ));
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Reporter for Lines {
+    fn started(&self, step: &Step) {
+        tracing::info!(assets = ?names(step), action = step.action.name(), reason = step.reason, "begin");
+        if matches!(step.action, Action::Note(..)) {
+            return;
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(title(step));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.running().insert(title(step), bar);
+    }
+
+    fn finished(&self, step: &Step, problem: Option<&Problem>) {
+        if let Some(bar) = self.running().remove(&title(step)) {
+            bar.finish_and_clear();
+        }
+        match (problem, &step.action) {
+            (None, Action::Note(..)) => {}
+            (None, _) => self.line(&format!("  {}: {}", title(step), step.reason)),
+            (Some(problem), _) => self.line(&format!("  {}: FAILED: {problem}", title(step))),
+        }
+    }
+}
+
+/// The assets that a step is for.
+pub(super) fn names(step: &Step) -> Vec<String> {
+    step.assets.iter().map(ToString::to_string).collect()
+}
+
+/// "rollout web_nginx (certificates/edge, dh_params/edge)"
+fn title(step: &Step) -> String {
+    format!("{:<8} {} ({})", step.action.name(), what(step), names(step).join(", "))
+}
+
+/// The revision, the object or the place that a step is about.
+pub(super) fn what(step: &Step) -> String {
+    match &step.action {
+        Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
+        Action::Publish(object) => object.name.clone(),
+        Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
+        Action::Delete(old) => old.name.clone(),
+        Action::Announce(_, number) | Action::Activate(_, number) | Action::Retire(_, number) => {
+            format!("revision {number}")
+        }
+        Action::Note(_, place, _) => place.name(),
+    }
+}

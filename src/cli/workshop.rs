@@ -1,0 +1,166 @@
+//! Who makes keys, parameters and CAs here, and renders what they are made of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::report::Lines;
+use crate::clock::Entropy;
+use crate::config::Config;
+use crate::executor::Maker;
+use crate::issuer::Request;
+use crate::issuer::internal::InternalCa;
+use crate::keys::jwk::thumbprint;
+use crate::keys::{PrivateKey, dh, encodings};
+use crate::model::{
+    AssetId, AssetKind, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret,
+};
+use crate::pki;
+
+/// The libraries of `keys` and `issuer`, put behind the executor's trait.
+pub(super) struct Workshop {
+    entropy: Entropy,
+    authorities: BTreeMap<AssetId, InternalCa>,
+    lines: Arc<Lines>,
+}
+
+/// A CA's name may come back as soon as this much of the clock's fault is allowed for.
+const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+impl Workshop {
+    pub(super) fn new(config: &Config, entropy: &Entropy, lines: Arc<Lines>) -> Self {
+        Self { entropy: entropy.clone(), authorities: authorities(config, entropy), lines }
+    }
+}
+
+/// The internal CAs of the configuration.
+pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetId, InternalCa> {
+    let one = |(name, ca): (&String, &crate::config::InternalCa)| {
+        let authority = InternalCa {
+            name: name.clone(),
+            common_name: ca.common_name().to_owned(),
+            root_lifetime: ca.root_lifetime(),
+            intermediate_lifetime: ca.intermediate_lifetime(),
+            permitted_dns: ca.permitted_dns().to_vec(),
+            key_algorithm: KeyAlgorithm::EcdsaP256,
+            entropy: entropy.clone(),
+        };
+        (AssetId::new(AssetKind::Ca, name), authority)
+    };
+    config.internal_cas().iter().map(one).collect()
+}
+
+#[async_trait]
+impl Maker for Workshop {
+    async fn key(&self, algorithm: KeyAlgorithm) -> Result<Secret, Problem> {
+        self.generate(algorithm).await.map(|key| key.to_pkcs8_pem())
+    }
+
+    async fn jwt_key(&self, jws: JwsAlgorithm, algorithm: KeyAlgorithm) -> Result<Made, Problem> {
+        let key = self.generate(algorithm).await?;
+        let kid = thumbprint(key.public()).map_err(not_made)?;
+        let material =
+            Material { private_key: Some(key.to_pkcs8_pem()), jws: Some(jws), ..Material::default() };
+        Ok(Made { material, facts: Facts { kid: Some(kid), ..Facts::default() } })
+    }
+
+    async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem> {
+        let params = if rfc7919 {
+            let missing = || not_made(format!("RFC 7919 has no group of {bits} bits"));
+            dh::rfc7919(bits).ok_or_else(missing)?
+        } else {
+            self.search(bits).await?
+        };
+        let material = Material { dh_params: Some(params.to_pem()), ..Material::default() };
+        Ok(Made { material, facts: Facts::default() })
+    }
+
+    async fn authority(
+        &self,
+        id: &AssetId,
+        previous: Option<&Material>,
+        now: Timestamp,
+    ) -> Result<Made, Problem> {
+        let authority = self.authorities.get(id).ok_or_else(|| not_made(format!("there is no CA {id}")))?;
+        authority.establish(previous, now).map_err(not_made)
+    }
+
+    fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {
+        let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
+        encodings::render(part, &sources)
+            .map_err(|error| Problem::new(Code::MaterialBad, format!("{part}: {error}")))
+    }
+
+    fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
+        encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
+        check_names(request, &made.material)?;
+        check_dates(request, &made.facts)
+    }
+}
+
+impl Workshop {
+    /// RSA takes up to seconds: nobody else waits for it.
+    async fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, Problem> {
+        let entropy = self.entropy.clone();
+        let work = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm, &entropy));
+        work.await.map_err(not_made)?.map_err(not_made)
+    }
+
+    async fn search(&self, bits: usize) -> Result<dh::DhParams, Problem> {
+        let cancel = dh::Cancel::new();
+        // If this future is dropped, the search ends too.
+        let _guard = cancel.guard();
+        let (entropy, lines) = (self.entropy.clone(), Arc::clone(&self.lines));
+        let work = tokio::task::spawn_blocking(move || {
+            let bar = lines.search(bits);
+            let found = dh::generate(bits, 0, &entropy, &cancel, &|progress| {
+                bar.show(progress.tested, progress.expected);
+            });
+            bar.end();
+            found
+        });
+        work.await.map_err(not_made)?.map_err(not_made)
+    }
+}
+
+fn not_made(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::GenerateFailed, error.to_string())
+}
+
+/// Exactly the names that were asked for: no more, no fewer.
+fn check_names(request: &Request, material: &Material) -> Result<(), String> {
+    let certificate = material.certificate.as_deref().unwrap_or_default();
+    let names = pki::names(certificate).map_err(|error| error.to_string())?;
+    let sorted = |names: &[String]| {
+        let mut names: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        names.sort();
+        names
+    };
+    if sorted(&names.dns) != sorted(&request.dns_names) {
+        return Err(format!("it is for {:?}, not for {:?}", names.dns, request.dns_names));
+    }
+    let (mut is, mut wanted) = (names.ip, request.ip_addresses.clone());
+    is.sort();
+    wanted.sort();
+    if is != wanted {
+        return Err(format!("it is for the addresses {is:?}, not for {wanted:?}"));
+    }
+    if names.others > 0 {
+        return Err(format!("it has {} names of kinds that nobody asked for", names.others));
+    }
+    Ok(())
+}
+
+/// Valid now, and still for a while.
+fn check_dates(request: &Request, facts: &Facts) -> Result<(), String> {
+    let Some(validity) = facts.validity else { return Err("its dates cannot be read".to_owned()) };
+    if validity.not_before > request.now + CLOCK_SLACK {
+        return Err(format!("it is not valid before {}", validity.not_before));
+    }
+    if validity.not_after <= request.now {
+        return Err(format!("it ended at {}", validity.not_after));
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `[daemon]`, `[docker]` and `[delivery]`: the process, its engine, and how it goes about its work.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+
+/// `[daemon]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    pub(super) instance: String,
+    pub(super) state_dir: PathBuf,
+    pub(super) state_key_file: Option<PathBuf>,
+    pub(super) control_socket: PathBuf,
+    pub(super) listen: SocketAddr,
+    pub(super) public_listen: Option<SocketAddr>,
+}
+
+impl Daemon {
+    /// Marks our objects in the engine; two installations differ in it.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Where the state is, absolute.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Where the state key is, where someone has chosen; `None`: `state.key` in the state's folder.
+    pub fn chosen_state_key_file(&self) -> Option<&Path> {
+        self.state_key_file.as_deref()
+    }
+
+    /// Where the state key is. It may be made there only if nobody has chosen the place.
+    pub fn state_key_file(&self) -> PathBuf {
+        self.state_key_file.clone().unwrap_or_else(|| self.state_dir.join("state.key"))
+    }
+
+    /// The unix socket on which the daemon takes orders.
+    pub fn control_socket(&self) -> &Path {
+        &self.control_socket
+    }
+
+    /// Where status page, metrics and health are served; private.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where JWKS and CA are served to everyone; `None`: on [`Self::listen`].
+    pub fn public_listen(&self) -> Option<SocketAddr> {
+        self.public_listen
+    }
+}
+
+/// `[docker]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Docker {
+    pub(super) socket: PathBuf,
+}
+
+impl Docker {
+    /// The engine's unix socket, absolute, without `unix://`.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+/// What is done about references that someone else has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drift {
+    /// It is told.
+    Alert,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub(super) retention: SignedDuration,
+    pub(super) rollout_deadline: SignedDuration,
+    pub(super) concurrency: usize,
+    pub(super) drift: Drift,
+}
+
+impl Delivery {
+    /// How long a replaced secret is kept at least.
+    pub fn retention(&self) -> SignedDuration {
+        self.retention
+    }
+
+    /// A rollout that is unfinished after this has failed.
+    pub fn rollout_deadline(&self) -> SignedDuration {
+        self.rollout_deadline
+    }
+
+    /// So many things are done at a time; 1 to 256.
+    pub fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
+    /// What is done about drift.
+    pub fn drift(&self) -> Drift {
+        self.drift
+    }
+}

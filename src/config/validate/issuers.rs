@@ -1,0 +1,93 @@
+//! `[issuers.*]`.
+
+use jiff::SignedDuration;
+
+use super::SHORTEST_LIFETIME;
+use super::names::{common_name, host_name};
+use crate::config::duration::duration_text;
+use crate::config::issuer::InternalCa;
+use crate::config::raw::{Item, Table, not_one_of, not_yet};
+
+/// What only an ACME issuer has.
+const ACME_KEYS: [&str; 7] = ["server", "email", "ca_file", "profile", "preferred_chain", "eab", "challenge"];
+
+pub(super) fn issuer(name: &str, item: &Item<'_>) -> Option<InternalCa> {
+    item.table(|t| {
+        let kind = t.required("kind", "\"internal\"", kind);
+        if kind.is_none() {
+            // Which keys are right depends on the kind.
+            t.ignore_rest();
+        }
+        kind.and_then(|()| internal(name, t))
+    })
+}
+
+fn kind(item: &Item<'_>) -> Option<()> {
+    match item.text()? {
+        "internal" => Some(()),
+        "acme" => item.fault(not_yet("ACME issuers come") + ", or use kind = \"internal\""),
+        other => item.fault(not_one_of(other, &["internal"])),
+    }
+}
+
+fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
+    let common_name = t.required("common_name", "\"Example Internal CA\"", common_name);
+    let root = t.or("root_lifetime", days(3650), |item| item.duration(SHORTEST_LIFETIME));
+    let intermediate = t.or("intermediate_lifetime", days(365), |item| item.duration(SHORTEST_LIFETIME));
+    let permitted = t.or("name_constraints", Vec::new(), name_constraints);
+    let kept = t.or("root", (), root_kept);
+    t.not_yet(&["crl"], "certificate revocation lists come");
+    t.not_yet(&["trust_before"], "turning over a root in steps comes");
+    t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\", which comes with a later version; take this out");
+
+    let (root, intermediate) = (root?, intermediate?);
+    if intermediate >= root {
+        return t.fault(
+            "intermediate_lifetime",
+            format!(
+                "must be shorter than root_lifetime {} (it is {})",
+                duration_text(root),
+                duration_text(intermediate)
+            ),
+        );
+    }
+    kept?;
+    Some(InternalCa {
+        name: name.to_owned(),
+        common_name: common_name?,
+        root_lifetime: root,
+        intermediate_lifetime: intermediate,
+        permitted_dns: permitted?,
+    })
+}
+
+fn days(count: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * count)
+}
+
+fn root_kept(item: &Item<'_>) -> Option<()> {
+    match item.text()? {
+        "state" => Some(()),
+        "offline" => item.fault(not_yet("an offline root comes") + ", or write \"state\""),
+        other => item.fault(not_one_of(other, &["state"])),
+    }
+}
+
+fn name_constraints(item: &Item<'_>) -> Option<Vec<String>> {
+    item.table(|t| t.required("permitted_dns", "[\"internal.example.org\"]", permitted_dns))
+}
+
+fn permitted_dns(item: &Item<'_>) -> Option<Vec<String>> {
+    let names = item.distinct(|item| {
+        if item.text()?.starts_with('.') {
+            return item.fault("leave the dot at the beginning out; the names below are permitted as well");
+        }
+        host_name(item)
+    })?;
+    if names.is_empty() {
+        return item.fault(
+            "is empty, so that nothing could be signed; leave name_constraints out to permit any name",
+        );
+    }
+    Some(names)
+}

@@ -1,0 +1,121 @@
+//! The second stage: from a tree to a `Config` that cannot be wrong. One file a section.
+
+mod certificates;
+mod commands;
+mod daemon;
+mod dh_params;
+mod files;
+mod issuers;
+mod jwt_keys;
+mod names;
+mod overlap;
+mod schedule;
+mod targets;
+mod verify;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::raw::{Item, Table};
+use super::target::Account;
+use super::{Certificate, Config};
+use crate::model::AssetKind;
+pub(super) use overlap::Claim;
+
+/// Nothing that is turned over lives shorter: a pass, a rollout and a handshake take their time.
+const SHORTEST_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+
+/// An owner or a group to be looked up on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OwnerCheck {
+    /// The owner of a directory's files.
+    User(Account),
+    /// Their group.
+    Group(Account),
+}
+
+/// A section's entries by name; `None`: there, and faulty, so that what refers to it is not at fault as well.
+type Read<T> = BTreeMap<String, Option<T>>;
+
+/// Reads the whole file. `None` only where faults were noted; but faults may be noted beside `Some`.
+pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
+    let daemon = t.section("daemon", daemon::daemon);
+    let schedule = t.section("schedule", schedule::schedule);
+    let docker = t.section("docker", daemon::docker);
+    let delivery = t.section("delivery", daemon::delivery);
+    let issuers = named(t, "issuers", AssetKind::Ca, issuers::issuer);
+    let certificates = named(t, "certificates", AssetKind::Certificate, |name, item| {
+        certificates::certificate(name, item, &issuers)
+    });
+    let jwt_keys = named(t, "jwt_keys", AssetKind::JwtKey, jwt_keys::jwt_key);
+    let dh_params = named(t, "dh_params", AssetKind::DhParams, dh_params::dh_params);
+    refuse_later_sections(t);
+    overlap::check(t.cx);
+    let config = Config {
+        daemon: daemon?,
+        schedule: schedule?,
+        docker: docker?,
+        delivery: delivery?,
+        internal_cas: whole(issuers)?,
+        certificates: whole(certificates)?,
+        jwt_keys: whole(jwt_keys)?,
+        dh_params: whole(dh_params)?,
+        warnings: Vec::new(),
+        owners: Vec::new(),
+    };
+    warn_unused(t, &config);
+    Some(config)
+}
+
+fn refuse_later_sections(t: &mut Table<'_>) {
+    t.not_yet(&["approvals", "roles"], "approvals and roles come");
+    t.not_yet(&["backup"], "backups come");
+    t.not_yet(&["notify"], "notifications come");
+    t.not_yet(&["hooks"], "hooks come");
+    t.not_yet(&["cluster"], "several managers come");
+}
+
+/// A section whose keys are the site's own names.
+fn named<'a, T>(
+    t: &mut Table<'a>,
+    key: &'static str,
+    kind: AssetKind,
+    read: impl Fn(&str, &Item<'a>) -> Option<T>,
+) -> Read<T> {
+    let Some(entries) = t.item(key).and_then(|item| item.entries()) else {
+        return BTreeMap::new();
+    };
+    let mut variables = BTreeMap::new();
+    let entry = |(name, item): (&'a str, Item<'a>)| {
+        let good = names::asset_name(name, kind, &item);
+        if good.is_some() {
+            refuse_same_variable(name, &item, &mut variables);
+        }
+        let value = read(name, &item);
+        (name.to_owned(), good.and(value))
+    };
+    entries.into_iter().map(entry).collect()
+}
+
+/// `stack-env` makes variables of names, and variables know no `-`.
+fn refuse_same_variable<'a>(name: &'a str, item: &Item<'_>, variables: &mut BTreeMap<String, &'a str>) {
+    if let Some(other) = variables.insert(name.replace('-', "_"), name) {
+        item.fault::<()>(format!(
+            "differs from {other} only in - and _, so both would be one variable of stack-env"
+        ));
+    }
+}
+
+fn whole<T>(read: Read<T>) -> Option<BTreeMap<String, T>> {
+    read.into_iter().map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn warn_unused(t: &mut Table<'_>, config: &Config) {
+    let used: BTreeSet<&str> = config.certificates.values().map(Certificate::issuer).collect();
+    let issuers = t.item("issuers").and_then(|item| item.entries()).unwrap_or_default();
+    for (_, item) in issuers.into_iter().filter(|(name, _)| !used.contains(name)) {
+        item.warning("no certificate names it; its CA is made and kept all the same");
+    }
+}

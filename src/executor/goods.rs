@@ -1,0 +1,208 @@
+//! Renders what is delivered, and makes the Docker objects that carry it.
+
+use std::collections::BTreeMap;
+
+use super::{Executor, Fatal, Outcome};
+use crate::desired::{Desired, KindSpec};
+use crate::failpoint;
+use crate::model::{
+    AssetId, Code, Content, FileContent, Inventory, Labels, Material, NewObject, ObjectRecord, Part, Place,
+    Problem, Rollout, Secret,
+};
+use crate::target::Goods;
+
+impl Executor {
+    /// Creates one Docker object: its name is durable before, its ID after.
+    pub(super) async fn publish(&self, desired: &Desired, object: &NewObject) -> Outcome {
+        let bytes = match self.render(desired, &object.asset, object.part, &object.revisions).await? {
+            Ok(bytes) => bytes,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let limit = object.kind.size_limit();
+        if bytes.len() > limit {
+            let message =
+                format!("{} has {} bytes; a Docker {} holds {limit}", object.name, bytes.len(), object.kind);
+            return Ok(Err(Problem::new(Code::ObjectTooLarge, message)));
+        }
+        self.intend(object).await?;
+        failpoint::hit("object-intended");
+        let target = match self.target(&Place::Service(String::new())) {
+            Ok(target) => target,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let labels = self.labels(desired, object, &bytes);
+        match target.publish(object, &labels, &bytes).await {
+            Ok(id) => {
+                failpoint::hit("object-created");
+                self.made(object, id).await.map(Ok)
+            }
+            Err(problem) => {
+                if problem.code == Code::NameTaken {
+                    // The number stays used; the next plan takes the next one.
+                    self.books.edit(|edit| edit.remove_object(object.kind, &object.name)).await?;
+                }
+                Ok(Err(problem))
+            }
+        }
+    }
+
+    async fn intend(&self, object: &NewObject) -> Result<(), Fatal> {
+        self.books
+            .edit(|edit| {
+                let number = object.name.rsplit('.').next().and_then(|number| number.parse::<u32>().ok());
+                let numbers = &mut edit.asset(&object.asset).numbers;
+                let highest = numbers.entry(object.part.name().to_owned()).or_insert(0);
+                *highest = (*highest).max(number.unwrap_or(0));
+                let created_at = edit.now;
+                edit.put_object(ObjectRecord {
+                    kind: object.kind,
+                    name: object.name.clone(),
+                    asset: object.asset.clone(),
+                    part: object.part,
+                    revisions: object.revisions.clone(),
+                    id: None,
+                    created_at,
+                    replaced_at: None,
+                });
+            })
+            .await
+    }
+
+    async fn made(&self, object: &NewObject, id: String) -> Result<(), Fatal> {
+        let revision = object.revisions.last().copied();
+        let details = [("name", object.name.as_str()), ("id", id.as_str())];
+        let event = self.audit_event("object-created", &object.asset, revision, &details);
+        self.books
+            .edit(|edit| {
+                if let Some(record) = edit.object(object.kind, &object.name) {
+                    record.id = Some(id.clone());
+                }
+                edit.audit(event);
+            })
+            .await
+    }
+
+    fn labels(&self, desired: &Desired, object: &NewObject, bytes: &Secret) -> Labels {
+        Labels {
+            instance: desired.instance.clone(),
+            asset: object.asset.clone(),
+            revision: object.revisions.last().copied().unwrap_or(0),
+            part: object.part,
+            digest: self.books.digest(bytes),
+        }
+    }
+
+    /// The bytes of one part of these revisions.
+    pub(super) async fn render(
+        &self,
+        desired: &Desired,
+        asset: &AssetId,
+        part: Part,
+        revisions: &[u32],
+    ) -> Result<Result<Secret, Problem>, Fatal> {
+        let sources = self.sources(desired, asset, part, revisions).await;
+        let mut materials: Vec<Material> = Vec::new();
+        for (id, number) in &sources {
+            match self.books.material(id, *number).await? {
+                Some(material) => materials.push(material),
+                None => {
+                    let message = format!("the material of {id} revision {number} is not in the state");
+                    return Ok(Err(Problem::new(Code::MaterialBad, message)));
+                }
+            }
+        }
+        if failpoint::is_planted("mismatched-key") && part == Part::PrivateKey {
+            return Ok(self.maker.key(crate::model::KeyAlgorithm::EcdsaP256).await);
+        }
+        Ok(self.maker.render(part, &materials))
+    }
+
+    /// The revisions whose material a part is made of. A trust bundle names roots, by the CA revision that made
+    /// each: any revision under that root has it.
+    async fn sources(
+        &self,
+        desired: &Desired,
+        asset: &AssetId,
+        part: Part,
+        revisions: &[u32],
+    ) -> Vec<(AssetId, u32)> {
+        let authority = desired.assets.get(asset).and_then(|spec| match &spec.kind {
+            KindSpec::Certificate(certificate) => Some(certificate.authority.clone()),
+            _ => None,
+        });
+        match authority.filter(|_| part == Part::Ca) {
+            None => revisions.iter().map(|number| (asset.clone(), *number)).collect(),
+            Some(authority) => {
+                let inventory = self.books.inventory().await;
+                under_roots(&inventory, &authority, revisions)
+            }
+        }
+    }
+
+    /// All that a rollout needs at hand: object IDs for a service, bytes for a directory.
+    pub(super) async fn goods(
+        &self,
+        desired: &Desired,
+        rollout: &Rollout,
+    ) -> Result<Result<Goods, Problem>, Fatal> {
+        if matches!(rollout.place, Place::Service(_)) {
+            return Ok(ids_of(&self.books.inventory().await, rollout));
+        }
+        let mut goods = Goods::default();
+        for parcel in &rollout.parcels {
+            match self.files_of(desired, &parcel.asset, &parcel.content).await? {
+                Ok(files) => goods.files.extend(files),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
+        Ok(Ok(goods))
+    }
+
+    async fn files_of(
+        &self,
+        desired: &Desired,
+        asset: &AssetId,
+        content: &Content,
+    ) -> Result<Result<BTreeMap<(AssetId, String), Secret>, Problem>, Fatal> {
+        let mut files = BTreeMap::new();
+        for (path, file) in &content.files {
+            match self.render(desired, asset, file.part, &file.revisions).await? {
+                Ok(bytes) => files.insert((asset.clone(), path.clone()), bytes),
+                Err(problem) => return Ok(Err(problem)),
+            };
+        }
+        Ok(Ok(files))
+    }
+}
+
+/// The IDs of the objects that the rollout's content is made of: those to be swapped in must all be there.
+fn ids_of(inventory: &Inventory, rollout: &Rollout) -> Result<Goods, Problem> {
+    let mut goods = Goods::default();
+    for parcel in &rollout.parcels {
+        let own = inventory.objects.values().filter(|record| record.asset == parcel.asset);
+        for record in own.filter(|record| parcel.content.files.values().any(|file| shows(file, record))) {
+            goods.ids.extend(record.id.clone().map(|id| ((record.kind, record.name.clone()), id)));
+        }
+    }
+    let mut swaps = rollout.parcels.iter().flat_map(|parcel| &parcel.swaps);
+    match swaps.find(|swap| !goods.ids.contains_key(&(swap.kind, swap.object.clone()))) {
+        None => Ok(goods),
+        Some(swap) => {
+            let message = format!("the {} {} could not be made", swap.kind, swap.object);
+            Err(Problem::new(Code::EngineFailed, message))
+        }
+    }
+}
+
+fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
+    file.kind == Some(record.kind) && file.part == record.part && file.revisions == record.revisions
+}
+
+fn under_roots(inventory: &Inventory, authority: &AssetId, roots: &[u32]) -> Vec<(AssetId, u32)> {
+    let Some(record) = inventory.assets.get(authority) else { return Vec::new() };
+    let newest_under = |root: &u32| {
+        let live = |state: crate::model::RevisionState| !state.is_over();
+        record.revisions.values().rev().find(|r| r.root == Some(*root) && live(r.state)).map(|r| r.number)
+    };
+    roots.iter().filter_map(newest_under).map(|number| (authority.clone(), number)).collect()
+}

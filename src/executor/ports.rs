@@ -1,0 +1,46 @@
+//! What the executor needs done, as traits: the composition root says by whom.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::issuer::Request;
+use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Step};
+
+/// Makes keys, parameters and CAs, and renders what they are made of.
+#[async_trait]
+pub trait Maker: Send + Sync {
+    /// A private key, PKCS#8 PEM.
+    async fn key(&self, algorithm: KeyAlgorithm) -> Result<Secret, Problem>;
+    /// A JWT signing key.
+    async fn jwt_key(&self, jws: JwsAlgorithm, algorithm: KeyAlgorithm) -> Result<Made, Problem>;
+    /// Diffie-Hellman parameters. It may take minutes.
+    async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem>;
+    /// A CA: a root and an intermediate, or a new intermediate under the root of `previous`.
+    async fn authority(
+        &self,
+        id: &AssetId,
+        previous: Option<&Material>,
+        now: Timestamp,
+    ) -> Result<Made, Problem>;
+    /// The bytes of one part, made of these revisions, oldest first.
+    fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem>;
+    /// Whether what was issued is what was asked for; else what is wrong with it.
+    fn check(&self, request: &Request, made: &Made) -> Result<(), String>;
+}
+
+/// Is told how the work goes.
+pub trait Reporter: Send + Sync {
+    /// A step is begun.
+    fn started(&self, step: &Step);
+    /// A step has ended.
+    fn finished(&self, step: &Step, problem: Option<&Problem>);
+}
+
+/// Tells nobody.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn started(&self, _step: &Step) {}
+    fn finished(&self, _step: &Step, _problem: Option<&Problem>) {}
+}

@@ -1,1 +1,0 @@
-//! The internal CA. (stub)

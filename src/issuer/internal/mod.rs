@@ -1,0 +1,186 @@
+//! The internal CA: a root, a signing intermediate under it, and the leaves it signs.
+//!
+//! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
+
+mod key;
+mod names;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use self::key::{CaKey, SubjectKey};
+use self::template::Authority;
+use super::{IssueError, Issuer, Request};
+use crate::clock::Entropy;
+use crate::model::{KeyAlgorithm, Made, Material, Secret};
+use crate::pki::{self, pem};
+
+/// Backdating, for clients whose clocks are behind; less where the lifetime is short.
+const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
+/// Backdating is at most this part of the lifetime.
+const BACKDATE_SHARE: i32 = 24;
+/// A certificate that would end with its issuer before 1/2 of the lifetime asked for is refused: it would
+/// be renewed again and again, each time for less.
+const LEAST_SHARE: i32 = 2;
+
+/// A certification authority whose keys are in the state.
+#[derive(Debug, Clone)]
+pub struct InternalCa {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What its certificates are called.
+    pub common_name: String,
+    /// Of a root.
+    pub root_lifetime: SignedDuration,
+    /// Of a signing intermediate; the last of a root's is cut short by the root's end.
+    pub intermediate_lifetime: SignedDuration,
+    /// The domains it may sign for, with all below them; empty means any. They go into the intermediate as
+    /// a critical constraint (RFC 5280 §4.2.1.10), not into the root: what a root says of itself is not
+    /// binding (§6.1.1), and a change of the configuration would wait ten years for the next one.
+    /// IP addresses are not constrained by it.
+    pub permitted_dns: Vec<String>,
+    /// Of the intermediate's key, `ecdsa-p256` or `ecdsa-p384`; the root's is always `ecdsa-p384`.
+    pub key_algorithm: KeyAlgorithm,
+    /// For keys, serial numbers and signatures.
+    pub entropy: Entropy,
+}
+
+impl InternalCa {
+    /// Makes a signing intermediate: under the root of `previous`, or under a new root without it.
+    ///
+    /// The material's `private_key` and `certificate` are the intermediate's, `anchors` holds the root and
+    /// `anchor_key` its key. The facts are the intermediate's.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be kept, or `previous` has no root whose key is there, or its root
+    /// ends too soon.
+    pub fn establish(&self, previous: Option<&Material>, now: Timestamp) -> Result<Made, IssueError> {
+        if self.common_name.chars().count() > template::LONGEST_CN {
+            return Err(refused(format!("issuers.{}: common_name is longer than 64 characters", self.name)));
+        }
+        let (root, root_key) = match previous {
+            Some(material) => self.known_root(material)?,
+            None => self.new_root(now)?,
+        };
+        let authority = self.authority("root", &root, &root_key)?;
+        let key = self.new_key(self.key_algorithm)?;
+        let subject = SubjectKey::read(&key, &self.entropy).map_err(refused)?;
+        let validity = authority.validity_for(self.intermediate_lifetime, now).map_err(|why| {
+            refused(format!("{why}; make a new root with `keyturn ca rotate {}`", self.name))
+        })?;
+        let name = self.unique_name("Issuing", now)?;
+        let params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
+            .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
+        let certificate = authority.sign(params, &subject).map_err(refused)?;
+        let facts = pki::facts(&certificate).map_err(refused)?;
+        let material = Material {
+            private_key: Some(key),
+            certificate: Some(certificate),
+            anchors: vec![root],
+            anchor_key: Some(root_key),
+            ..Material::default()
+        };
+        Ok(Made { material, facts })
+    }
+
+    /// The root that `anchor_key` belongs to; in a rollover there may be others.
+    fn known_root(&self, material: &Material) -> Result<(String, Secret), IssueError> {
+        let Some(key) = &material.anchor_key else {
+            let why = "the key of its root is not in the state, so that it cannot sign a new intermediate";
+            return Err(refused(format!("issuers.{}: {why}", self.name)));
+        };
+        let public = SubjectKey::read(key, &self.entropy).map_err(refused)?;
+        let root = material.anchors.iter().find(|root| public.is_of(root));
+        match root {
+            Some(root) => Ok((root.clone(), key.clone())),
+            None => Err(refused(format!("issuers.{}: no root is there for its root key", self.name))),
+        }
+    }
+
+    fn new_root(&self, now: Timestamp) -> Result<(String, Secret), IssueError> {
+        let key = self.new_key(KeyAlgorithm::EcdsaP384)?;
+        let signer = CaKey::read(&key, &self.entropy).map_err(refused)?;
+        let name = self.unique_name("Root", now)?;
+        let validity = template::unclipped(self.root_lifetime, now).map_err(refused)?;
+        let params = template::root(&name, validity, &self.entropy).map_err(later)?;
+        let certificate = params.self_signed(&signer).map_err(refused)?;
+        Ok((pem::encode(pem::CERTIFICATE, certificate.der()).to_string(), key))
+    }
+
+    fn new_key(&self, algorithm: KeyAlgorithm) -> Result<Secret, IssueError> {
+        key::generate(algorithm, &self.entropy)
+            .map_err(|why| IssueError { message: format!("issuers.{}: {why}", self.name), transient: true })
+    }
+
+    /// Two CAs must not share a name while their keys differ: a client that looks for an issuer by name
+    /// finds the wrong one. So the year and some chance are added, and what is too long is cut.
+    fn unique_name(&self, role: &str, now: Timestamp) -> Result<String, IssueError> {
+        let mut random = [0; 2];
+        self.entropy.fill(&mut random).map_err(later)?;
+        let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
+        let suffix = format!(" {role} {year}-{}", pki::hex(&random));
+        let room = template::LONGEST_CN - suffix.len();
+        let base: String = self.common_name.chars().take(room).collect();
+        Ok(format!("{}{suffix}", base.trim_end()))
+    }
+
+    fn authority(&self, role: &str, certificate: &str, key: &Secret) -> Result<Authority, IssueError> {
+        Authority::new(certificate, key, &self.entropy)
+            .map_err(|why| refused(format!("the {role} of issuers.{} cannot sign: {why}", self.name)))
+    }
+
+    /// The intermediate that signs leaves.
+    fn signer(&self, material: &Material) -> Result<Authority, IssueError> {
+        match (&material.certificate, &material.private_key) {
+            (Some(certificate), Some(key)) => self.authority("intermediate", certificate, key),
+            _ => Err(later(format!("issuers.{} has no signing intermediate yet", self.name))),
+        }
+    }
+
+    /// A leaf whose lifetime no intermediate can hold is refused for good, one that this intermediate
+    /// cannot hold any more waits for the next.
+    fn validity(&self, authority: &Authority, request: &Request) -> Result<template::Span, IssueError> {
+        authority.validity_for(request.duration, request.now).map_err(|why| IssueError {
+            message: format!("the intermediate of issuers.{}: {why}", self.name),
+            transient: request.duration / LEAST_SHARE <= self.intermediate_lifetime,
+        })
+    }
+}
+
+#[async_trait]
+impl Issuer for InternalCa {
+    async fn issue(&self, request: &Request) -> Result<Made, IssueError> {
+        let Some(material) = &request.authority else {
+            return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
+        };
+        names::check(request, &self.permitted_dns)
+            .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
+        let authority = self.signer(material)?;
+        let subject = SubjectKey::read(&request.private_key, &self.entropy).map_err(refused)?;
+        let validity = self.validity(&authority, request)?;
+        let params = template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
+        let certificate = authority.sign(params, &subject).map_err(refused)?;
+        let facts = pki::facts(&certificate).map_err(refused)?;
+        let chain = material.certificate.iter().chain(&material.chain).cloned().collect();
+        let material = Material {
+            private_key: Some(request.private_key.clone()),
+            certificate: Some(certificate),
+            chain,
+            anchors: material.anchors.clone(),
+            ..Material::default()
+        };
+        Ok(Made { material, facts })
+    }
+}
+
+fn refused(message: impl ToString) -> IssueError {
+    IssueError { message: message.to_string(), transient: false }
+}
+
+fn later(message: impl ToString) -> IssueError {
+    IssueError { message: message.to_string(), transient: true }
+}

@@ -1,0 +1,189 @@
+//! What stands in the certificates.
+
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+};
+use time::OffsetDateTime;
+
+use super::key::{CaKey, SubjectKey};
+use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
+use crate::clock::Entropy;
+use crate::issuer::{Request, Usage};
+use crate::model::{Secret, Validity};
+use crate::pki::{self, pem};
+
+/// ub-common-name (RFC 5280 Appendix A.1), in characters.
+pub(super) const LONGEST_CN: usize = 64;
+
+/// The span a certificate is made for.
+pub(super) type Span = Validity;
+
+/// From a little before `now` to `now + lifetime`, with no issuer to mind.
+pub(super) fn unclipped(lifetime: SignedDuration, now: Timestamp) -> Result<Span, String> {
+    if lifetime <= SignedDuration::ZERO {
+        return Err("a lifetime must be longer than nothing".to_owned());
+    }
+    let now = Timestamp::from_second(now.as_second()).map_err(|error| error.to_string())?;
+    let backdate = SignedDuration::from_secs(BACKDATE.min(lifetime / BACKDATE_SHARE).as_secs());
+    let not_before = now.checked_sub(backdate).map_err(|error| error.to_string())?;
+    let not_after = now.checked_add(lifetime).map_err(|error| error.to_string())?;
+    Ok(Span { not_before, not_after })
+}
+
+/// A CA certificate with its key.
+pub(super) struct Authority {
+    validity: Validity,
+    certificate: Vec<u8>,
+    issuer: rcgen::Issuer<'static, CaKey>,
+}
+
+impl Authority {
+    pub(super) fn new(certificate: &str, key: &Secret, entropy: &Entropy) -> Result<Self, String> {
+        let key = CaKey::read(key, entropy)?;
+        if !key.is_of(certificate) {
+            return Err("its key does not belong to its certificate".to_owned());
+        }
+        let der = pem::decode(pem::CERTIFICATE, certificate).map_err(|error| error.to_string())?.to_vec();
+        if has_an_empty_rdn(&der) {
+            return Err("its subject has an empty part".to_owned());
+        }
+        let facts = pki::facts_of_der(&der).map_err(|error| error.to_string())?;
+        let validity = facts.validity.ok_or("its dates cannot be read")?;
+        let issuer = rcgen::Issuer::from_ca_cert_der(&der.as_slice().into(), key)
+            .map_err(|error| error.to_string())?;
+        Ok(Self { validity, certificate: der, issuer })
+    }
+
+    /// The span for a certificate under this one: inside its own (FAULTS I14), and not much shorter than
+    /// asked for.
+    pub(super) fn validity_for(&self, lifetime: SignedDuration, now: Timestamp) -> Result<Span, String> {
+        let asked = unclipped(lifetime, now)?;
+        let Validity { not_before, not_after } = self.validity;
+        if now < not_before {
+            return Err(format!("the clock says {now}, which is before it begins ({not_before})"));
+        }
+        let span =
+            Span { not_before: asked.not_before.max(not_before), not_after: asked.not_after.min(not_after) };
+        if span.left(now) <= SignedDuration::ZERO || span.left(now) < lifetime / LEAST_SHARE {
+            return Err(format!("it ends {not_after}, before even half of the lifetime asked for"));
+        }
+        Ok(span)
+    }
+
+    /// Signs, and looks at what came out before anybody gets it. PEM.
+    pub(super) fn sign(&self, params: CertificateParams, subject: &SubjectKey) -> Result<String, String> {
+        let signed = params.signed_by(subject, &self.issuer).map_err(|error| error.to_string())?;
+        let certificate = pki::parse(signed.der()).map_err(|error| error.to_string())?;
+        let issuer = pki::parse(&self.certificate).map_err(|error| error.to_string())?;
+        // rcgen writes the issuer's name anew; an imported CA's may come out differently.
+        if !pki::is_signed_by(&certificate, &issuer) {
+            return Err("what it signed does not verify; its subject cannot be written again".to_owned());
+        }
+        Ok(pem::encode(pem::CERTIFICATE, signed.der()).to_string())
+    }
+}
+
+/// rcgen panics on one.
+fn has_an_empty_rdn(certificate: &[u8]) -> bool {
+    pki::parse(certificate)
+        .is_ok_and(|certificate| certificate.subject().iter().any(|rdn| rdn.iter().next().is_none()))
+}
+
+/// pathLenConstraint 1: intermediates under it, and none under those.
+pub(super) fn root(name: &str, span: Span, entropy: &Entropy) -> Result<CertificateParams, String> {
+    let mut params = base(Some(name), span, entropy)?;
+    authority(&mut params, 1);
+    Ok(params)
+}
+
+/// pathLenConstraint 0: leaves only.
+pub(super) fn intermediate(
+    name: &str,
+    permitted_dns: &[String],
+    span: Span,
+    entropy: &Entropy,
+) -> Result<CertificateParams, String> {
+    let mut params = base(Some(name), span, entropy)?;
+    authority(&mut params, 0);
+    params.use_authority_key_identifier_extension = true;
+    if let Some(bad) = permitted_dns.iter().find(|name| name.is_empty() || !name.is_ascii()) {
+        return Err(format!("`{bad}` in name_constraints.permitted_dns is not a DNS name"));
+    }
+    let permitted_subtrees = permitted_dns.iter().cloned().map(GeneralSubtree::DnsName).collect();
+    // Without names rcgen leaves the extension out; an empty one would forbid everything.
+    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    Ok(params)
+}
+
+fn authority(params: &mut CertificateParams, path_length: u8) {
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path_length));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+}
+
+/// A certificate for a server or a client.
+pub(super) fn leaf(
+    request: &Request,
+    is_rsa: bool,
+    span: Span,
+    entropy: &Entropy,
+) -> Result<CertificateParams, String> {
+    let mut params = base(request.common_name.as_deref(), span, entropy)?;
+    // rcgen marks the SANs critical where there is no subject (RFC 5280 §4.2.1.6).
+    params.subject_alt_names = alternative_names(request)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    // TLS 1.2's RSA key exchange encrypts to the server's key; no other kind of key can.
+    if is_rsa && request.usages.contains(&Usage::ServerAuth) {
+        params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
+    }
+    for usage in &request.usages {
+        params.insert_extended_key_usage(match usage {
+            Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        });
+    }
+    Ok(params)
+}
+
+fn alternative_names(request: &Request) -> Result<Vec<SanType>, String> {
+    let mut names: Vec<SanType> = Vec::new();
+    let dns = request.dns_names.iter().map(|name| name.as_str().try_into().map(SanType::DnsName));
+    let ip = request.ip_addresses.iter().map(|&ip| Ok(SanType::IpAddress(ip)));
+    for name in dns.chain(ip) {
+        let name = name.map_err(|error: rcgen::Error| error.to_string())?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// rcgen's own defaults are a validity of two thousand years, a subject, and a serial that is the same for
+/// the same key.
+fn base(name: Option<&str>, span: Span, entropy: &Entropy) -> Result<CertificateParams, String> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    if let Some(name) = name {
+        params.distinguished_name.push(DnType::CommonName, name);
+    }
+    params.serial_number = Some(serial(entropy)?);
+    params.not_before = date(span.not_before)?;
+    params.not_after = date(span.not_after)?;
+    Ok(params)
+}
+
+/// 126 random bits in 16 octets, never zero (RFC 5280 §4.1.2.2): the top bit clear, so that it is positive
+/// without a further octet, and the next one set, so that it has them all.
+fn serial(entropy: &Entropy) -> Result<SerialNumber, String> {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes).map_err(|error| error.to_string())?;
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn date(at: Timestamp) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::from_unix_timestamp(at.as_second()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,130 @@
+//! Reading certificates.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use ring::digest;
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+
+use super::{PkiError, hex, pem};
+use crate::model::{Facts, Validity};
+
+/// Exactly one certificate, without anything behind it.
+///
+/// # Errors
+///
+/// When `der` is something else.
+pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PkiError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) => Err(PkiError::NotACertificate("there are bytes behind it".to_owned())),
+        Err(error) => Err(PkiError::NotACertificate(error.to_string())),
+    }
+}
+
+/// The public facts of the first certificate in `text`.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn facts(text: &str) -> Result<Facts, PkiError> {
+    facts_of_der(&pem::decode(pem::CERTIFICATE, text)?)
+}
+
+/// The same of DER.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn facts_of_der(der: &[u8]) -> Result<Facts, PkiError> {
+    let certificate = parse(der)?;
+    let validity = certificate.validity();
+    Ok(Facts {
+        validity: Some(Validity {
+            not_before: timestamp(validity.not_before)?,
+            not_after: timestamp(validity.not_after)?,
+        }),
+        serial: Some(hex(without_sign(certificate.raw_serial()))),
+        fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
+        kid: None,
+    })
+}
+
+/// A serial whose first bit is set has an octet of zeros before it in DER; OpenSSL and ACME leave it out.
+fn without_sign(serial: &[u8]) -> &[u8] {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => rest,
+        serial => serial,
+    }
+}
+
+fn timestamp(time: ASN1Time) -> Result<Timestamp, PkiError> {
+    Timestamp::from_second(time.timestamp()).map_err(|_| PkiError::BadDate)
+}
+
+/// The names a certificate is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The subject's common name.
+    pub common_name: Option<String>,
+    /// dNSName SANs, lower case, in their order.
+    pub dns: Vec<String>,
+    /// iPAddress SANs, in their order.
+    pub ip: Vec<IpAddr>,
+    /// How many SANs are of other kinds.
+    pub others: usize,
+}
+
+/// The names of the first certificate in `text`.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn names(text: &str) -> Result<Names, PkiError> {
+    let der = pem::decode(pem::CERTIFICATE, text)?;
+    let certificate = parse(&der)?;
+    let common_name = certificate.subject().iter_common_name().next();
+    let mut names = Names {
+        common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
+        ..Names::default()
+    };
+    let san = certificate
+        .subject_alternative_name()
+        .map_err(|error| PkiError::NotACertificate(error.to_string()))?;
+    for name in san.iter().flat_map(|san| &san.value.general_names) {
+        match name {
+            GeneralName::DNSName(name) => names.dns.push(name.to_ascii_lowercase()),
+            GeneralName::IPAddress(bytes) => match address(bytes) {
+                Some(ip) => names.ip.push(ip),
+                None => names.others += 1,
+            },
+            _ => names.others += 1,
+        }
+    }
+    Ok(names)
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+/// Whether `certificate` names `issuer` as its issuer and carries its signature.
+///
+/// ring does the arithmetic: RSA from 2048 bits, P-256, P-384 and Ed25519; with anything else the answer
+/// is no.
+pub fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
+    certificate.issuer().as_raw() == issuer.subject().as_raw()
+        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+}
+
+/// The SubjectPublicKeyInfo, DER, of the first certificate in `text`.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn spki_of_certificate(text: &str) -> Result<Vec<u8>, PkiError> {
+    let der = pem::decode(pem::CERTIFICATE, text)?;
+    let certificate = parse(&der)?;
+    Ok(certificate.public_key().raw.to_vec())
+}

@@ -1,0 +1,37 @@
+//! Pure helpers about keys and certificates that several adapters need, and that depend on none of them.
+//!
+//! It imports only the model: adapters never see each other, so what both `keys` and `issuer` (and whoever
+//! checks a certificate) must read in the same way is read here.
+
+mod certificate;
+pub mod pem;
+mod public_key;
+
+pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use public_key::{PublicKey, PublicKeyError};
+
+/// Text or bytes that are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PkiError {
+    /// No PEM block of the label wanted.
+    #[error("there is no PEM block `{0}`")]
+    NoBlock(&'static str),
+    /// A PEM block whose inside is broken.
+    #[error("the PEM block `{0}` is broken: its base64 or its END line is wrong")]
+    BadBlock(&'static str),
+    /// DER that is no certificate.
+    #[error("this is not an X.509 certificate: {0}")]
+    NotACertificate(String),
+    /// A date outside what we can count.
+    #[error("the certificate's dates cannot be read")]
+    BadDate,
+}
+
+/// Lower-case hex without separators.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

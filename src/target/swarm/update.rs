@@ -1,0 +1,130 @@
+//! Changes a service's references, and puts them back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::error::Refusal;
+use super::{Swarm, spec};
+use crate::failpoint;
+use crate::model::{Code, Problem, Reference, Rollout};
+use crate::target::Goods;
+
+/// How often a spec is read again because another's write came between.
+const MOST_CONFLICTS: usize = 5;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(300);
+
+impl Swarm {
+    /// The service as the engine has it: `ID`, `Version`, `Spec`, `PreviousSpec`, `UpdateStatus`.
+    pub(super) async fn inspect(&self, service: &str) -> Result<Value, Refusal> {
+        self.raw.get(&format!("/services/{service}")).await
+    }
+
+    /// One update that swaps exactly our references and keeps everything else.
+    pub(super) async fn update_references(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+        let service = Self::service_id(rollout)?;
+        self.change(service, false, |spec| swap_all(spec, rollout, goods)).await.map_err(|refusal| {
+            let problem = refusal.problem(&format!("updating service {}", rollout.place.name()));
+            match problem.code {
+                Code::EngineFailed => Problem::new(Code::RolloutFailed, problem.message),
+                _ => problem,
+            }
+        })
+    }
+
+    /// Reads the spec, changes it, writes it: again from the reading on when another's write came between, and
+    /// when it is not known whether ours was taken. Nothing is written where nothing changes, unless `always`.
+    async fn change(&self, service: &str, always: bool, change: impl Fn(&mut Value)) -> Result<(), Refusal> {
+        let mut last = None;
+        for _ in 0..=MOST_CONFLICTS {
+            let seen = match self.inspect(service).await {
+                Ok(seen) => seen,
+                Err(refusal) if refusal.is_ambiguous() => {
+                    last = Some(refusal);
+                    self.clock.sleep(PAUSE).await;
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            };
+            let mut spec = seen["Spec"].clone();
+            change(&mut spec);
+            // After a reply that was lost, the spec is as it should be: ours has been taken.
+            if spec == seen["Spec"] && (!always || last.is_some()) {
+                return Ok(());
+            }
+            let version = seen["Version"]["Index"].as_u64().unwrap_or(0);
+            let path = format!("/services/{service}/update?version={version}&registryAuthFrom=spec");
+            match self.raw.post(&path, &spec).await {
+                Ok(_) => return Ok(()),
+                Err(refusal) if refusal.is_conflict() => {}
+                Err(refusal) if refusal.is_ambiguous() => last = Some(refusal),
+                Err(refusal) => return Err(refusal),
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+        Err(last.unwrap_or_else(|| Refusal::Broken("others keep changing the service".to_owned())))
+    }
+
+    /// Puts back what was there before, waits until it runs, and sees that `docker service rollback` cannot bring the
+    /// bad one back.
+    pub(super) async fn restore(
+        &self,
+        service: &str,
+        before: &BTreeMap<String, Option<Reference>>,
+        deadline: SignedDuration,
+    ) -> Result<(), Problem> {
+        let failed = |refusal: Refusal| refusal.problem(&format!("putting service {service} back"));
+        let seen = match self.inspect(service).await {
+            Err(refusal) if refusal.is_missing() => return Ok(()),
+            other => other.map_err(failed)?,
+        };
+        let id = seen["ID"].as_str().unwrap_or(service).to_owned();
+        self.wait_for_own_rollback(&id).await.map_err(failed)?;
+        self.change(&id, false, |spec| {
+            before.iter().for_each(|(path, before)| spec::put_back(spec, path, before.as_ref()));
+        })
+        .await
+        .map_err(failed)?;
+        failpoint::hit("references-put-back");
+        self.wait_until_quiet(&id, before, deadline).await?;
+        let seen = self.inspect(&id).await.map_err(failed)?;
+        let previous = &seen["PreviousSpec"];
+        if previous.is_object() && spec::is_as_before(previous, before) {
+            return Ok(());
+        }
+        // An update with the spec as it is makes that spec the previous one too, and restarts nothing.
+        self.change(&id, true, |_| {}).await.map_err(failed)
+    }
+
+    /// A Swarm that is rolling back by itself is left to end that first: two updates at once help nobody.
+    async fn wait_for_own_rollback(&self, service: &str) -> Result<(), Refusal> {
+        let end = self.clock.monotonic() + Duration::from_secs(120);
+        loop {
+            let seen = self.inspect(service).await?;
+            let rolling = seen["UpdateStatus"]["State"].as_str() == Some("rollback_started");
+            if !rolling || self.clock.monotonic() >= end {
+                return Ok(());
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+    }
+}
+
+fn swap_all(spec: &mut Value, rollout: &Rollout, goods: &Goods) {
+    for swap in rollout.parcels.iter().flat_map(|parcel| &parcel.swaps) {
+        if let Some(id) = goods.ids.get(&(swap.kind, swap.object.clone())) {
+            spec::swap(spec, swap, id);
+        }
+    }
+}
+
+/// The spec as it would be with the rollout's references: what a preflight tries.
+pub(super) fn with_swaps(spec: &Value, rollout: &Rollout, goods: &Goods) -> Value {
+    let mut spec = spec.clone();
+    swap_all(&mut spec, rollout, goods);
+    spec
+}

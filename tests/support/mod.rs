@@ -1,0 +1,57 @@
+//! What the integration tests share: real engines, real NGINX, a prober, and the real binary.
+//!
+//! ```ignore
+//! mod support;
+//! use support::{Engine, Keyturn, Nginx, Prober, engine_or_skip};
+//!
+//! #[test]
+//! fn rotates() {
+//!     let engine = engine_or_skip!();
+//!     let web = Nginx::new("web_nginx", 8443).create(&engine);
+//!     let prober = Prober::start(&engine, &web.address());
+//!     let keyturn = Keyturn::beside(&engine).config("…");
+//!     assert_eq!(keyturn.run(&["run"]).code, Some(0));
+//!     prober.stop().assert_clean();
+//! }
+//! ```
+//!
+//! All that a test starts lives in namespaces and a folder of its own and ends with it, also when
+//! the test is killed. Every test binary uses a part of this, so unused helpers are no fault.
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
+
+mod certs;
+mod cluster;
+mod command;
+mod engine;
+mod files;
+mod images;
+mod keyturn;
+mod namespace;
+mod prober;
+mod services;
+mod site;
+mod skip;
+
+pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
+pub use cluster::Cluster;
+pub use command::{Ran, command, fed, must};
+pub use engine::{Engine, pause, wait_for};
+pub use files::{Found, Tree, files_site, status};
+pub use images::{busybox_image, nginx_image};
+pub use keyturn::{Keyturn, Running};
+pub use namespace::{Namespace, in_netns};
+pub use prober::{Failure, Leaf, Prober, Report};
+pub use services::{Nginx, Plain};
+pub use site::{DH, Site};
+pub(crate) use skip::engine_or_skip;
+pub use skip::{missing, skipped};
