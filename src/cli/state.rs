@@ -84,13 +84,12 @@ fn source(file: &std::path::Path) -> KeySource {
 pub(super) fn snapshot(config: &Config) -> Result<Option<Snapshot>, Failure> {
     let file = config.daemon().state_key_file();
     let dir = config.daemon().state_dir();
-    if !dir.exists() {
+    if is_missing(dir) {
         return Ok(None);
     }
+    let begun = !(dir.is_dir() && is_missing(&file) && is_missing(&dir.join("journal")));
     let key = match StateKey::load(&file, source(&file)) {
-        Err(StoreError::Key { .. }) if dir.is_dir() && !file.exists() && !dir.join("journal").exists() => {
-            return Ok(None);
-        }
+        Err(StoreError::Key { .. }) if !begun => return Ok(None),
         key => key?,
     };
     match Snapshot::read(dir, &key) {
@@ -98,6 +97,12 @@ pub(super) fn snapshot(config: &Config) -> Result<Option<Snapshot>, Failure> {
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What may not be looked at is not missing.
+fn is_missing(path: &std::path::Path) -> bool {
+    let gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    std::fs::symlink_metadata(path).is_err_and(gone)
 }
 
 /// What the state holds, without a lock and without a look at the world.
