@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
 use super::fail::{DONE, Failure};
-use super::{compose, output, report, run, state};
+use super::{compose, output, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
@@ -28,37 +28,9 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
     match cli.output {
         Format::Json => output::json(&as_json(&forecast, now)),
-        Format::Table => print(&forecast, now),
+        Format::Table => output::bytes(planner::render(&forecast).as_bytes()),
     }
     Ok(DONE)
-}
-
-/// For people: what comes in the order of time, then what waits, then what would go badly.
-fn print(forecast: &Forecast, now: Timestamp) {
-    let mut table = output::table(&["WHEN", "ACTION", "WHAT", "ASSETS", "RESTARTS", "WHY"]);
-    let shown: Vec<&Step> = shown(forecast).collect();
-    for step in &shown {
-        let due = step.at <= now;
-        table.add_row([
-            if due { "now".to_owned() } else { output::moment(Some(step.at), now) },
-            step.action.name().to_owned(),
-            report::what(step),
-            report::names(step).join(", "),
-            step.action.services().join(", "),
-            step.reason.clone(),
-        ]);
-    }
-    match (shown.is_empty(), forecast.first.next_wake) {
-        (false, _) => output::line(&table.to_string()),
-        (true, Some(at)) => output::line(&format!("nothing to do before {}", output::moment(Some(at), now))),
-        (true, None) => output::line("nothing to do"),
-    }
-    for deferred in &forecast.first.deferred {
-        output::line(&run::waits(deferred));
-    }
-    for warning in &forecast.warnings {
-        output::warning(&format!("warning: {warning}"));
-    }
 }
 
 /// What is noted on the way is no news.

@@ -106,7 +106,7 @@ impl Executor {
         let message = format!("a pass did not come to rest in {MOST_ROUNDS} rounds; please report this");
         tracing::error!("{message}");
         let all = desired.assets.keys().next().cloned();
-        passed.failures.extend(all.map(|id| (id, Problem::new(Code::EngineFailed, message))));
+        passed.failures.extend(all.map(|id| (id, Problem::new(Code::Unsettled, message))));
         Ok(passed)
     }
 

@@ -30,6 +30,7 @@
 )]
 
 mod certs;
+mod cluster;
 mod command;
 mod engine;
 mod files;
@@ -42,6 +43,7 @@ mod site;
 mod skip;
 
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
+pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
 pub use engine::{Engine, pause, wait_for};
 pub use files::{Found, Tree, files_site, status};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Group, User};
 
 use super::{failed, stem};
+use crate::failpoint;
 use crate::model::{AssetId, Code, FileContent, Install, Parcel, Problem, Secret};
 
 /// The identity of what the asset's link shows, if its files are all there and lead to it.
@@ -37,8 +38,10 @@ pub(super) fn put(
     let name = format!("{stem}.{}", install.identity);
     let folder = dir.join(&name);
     write_folder(parcel, &folder, files)?;
+    failpoint::hit("folder-written");
     save_foreign(parcel, dir, &stem)?;
     turn(dir, &stem, Path::new(&name))?;
+    failpoint::hit("link-turned");
     for path in parcel.content.files.keys() {
         turn(dir, path, &Path::new(&stem).join(path))?;
     }

@@ -21,7 +21,7 @@ impl Swarm {
         let doing = format!("creating the {} {}", object.kind, object.name);
         match self.create(object, labels, bytes).await {
             Ok(id) => Ok(id),
-            Err(refusal) if matches!(refusal, Refusal::Said { status: 409, .. }) => {
+            Err(Refusal::Said { status: 409, .. }) => {
                 self.adopt(object, labels).await.unwrap_or_else(|refusal| Err(refusal.problem(&doing)))
             }
             // It may be there nonetheless.

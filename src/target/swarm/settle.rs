@@ -87,10 +87,9 @@ impl Swarm {
         let end = self.clock.monotonic() + Duration::try_from(deadline).unwrap_or(Duration::from_secs(600));
         let mut still_since: Option<Duration> = None;
         let mut silent_since: Option<Duration> = None;
-        let known: BTreeSet<String> = BTreeSet::new();
         loop {
             let now = self.clock.monotonic();
-            match self.look_once(service, shows, strict, &known).await {
+            match self.look_once(service, shows, strict).await {
                 Ok((Look::Lost(what, task), _)) => return Ok(Some(Look::Lost(what, task))),
                 Ok((Look::Still, patience)) => {
                     silent_since = None;
@@ -119,7 +118,6 @@ impl Swarm {
         service: &str,
         shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
         strict: bool,
-        _known: &BTreeSet<String>,
     ) -> Result<(Look, Duration), Problem> {
         let doing = "watching the rollout";
         let seen = self.inspect(service).await.map_err(|refusal| refusal.problem(doing))?;
@@ -218,7 +216,7 @@ mod tests {
         let running = task("running", "running", "new");
         let done = service(Some("completed"), 2);
         assert_eq!(look(&done, &[running.clone(), running.clone()]), Look::Still);
-        assert_eq!(look(&done, &[running.clone()]), Look::Moving, "one of two");
+        assert_eq!(look(&done, std::slice::from_ref(&running)), Look::Moving, "one of two");
         let old = task("running", "shutdown", "old");
         assert_eq!(
             look(&done, &[running.clone(), running.clone(), old]),
