@@ -22,6 +22,7 @@ pub(super) fn pass(
     only: Option<&BTreeSet<AssetId>>,
     before: impl AsyncFnOnce(&House) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
+    state::warn(config);
     let quiet = cli.output == Format::Json;
     let (passed, inventory) = compose::with_house(config, quiet, async |house| {
         before(&house).await?;

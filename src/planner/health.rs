@@ -25,6 +25,7 @@ pub fn health(
             let found = of_asset(spec, record, now, seed);
             problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
         }
+        problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
         if let Engine::Down(problem) = &inventory.world.engine
             && spec.needs_engine()
         {
@@ -52,6 +53,16 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         problems.extend(life(spec, revision, now, seed));
     }
     problems
+}
+
+/// Rollouts of the asset that failed and are not put back yet.
+fn undone<'i>(inventory: &'i Inventory, id: &'i AssetId) -> impl Iterator<Item = Problem> + 'i {
+    let concerned = inventory.rollouts.values().filter(|rollout| rollout.assets.contains(id));
+    concerned.filter_map(|rollout| {
+        let problem = rollout.undoing.as_ref()?;
+        let message = format!("{} is not put back yet; before that: {problem}", rollout.place.name());
+        Some(Problem::new(Code::PutBackFailed, message))
+    })
 }
 
 /// What is in use, by its dates.

@@ -167,6 +167,9 @@ fn turn(dir: &Path, name: &str, to: &Path) -> Result<(), Problem> {
 
 /// Shows the old folder again; where there was none, what was there before us.
 pub(super) fn put_back(asset: &AssetId, dir: &Path, identity: Option<&str>) -> Result<(), Problem> {
+    if is_absent(dir) {
+        return Ok(());
+    }
     let stem = stem(asset);
     let old = identity.map(|identity| format!("{stem}.{identity}")).filter(|name| dir.join(name).is_dir());
     match old {
@@ -174,6 +177,12 @@ pub(super) fn put_back(asset: &AssetId, dir: &Path, identity: Option<&str>) -> R
         None => take_away(dir, &stem)?,
     }
     sync(dir)
+}
+
+/// Whether there is no such folder: it could not be made, or is gone with all that was in it.
+fn is_absent(dir: &Path) -> bool {
+    let gone = |error: std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    fs::read_dir(dir).is_err_and(gone)
 }
 
 /// Nothing of ours was here before: our links go, and foreign files come back.
