@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Engine, Keyturn, Nginx, Prober, Site, engine_or_skip, pause};
+use support::{Engine, Keyturn, Nginx, Prober, Site, engine_or_skip, pause, wait_for};
 
 /// A failpoint, and the how-manieth time that it is passed.
 type Kill = (&'static str, u32);
@@ -120,7 +120,8 @@ impl<'e> Lane<'e> {
 
     fn secrets_of(&self, part: &str) -> BTreeSet<String> {
         let filters = [format!("label=keyturn.asset={}", self.asset()), format!("label=keyturn.part={part}")];
-        let args = ["secret", "ls", "--format", "{{.Name}}", "--filter", &filters[0], "--filter", &filters[1]];
+        let args =
+            ["secret", "ls", "--format", "{{.Name}}", "--filter", &filters[0], "--filter", &filters[1]];
         self.engine.ok(args).lines().map(str::to_owned).collect()
     }
 
@@ -153,8 +154,12 @@ fn killed_while_making() {
     let engine = engine_or_skip!();
     let asking: &[&[Kill]] = &[&[("rotate-asked", 1)], &[("key-made", 1)], &[("key-stored", 1)]];
     let issuing: &[&[Kill]] = &[&[("issued", 1)], &[("certificate-stored", 1)], &[("object-intended", 1)]];
-    let publishing: &[&[Kill]] = &[&[("object-intended", 2)], &[("object-created", 1)], &[("object-created", 2)]];
-    all_lanes(&engine, &[("asking", 8443, asking), ("issuing", 8444, issuing), ("publishing", 8445, publishing)]);
+    let publishing: &[&[Kill]] =
+        &[&[("object-intended", 2)], &[("object-created", 1)], &[("object-created", 2)]];
+    all_lanes(
+        &engine,
+        &[("asking", 8443, asking), ("issuing", 8444, issuing), ("publishing", 8445, publishing)],
+    );
 }
 
 #[test]
@@ -169,10 +174,8 @@ fn killed_while_delivering() {
 #[test]
 fn killed_twice_in_a_row() {
     let engine = engine_or_skip!();
-    let early: &[&[Kill]] = &[
-        &[("key-stored", 1), ("object-created", 1)],
-        &[("object-created", 1), ("object-created", 1)],
-    ];
+    let early: &[&[Kill]] =
+        &[&[("key-stored", 1), ("object-created", 1)], &[("object-created", 1), ("object-created", 1)]];
     let late: &[&[Kill]] = &[
         &[("rollout-intended", 1), ("rollout-applied", 1)],
         &[("rollout-applied", 1), ("rollout-settled", 1), ("rollout-recorded", 1)],
@@ -228,7 +231,8 @@ verify = {{ connect = ["127.0.0.1:{port}"], server_name = "shared.test" }}
     assert_eq!(keyturn.run(&["rotate", "shared"]).signal, Some(6));
     keyturn.kill_nowhere();
     let changed = |service: &str, before: &Value| engine.service(service)["Spec"] != *before;
-    let states: Vec<bool> = services.iter().zip(&before).map(|(service, before)| changed(service, before)).collect();
+    let states: Vec<bool> =
+        services.iter().zip(&before).map(|(service, before)| changed(service, before)).collect();
     assert_eq!(states, [true, true, false], "one is done, one is begun");
     let first = engine.service("shared")["Version"].take();
     keyturn.ok(&["run"]);
@@ -274,7 +278,10 @@ fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
         assert_eq!(ran.code, Some(1), "{when}: {ran:#?}");
         let service = engine.service(name);
         assert_eq!(service["Spec"], before.spec, "{when}: the old references are back");
-        assert_eq!(service["PreviousSpec"], before.spec, "{when}: and a rollback cannot bring the bad ones back");
+        assert_eq!(
+            service["PreviousSpec"], before.spec,
+            "{when}: and a rollback cannot bring the bad ones back"
+        );
         let status = lane.keyturn.status(&asset);
         assert_eq!(status["targets"][0]["state"], "failed", "{when}: {status:#}");
         let problem = &status["problems"][0];
@@ -284,10 +291,70 @@ fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
         let version = service["Version"].clone();
         let waits = lane.keyturn.run(&["run"]);
         assert_eq!(waits.code, Some(1), "{when}: {waits:#?}");
-        assert!(waits.stdout.contains("is tried again then"), "{when}: the crash has not cost the pause: {waits:#?}");
+        assert!(
+            waits.stdout.contains("is tried again then"),
+            "{when}: the crash has not cost the pause: {waits:#?}"
+        );
         assert_eq!(engine.service(name)["Version"], version, "{when}");
     }
     lane.keyturn.ok(&["rotate", &asset]);
     assert_ne!(lane.served(), old);
     assert!(lane.keyturn.ok(&["run"]).contains("nothing to do"));
+}
+
+/// The engine is killed while a rotation stands still at a point, and comes back some time after it goes on.
+#[test]
+fn the_engine_dies_at_each_call() {
+    let mut engine = engine_or_skip!();
+    let _web = Nginx::new("web_nginx", 8443).create(&engine);
+    let mut keyturn = Site::default().beside(&engine);
+    keyturn.ok(&["run"]);
+    let points =
+        ["object-intended", "preflight-created", "rollout-intended", "rollout-applied", "rollout-settled"];
+    for (turn, point) in (2..).zip(points) {
+        keyturn.set("KEYTURN_FAILPOINT", Some(&format!("{point}:1:stop")));
+        let mut running = keyturn.spawn(&["rotate", "edge"]);
+        keyturn.kill_nowhere();
+        assert!(wait_for(Duration::from_secs(30), || is_stopped(running.pid())), "{}", running.stderr());
+        engine.stop("KILL");
+        running.signal(nix::sys::signal::Signal::SIGCONT);
+        pause(Duration::from_secs(4));
+        engine.boot_again();
+        let state = || {
+            format!(
+                "{}\n{}\n{}",
+                engine.ok(["service", "ps", "--no-trunc", "web_nginx"]),
+                serde_json::to_string(&engine.tasks("web_nginx")).unwrap(),
+                engine.service("web_nginx")
+            )
+        };
+        assert!(
+            running.ends_within(Duration::from_secs(40)),
+            "{point}: it hangs: {} {}",
+            running.stderr(),
+            state()
+        );
+        let ran = running.take();
+        println!("{point}: {:?} {}", ran.code, ran.stderr);
+        assert!(
+            ran.ok() || ran.code == Some(1) && format!("{}{}", ran.stdout, ran.stderr).contains("KT-"),
+            "{point}: {ran:#?}"
+        );
+        // A local fault backs off by a minute at most.
+        assert!(wait_for(Duration::from_secs(75), || keyturn.run(&["run"]).ok()), "{point}");
+        let status = keyturn.status("certificates/edge");
+        assert_eq!(
+            (&status["revision"], &status["state"]),
+            (&json!(turn), &json!("active")),
+            "{point}: {status:#}"
+        );
+        let secrets = engine.names("secret").into_iter().filter(|name| name.starts_with("cert.edge"));
+        assert_eq!(secrets.count(), 2 * turn, "{point}: no secret too many");
+        assert_eq!(engine.names("service"), ["web_nginx"], "{point}: no preflight job is left");
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && line.contains("stopped"))
 }
