@@ -198,7 +198,8 @@ impl Executor {
     }
 }
 
-fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
+/// Whether the object holds the bytes of this file.
+pub(super) fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
     file.kind == Some(record.kind) && file.part == record.part && file.revisions == record.revisions
 }
 
