@@ -8,7 +8,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::executor::inventory_of;
 use crate::model::{AssetId, AssetKind, Code, Inventory, Problem};
-use crate::store::{KeySource, Notice, OpenOptions, Snapshot, StateKey, Store, StoreError};
+use crate::store::{KeySource, OpenOptions, Snapshot, StateKey, Store, StoreError};
 
 /// Where a configuration is looked for.
 const DEFAULTS: [&str; 2] = ["/etc/keyturn/keyturn.toml", "keyturn.toml"];
@@ -36,11 +36,7 @@ fn default_file() -> Option<PathBuf> {
 }
 
 /// Opens the state for writing, and says what was mended.
-pub(super) fn open(
-    config: &Config,
-    entropy: &Entropy,
-    clock: &dyn Clock,
-) -> Result<(Store, Vec<Problem>), Failure> {
+pub(super) fn open(config: &Config, entropy: &Entropy, clock: &dyn Clock) -> Result<Store, Failure> {
     let dir = config.daemon().state_dir();
     let key = match config.daemon().chosen_state_key_file() {
         Some(file) => StateKey::load(file, source(file))?,
@@ -56,13 +52,10 @@ pub(super) fn open(
         }
     };
     let (store, notices) = Store::open(OpenOptions { dir: dir.to_owned(), key }, entropy, clock.now())?;
-    let problems = notices.iter().map(repaired).collect();
-    Ok((store, problems))
-}
-
-fn repaired(notice: &Notice) -> Problem {
-    tracing::warn!("{notice}");
-    Problem::new(Code::StateRepaired, notice.to_string())
+    for notice in &notices {
+        tracing::warn!("{}", Problem::new(Code::StateRepaired, notice.to_string()));
+    }
+    Ok(store)
 }
 
 fn source(file: &std::path::Path) -> KeySource {

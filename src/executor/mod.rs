@@ -103,6 +103,7 @@ impl Executor {
             let steps = due(&plan, only, &tried);
             passed.take_over(&plan);
             if steps.is_empty() {
+                self.tidy(desired).await;
                 return Ok(passed);
             }
             self.round(desired, steps, &mut passed, &mut tried).await?;

@@ -97,6 +97,8 @@ impl Executor {
     async fn begin(&self, rollout: &Rollout) -> Result<(), Fatal> {
         let mut before = rollout.before();
         let mut identities = identities(rollout);
+        let against =
+            rollout.parcels.iter().map(|parcel| (parcel.asset.clone(), parcel.against.clone())).collect();
         self.books
             .edit(|edit| {
                 if let Some(interrupted) = edit.rollout(&rollout.place) {
@@ -110,6 +112,7 @@ impl Executor {
                     assets: rollout.assets(),
                     before,
                     identities,
+                    against,
                     undoing: None,
                 };
                 edit.put_rollout(record);
@@ -267,8 +270,11 @@ impl Executor {
             true => interrupted.map(|record| record.assets.clone()).unwrap_or_default(),
             false => rollout.assets(),
         };
+        // After a crash the service already has the new references: only the intent knows what was there before.
         let against = |id: &AssetId| {
-            rollout.parcels.iter().find(|parcel| parcel.asset == *id).map(|parcel| parcel.against.clone())
+            let begun = interrupted.and_then(|record| record.against.get(id)).cloned();
+            let own = || rollout.parcels.iter().find(|parcel| parcel.asset == *id);
+            begun.or_else(|| own().map(|parcel| parcel.against.clone()))
         };
         self.books
             .edit(|edit| {

@@ -89,7 +89,7 @@ codes! {
         "The target's directory could not be written, or owner or mode could not be set. What was there is unchanged."
         "Read the message: disk space, permissions, and whether the process may give files to that owner."
     FileTestFailed "KT-FILE-TEST-FAILED" "the test of the new files failed"
-        "The target's `test` command did not exit with 0 with the new files in place. The old files have been put back, and nothing was reloaded."
+        "The target's `test` command did not exit with 0 with the new files in place. The old files have been put back; the new ones were never reloaded."
         "Read the command's words in the message and correct what it complains of."
     ReloadFailed "KT-RELOAD-FAILED" "the reload failed"
         "The new files passed their test, but the reload command, signal or unit failed. The old files have been put back."

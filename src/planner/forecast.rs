@@ -1,6 +1,8 @@
 //! What would happen if everything went well: the planner asked again and again, each time about the world that
 //! its own last plan leaves behind.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Seed, plan};
@@ -21,8 +23,8 @@ pub struct Forecast {
     pub steps: Vec<Step>,
     /// The plan for now, with what waits and what is wrong.
     pub first: Plan,
-    /// What would go badly with the services that are touched, each once.
-    pub warnings: Vec<String>,
+    /// What would go badly with the services that any of the steps touches.
+    pub warnings: BTreeSet<String>,
     /// Set where there were too many steps to go on.
     pub cut_short: bool,
 }
@@ -45,11 +47,7 @@ pub fn forecast(
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
-        for warning in std::mem::take(&mut next.warnings) {
-            if !forecast.warnings.contains(&warning) {
-                forecast.warnings.push(warning);
-            }
-        }
+        forecast.warnings.append(&mut next.warnings.into_iter().collect());
         forecast.cut_short = forecast.steps.len() > MOST_STEPS;
         match next.next_wake {
             _ if forecast.cut_short => return forecast,

@@ -19,10 +19,10 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
             RevisionState::Prepared | RevisionState::Published => {
                 explain_waiting(context, spec, revision, draft);
                 may_activate(context, spec, revision)
-                    .then(|| (Action::Activate(id, number), "every target has it"))
+                    .then_some((Action::Activate(id, number), "every target has it"))
             }
             RevisionState::Retiring => may_retire(context, spec, revision, draft)
-                .then(|| (Action::Retire(id, number), "nobody needs it any more")),
+                .then_some((Action::Retire(id, number), "nobody needs it any more")),
             _ => None,
         };
         if let Some((action, reason)) = step {

@@ -20,6 +20,7 @@ mod objects;
 mod rollout;
 mod seed;
 mod site;
+mod text;
 mod turn;
 mod watch;
 
@@ -37,6 +38,7 @@ pub use health::health;
 pub use life::last_needed;
 pub use seed::Seed;
 pub use site::{Site, sites};
+pub use text::render;
 pub use turn::renew_at;
 
 /// A clock that is further back than this against what the state has seen is not believed.

@@ -75,6 +75,12 @@ pub trait Target: Send + Sync {
     /// Clears up after a success.
     async fn finish(&self, rollout: &Rollout) -> Result<(), Problem>;
 
+    /// Clears up in directories where nothing is under way: a delivery that failed, or that a crash has interrupted
+    /// after its outcome was noted, leaves a folder with a private key in it.
+    async fn tidy(&self, _: BTreeSet<(AssetId, PathBuf)>) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Removes one of our objects. One that is gone already is done.
     async fn delete(&self, old: &OldObject) -> Result<(), Problem>;
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::error::Refusal;
 use super::update::with_swaps;
 use super::{Swarm, spec, tasks};
+use crate::failpoint;
 use crate::model::{Code, Problem, Rollout};
 use crate::target::Goods;
 
@@ -37,7 +38,10 @@ impl Swarm {
         let job = spec::preflight_job(&name, labels, &swapped, command, node);
         self.clear_away(&name).await.map_err(|refusal| refusal.problem(&doing))?;
         let verdict = match self.raw.post("/services/create", &job).await {
-            Ok(_) => self.verdict(&name, rollout, command).await,
+            Ok(_) => {
+                failpoint::hit("preflight-created");
+                self.verdict(&name, rollout, command).await
+            }
             Err(refusal) => Err(refusal.problem(&doing)),
         };
         if let Err(refusal) = self.clear_away(&name).await {

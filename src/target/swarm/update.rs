@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::Refusal;
 use super::{Swarm, spec};
+use crate::failpoint;
 use crate::model::{Code, Problem, Reference, Rollout};
 use crate::target::Goods;
 
@@ -88,6 +89,7 @@ impl Swarm {
         })
         .await
         .map_err(failed)?;
+        failpoint::hit("references-put-back");
         self.wait_until_quiet(&id, before, deadline).await?;
         let seen = self.inspect(&id).await.map_err(failed)?;
         let previous = &seen["PreviousSpec"];
