@@ -1,5 +1,5 @@
 //! The command line as it is documented: verbs, exit codes, and what it says of whatever is not as it should be.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 

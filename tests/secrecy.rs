@@ -1,5 +1,5 @@
 //! No byte of a private key, and none of the state key, is anywhere but where it was asked for.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 

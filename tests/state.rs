@@ -1,6 +1,6 @@
 //! The state in the hands of the real binary: damaged, cut, opened with the wrong key, locked, and left behind by a
 //! process that was killed.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 
