@@ -206,7 +206,10 @@ impl Executor {
                     let proof = parcel.proof.gives();
                     let delivery =
                         edit.asset(&parcel.asset).deliveries.entry(rollout.place.clone()).or_default();
-                    let again = delivery.content == parcel.content && delivery.delivered_at.is_some();
+                    // What was repaired is delivered now: overlaps count from the last time it was put there.
+                    let again = rollout.applied
+                        && delivery.content == parcel.content
+                        && delivery.service_id == rollout.service_id;
                     delivery.content = parcel.content.clone();
                     delivery.revision = parcel.revision;
                     delivery.state = DeliveryState::after(proof, parcel.asset.kind);
