@@ -1,23 +1,23 @@
 //! Crash points and planted faults for tests of the real binary: `KEYTURN_FAILPOINT=name:n:abort` aborts at the
-//! n-th time that `name` is passed, `name:1:plant` plants the fault of that name. Several are separated by commas.
+//! n-th time that `name` is passed, `name:n:stop` stops there until SIGCONT, `name:1:plant` plants the fault of that
+//! name. Several are separated by commas.
 //!
 //! Without the feature `failpoints` all of this is nothing.
 
-/// Passes a point at which a test may have asked for a crash.
+/// Passes a point at which a test may have asked for a crash or a stop.
 #[cfg(feature = "failpoints")]
 pub fn hit(name: &str) {
     use std::collections::HashMap;
     use std::sync::{Mutex, PoisonError};
     static PASSED: Mutex<Option<HashMap<String, u64>>> = Mutex::new(None);
-    let asked: Vec<u64> = asked(name, "abort").collect();
-    if asked.is_empty() {
-        return;
-    }
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     let count = passed.get_or_insert_with(HashMap::new).entry(name.to_owned()).or_insert(0);
     *count += 1;
-    if asked.contains(count) {
+    if asked(name, "abort").any(|asked| asked == *count) {
         std::process::abort();
+    }
+    if asked(name, "stop").any(|asked| asked == *count) {
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
     }
 }
 

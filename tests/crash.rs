@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Engine, Keyturn, Nginx, Prober, Site, engine_or_skip, pause};
+use support::{Engine, Keyturn, Nginx, Prober, Site, engine_or_skip, pause, wait_for};
 
 /// A failpoint, and the how-manieth time that it is passed.
 type Kill = (&'static str, u32);
@@ -300,4 +300,61 @@ fn undone(engine: &Engine, name: &str, port: u16, action: &str) {
     lane.keyturn.ok(&["rotate", &asset]);
     assert_ne!(lane.served(), old);
     assert!(lane.keyturn.ok(&["run"]).contains("nothing to do"));
+}
+
+/// The engine is killed while a rotation stands still at a point, and comes back some time after it goes on.
+#[test]
+fn the_engine_dies_at_each_call() {
+    let mut engine = engine_or_skip!();
+    let _web = Nginx::new("web_nginx", 8443).create(&engine);
+    let mut keyturn = Site::default().beside(&engine);
+    keyturn.ok(&["run"]);
+    let points =
+        ["object-intended", "preflight-created", "rollout-intended", "rollout-applied", "rollout-settled"];
+    for (turn, point) in (2..).zip(points) {
+        keyturn.set("KEYTURN_FAILPOINT", Some(&format!("{point}:1:stop")));
+        let mut running = keyturn.spawn(&["rotate", "edge"]);
+        keyturn.kill_nowhere();
+        assert!(wait_for(Duration::from_secs(30), || is_stopped(running.pid())), "{}", running.stderr());
+        engine.stop("KILL");
+        running.signal(nix::sys::signal::Signal::SIGCONT);
+        pause(Duration::from_secs(4));
+        engine.boot_again();
+        let state = || {
+            format!(
+                "{}\n{}\n{}",
+                engine.ok(["service", "ps", "--no-trunc", "web_nginx"]),
+                serde_json::to_string(&engine.tasks("web_nginx")).unwrap(),
+                engine.service("web_nginx")
+            )
+        };
+        assert!(
+            running.ends_within(Duration::from_secs(40)),
+            "{point}: it hangs: {} {}",
+            running.stderr(),
+            state()
+        );
+        let ran = running.take();
+        println!("{point}: {:?} {}", ran.code, ran.stderr);
+        assert!(
+            ran.ok() || ran.code == Some(1) && format!("{}{}", ran.stdout, ran.stderr).contains("KT-"),
+            "{point}: {ran:#?}"
+        );
+        // A local fault backs off by a minute at most.
+        assert!(wait_for(Duration::from_secs(75), || keyturn.run(&["run"]).ok()), "{point}");
+        let status = keyturn.status("certificates/edge");
+        assert_eq!(
+            (&status["revision"], &status["state"]),
+            (&json!(turn), &json!("active")),
+            "{point}: {status:#}"
+        );
+        let secrets = engine.names("secret").into_iter().filter(|name| name.starts_with("cert.edge"));
+        assert_eq!(secrets.count(), 2 * turn, "{point}: no secret too many");
+        assert_eq!(engine.names("service"), ["web_nginx"], "{point}: no preflight job is left");
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && line.contains("stopped"))
 }

@@ -8,7 +8,9 @@ use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::keys::encodings;
-use crate::model::{AssetId, AssetKind, AssetRecord, Inventory, Material, Part, RevisionState, Secret};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Inventory, Material, Part, Revision, RevisionState, Secret,
+};
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
 
@@ -98,7 +100,13 @@ fn revisions(
     if let Some(number) = asked {
         let known = record.revisions.get(&number).filter(|revision| revision.state != RevisionState::Pending);
         let missing = || Failure::usage(format!("{} has no revision {number} to export", record.id));
-        return known.map(|revision| vec![revision.number]).ok_or_else(missing);
+        return match known {
+            Some(Revision { state: state @ (RevisionState::Retired | RevisionState::Failed), .. }) => {
+                let why = "its material is destroyed, and nothing of it can be exported";
+                Err(Failure::usage(format!("{} revision {number} is {state}: {why}", record.id)))
+            }
+            known => known.map(|revision| vec![revision.number]).ok_or_else(missing),
+        };
     }
     if part.spans_revisions() && record.id.kind == AssetKind::JwtKey {
         let now = System::new().now();

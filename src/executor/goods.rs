@@ -194,7 +194,8 @@ fn ids_of(inventory: &Inventory, rollout: &Rollout) -> Result<Goods, Problem> {
     }
 }
 
-fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
+/// Whether the object holds the bytes of this file.
+pub(super) fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
     file.kind == Some(record.kind) && file.part == record.part && file.revisions == record.revisions
 }
 

@@ -1,13 +1,15 @@
 //! One rollout of one place, from preflight to proof, or back to what was there before.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::goods::shows;
 use super::{Executor, Fatal, Outcome};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
-    AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, Parcel, Place, Problem, Proof, ProofAsk, Rollout,
-    RolloutRecord,
+    AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, FileContent, Inventory, ObjectKind, ObjectRecord,
+    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord,
 };
 use crate::target::{Before, Goods, Target};
 use crate::verify::Handshakes;
@@ -174,14 +176,16 @@ impl Executor {
     }
 
     async fn record_success(&self, rollout: &Rollout) -> Result<(), Fatal> {
+        let mut replaced = replaced(&self.books.inventory().await, rollout);
         self.books
             .edit(|edit| {
                 let now = edit.now;
                 // After a crash the swaps are done already, and only the intent tells what they replaced.
                 let begun = edit.rollout(&rollout.place).map(|record| record.before.clone());
-                for before in rollout.before().into_values().chain(begun.unwrap_or_default().into_values()) {
-                    let Some(before) = before else { continue };
-                    if let Some(object) = edit.object(before.kind, &before.name) {
+                let before = rollout.before().into_values().chain(begun.unwrap_or_default().into_values());
+                replaced.extend(before.flatten().map(|before| (before.kind, before.name)));
+                for (kind, name) in &replaced {
+                    if let Some(object) = edit.object(*kind, name) {
                         object.replaced_at = Some(now);
                     }
                 }
@@ -312,6 +316,25 @@ impl Executor {
             .await?;
         Ok(Ok(()))
     }
+}
+
+/// The objects that the place had by our own books and has no more. A person may have taken them out of the service
+/// long ago by a rollback: their retention counts from now nonetheless.
+fn replaced(inventory: &Inventory, rollout: &Rollout) -> BTreeSet<(ObjectKind, String)> {
+    let mut replaced = BTreeSet::new();
+    for parcel in &rollout.parcels {
+        let delivery =
+            inventory.assets.get(&parcel.asset).and_then(|record| record.deliveries.get(&rollout.place));
+        let old: Vec<&FileContent> =
+            delivery.map(|delivery| delivery.content.files.values().collect()).unwrap_or_default();
+        let new: Vec<&FileContent> = parcel.content.files.values().collect();
+        let shown =
+            |files: &[&FileContent], object: &ObjectRecord| files.iter().any(|file| shows(file, object));
+        let own = inventory.objects.values().filter(|object| object.asset == parcel.asset);
+        let gone = own.filter(|object| shown(&old, object) && !shown(&new, object));
+        replaced.extend(gone.map(|object| (object.kind, object.name.clone())));
+    }
+    replaced
 }
 
 /// What each asset's link in a directory shows before the rollout.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, plan};
+use super::{Seed, later, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
@@ -105,7 +105,8 @@ fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str,
 /// The facts that a revision would have.
 fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) -> Facts {
     let named = format!("{}#{}", make.asset, make.revision);
-    let lasting = |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: at + lifetime });
+    let lasting =
+        |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: later(at, lifetime) });
     match &spec.kind {
         KindSpec::Ca(ca) => {
             let mut validity = lasting(ca.intermediate_lifetime);
@@ -135,7 +136,7 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
 fn root_end(inventory: &Inventory, make: &Make, lifetime: SignedDuration) -> Option<Timestamp> {
     let revisions = &inventory.assets.get(&make.asset)?.revisions;
     let root = revisions.get(&make.keep_key_of?)?.root?;
-    Some(revisions.get(&root)?.issued_at? + lifetime)
+    Some(later(revisions.get(&root)?.issued_at?, lifetime))
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, renew_at};
+use super::{Seed, later, renew_at};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -80,7 +80,7 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
         }
     }
     let due = renew_at(&spec.id, &spec.overlap, revision, seed)?;
-    (due + spec.overlap.rides + GRACE < now)
+    (later(later(due, spec.overlap.rides), GRACE) < now)
         .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
 }
 

@@ -70,6 +70,11 @@ pub fn known(desired: &Desired, inventory: &Inventory, asset: &AssetId, now: Tim
     life::known(&context, spec).map(|revision| revision.number).collect()
 }
 
+/// `by` after `at`; what no calendar has is the end of all time, not a panic.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
 /// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.
 fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
     let seen = inventory.last_seen?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Draft, content, life};
+use super::{Context, Draft, content, later, life};
 use crate::desired::AssetSpec;
 use crate::model::{
     Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
@@ -155,7 +155,7 @@ fn reason_to_keep(
     {
         return Some((None, format!("its successor is not proven in {}", site.place.name())));
     }
-    let until = object.replaced_at.unwrap_or(object.created_at) + context.desired.retention;
+    let until = later(object.replaced_at.unwrap_or(object.created_at), context.desired.retention);
     (until > context.now).then(|| (Some(until), "the retention has not passed".to_owned()))
 }
 

@@ -6,7 +6,7 @@ use super::Due;
 use crate::desired::AssetSpec;
 use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
 use crate::planner::turn::lead;
-use crate::planner::{Context, Draft, life, watch};
+use crate::planner::{Context, Draft, later, life, watch};
 
 /// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
 /// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
@@ -35,7 +35,7 @@ fn rides_until(context: &Context<'_>, due: &Due<'_>) -> Option<Timestamp> {
     let record = context.record(&due.spec.id);
     life::in_place(context, due.spec, due.site).filter(|_| !is_asked(record))?;
     let issued = record.coming().last()?.issued_at?;
-    Some(issued + due.spec.overlap.rides).filter(|at| *at > context.now)
+    Some(later(issued, due.spec.overlap.rides)).filter(|at| *at > context.now)
 }
 
 /// Whether the operator waits for what is being delivered.
@@ -96,10 +96,10 @@ pub(super) fn defer(group: &[Due<'_>], until: Option<Timestamp>, why: &str, draf
 /// From when on less than half of what the renewal was to have in hand is left: what ends then waits for nobody.
 fn urgent_at(context: &Context<'_>, spec: &AssetSpec) -> Option<Timestamp> {
     let validity = context.record(&spec.id).active()?.validity?;
-    Some(validity.not_after - lead(spec.overlap.turn, validity) / 2)
+    Some(later(validity.not_after, -lead(spec.overlap.turn, validity) / 2))
 }
 
 /// The first second after `at`.
 fn after(at: Timestamp) -> Timestamp {
-    at + SignedDuration::from_secs(1)
+    later(at, SignedDuration::from_secs(1))
 }

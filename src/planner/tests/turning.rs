@@ -229,8 +229,7 @@ fn nothing_is_renewed_that_would_end_with_its_ca_all_the_same() {
 fn while_the_engine_is_away_nothing_is_made_for_it() {
     let file = dir("/etc/tls", &[("tls.crt", Part::Fullchain)]);
     let mut bench = Bench::edge().with(dh("edge")).with(jwt_key("auth").to(services(&["web"], &[])));
-    let down = || Engine::Down(Problem::new(Code::EngineUnreachable, "no socket"));
-    bench.inventory.world.engine = down();
+    bench.inventory.world.engine = Engine::Down(Problem::new(Code::EngineUnreachable, "no socket"));
     bench.inventory.world.services.clear();
     bench.assert_idle();
     for asset in ["ca/internal", "certificates/edge", "dh_params/edge", "jwt_keys/auth"] {

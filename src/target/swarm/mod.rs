@@ -25,6 +25,9 @@ use raw::Raw;
 /// No call to the engine may take longer: without a leader it would block for twice as long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the engine may be away in the middle of a rollout: an election takes half a minute.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
+
 /// A Docker Swarm, seen from one of its managers.
 pub struct Swarm {
     docker: Docker,

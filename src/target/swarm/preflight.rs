@@ -66,7 +66,17 @@ impl Swarm {
         };
         let end = self.clock.monotonic() + PATIENCE;
         loop {
-            let tasks = self.tasks_of(job).await.map_err(|refusal| failed(refusal.to_string()))?;
+            let tasks = match self.tasks_of(job).await {
+                Ok(tasks) => tasks,
+                // It may come back in time.
+                Err(refusal) if refusal.is_absence() && self.clock.monotonic() < end => {
+                    self.clock.sleep(PAUSE).await;
+                    continue;
+                }
+                Err(refusal) => {
+                    return Err(refusal.problem(&format!("watching the preflight of service {name}")));
+                }
+            };
             let state = |task: &Value| task["Status"]["State"].as_str().unwrap_or_default().to_owned();
             if tasks.iter().any(|task| state(task) == "complete") {
                 return Ok(());

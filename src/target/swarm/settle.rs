@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Swarm, spec, tasks};
+use super::{ENGINE_PATIENCE, Swarm, spec, tasks};
 use crate::model::{Code, Problem, Reference, Rollout};
 use crate::target::Goods;
 
@@ -20,9 +20,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Beyond the Swarm's own watch: a task that dies just after it must not pass for a success.
 const MARGIN: Duration = Duration::from_millis(500);
-
-/// How long the engine may fail to answer in the middle of a rollout: an election takes half a minute.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What one look has shown.
 #[derive(Debug, Clone, PartialEq)]

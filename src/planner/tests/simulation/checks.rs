@@ -219,12 +219,10 @@ impl Checks {
             for ((_, place), sets) in here {
                 let meets =
                     |set: &&Span<BTreeSet<u32>>| set.from < to && set.to.is_none_or(|until| until > from);
-                for set in sets.iter().filter(meets).filter(|set| !set.what.contains(&signed.what)) {
+                let mut lacking = sets.iter().filter(meets).filter(|set| !set.what.contains(&signed.what));
+                if let Some(set) = lacking.next() {
                     let which = if set.from < signed.from { "I3" } else { "I4" };
-                    return Err(format!(
-                        "{which}: {id} {} signed from {} to {:?}, but {place} showed {:?} from {} to {:?}",
-                        signed.what, signed.from, signed.to, set.what, set.from, set.to
-                    ));
+                    return Err(format!("{which}: {id} had {signed:?} sign, but {place} showed {set:?}"));
                 }
             }
         }

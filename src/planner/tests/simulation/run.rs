@@ -1,6 +1,6 @@
 //! Ten years: plans are carried out as the executor does it, with delays, failures and crashes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -207,7 +207,7 @@ impl Run {
             (Action::Rollout(rollout), Fate::Works) if rollout.undo.is_some() => {
                 if let Some(record) = self.bench.inventory.rollouts.remove(&rollout.place) {
                     put_back(&mut self.bench.inventory, &record);
-                    self.note_failures(&rollout.place, &record.assets, None, now);
+                    self.note_failures(&rollout.place, &record.assets, &record.against, now);
                     self.checks.ends(&rollout.place, &record.assets, &self.bench.inventory, now)?;
                 }
                 return Ok(true);
@@ -235,20 +235,20 @@ impl Run {
         if let Some(record) = self.bench.inventory.rollouts.remove(&rollout.place) {
             put_back(&mut self.bench.inventory, &record);
         }
-        let against = rollout.parcels.first().map(|parcel| parcel.against.clone());
-        self.note_failures(
-            &rollout.place,
-            &rollout.assets(),
-            against.filter(|_| rollout.parcels.len() == 1),
-            now,
-        );
+        self.note_failures(&rollout.place, &rollout.assets(), &against(rollout), now);
     }
 
-    fn note_failures(&mut self, place: &Place, assets: &[AssetId], against: Option<String>, now: Timestamp) {
+    fn note_failures(
+        &mut self,
+        place: &Place,
+        assets: &[AssetId],
+        against: &BTreeMap<AssetId, String>,
+        now: Timestamp,
+    ) {
         for id in assets {
             let delivery = self.bench.delivery(&id.to_string(), &place.to_string());
             delivery.state = DeliveryState::Failed;
-            delivery.effort.failed(problem(), against.clone(), &DELIVERY_PAUSES, now);
+            delivery.effort.failed(problem(), against.get(id).cloned(), &DELIVERY_PAUSES, now);
         }
     }
 
@@ -267,7 +267,7 @@ impl Run {
             assets: rollout.assets(),
             before,
             identities: Default::default(),
-            against: Default::default(),
+            against: against(rollout),
             undoing: undoing.then(problem),
         };
         self.bench.inventory.rollouts.insert(rollout.place.clone(), record);
@@ -310,9 +310,7 @@ impl Run {
                     *old = Service { id, labelled: old.labelled.clone(), ..service(name) };
                 });
             }
-            Event::Scale(number, _) => {
-                self.on_service(*number, |it| (it.replicas, it.running) = (Some(0), 0))
-            }
+            Event::Scale(number, _) => scale(self, *number, 0),
             Event::Busy(number, _) => {
                 self.on_service(*number, |it| it.update = Update::Unfinished("updating".to_owned()));
             }
@@ -324,9 +322,7 @@ impl Run {
 
     fn finish(&mut self, event: &Event) {
         match event {
-            Event::Scale(number, _) => {
-                self.on_service(*number, |it| (it.replicas, it.running) = (Some(2), 2))
-            }
+            Event::Scale(number, _) => scale(self, *number, 2),
             Event::Busy(number, _) => self.on_service(*number, |it| it.update = Update::Quiet),
             Event::Outage(_) => self.outage = false,
             Event::EngineDown(_) => {
@@ -384,6 +380,18 @@ impl Run {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % sides
     }
+}
+
+/// What a failure is remembered against.
+fn against(rollout: &Rollout) -> BTreeMap<AssetId, String> {
+    rollout.parcels.iter().map(|parcel| (parcel.asset.clone(), parcel.against.clone())).collect()
+}
+
+fn scale(run: &mut Run, number: usize, tasks: u64) {
+    run.on_service(number, |service| {
+        service.replicas = Some(tasks);
+        service.running = tasks;
+    });
 }
 
 fn problem() -> Problem {
