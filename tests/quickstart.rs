@@ -286,7 +286,7 @@ fn the_plan_has_the_documented_fields(site: &Quickstart) {
     assert!((58..=60).contains(&days_until("jwt_keys/auth", "rollout")));
     assert!((88..=90).contains(&days_until("dh_params/edge", "generate")));
     let table = site.run(&["plan", "--until", "100d"]);
-    assert!(table.stdout.contains("WHY") && table.stdout.contains("jwt_keys/auth"), "{table:#?}");
+    assert!(table.stdout.contains("because") && table.stdout.contains("jwt_keys/auth"), "{table:#?}");
 }
 
 fn a_second_run_touches_nothing(site: &Quickstart) {

@@ -142,7 +142,7 @@ impl Reporter for Lines {
 }
 
 /// The assets that a step is for.
-pub(super) fn names(step: &Step) -> Vec<String> {
+fn names(step: &Step) -> Vec<String> {
     step.assets.iter().map(ToString::to_string).collect()
 }
 
@@ -152,7 +152,7 @@ fn title(step: &Step) -> String {
 }
 
 /// The revision, the object or the place that a step is about.
-pub(super) fn what(step: &Step) -> String {
+fn what(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
         Action::Publish(object) => object.name.clone(),

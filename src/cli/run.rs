@@ -66,7 +66,7 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
 }
 
 /// What waits for what, and until when.
-pub(super) fn waits(deferred: &Deferred) -> String {
+fn waits(deferred: &Deferred) -> String {
     let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
     format!("waits: {}: {}{until}", deferred.asset, deferred.reason)
 }

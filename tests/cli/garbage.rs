@@ -46,9 +46,9 @@ impl Site {
 
     fn again(&self) {
         if self.state("").is_symlink() {
-            fs::remove_file(self.state("")).unwrap()
+            fs::remove_file(self.state("")).unwrap();
         } else {
-            clear(&self.state(""))
+            clear(&self.state(""));
         }
         must(command("cp", [Path::new("-a"), &self.keyturn.dir().join("kept"), &self.state("")]));
     }

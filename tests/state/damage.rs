@@ -5,6 +5,9 @@ use std::path::Path;
 
 use super::{Kept, cut, flip, offsets};
 
+/// What is done to a state.
+type Damage<'d> = &'d dyn Fn(&Kept);
+
 /// Runs on the damaged state: it works, and nothing was lost or made anew. What it said.
 fn survives(kept: &Kept, what: &str) -> String {
     let before = kept.facts();
@@ -26,7 +29,7 @@ fn without_its_index_nothing_is_lost() {
     };
     let garbage = |kept: &Kept| fs::write(kept.state("db/db"), [0xa5; 70_000]).unwrap();
     let no_file = |kept: &Kept| fs::remove_file(kept.state("db/db")).unwrap();
-    let damages: [(&str, &dyn Fn(&Kept)); 4] =
+    let damages: [(&str, Damage<'_>); 4] =
         [("removed", &gone), ("hollow", &hollow), ("garbage", &garbage), ("no file", &no_file)];
     for (what, damage) in damages {
         kept.again();
