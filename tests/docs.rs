@@ -9,7 +9,7 @@
 //!
 //! In a `console` block, lines after `$ ` are commands, and the others what they print (both streams): in that order,
 //! blanks aside, with `…` for anything. A `toml` block that is a part of a configuration gets a CA before it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
 
