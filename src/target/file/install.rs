@@ -187,16 +187,23 @@ fn take_away(dir: &Path, stem: &str) -> Result<(), Problem> {
     }
 }
 
-/// Removes the asset's folders that its link does not show: they hold old private keys.
+/// Removes the asset's folders that its link does not show: they hold old private keys. A directory that is gone
+/// holds none.
 pub(super) fn clear(asset: &AssetId, install: &Install) -> Result<(), Problem> {
     let stem = stem(asset);
     let current = format!("{stem}.{}", install.identity);
     let begins = format!("{stem}.");
+    let shown = fs::read_link(install.dir.join(&stem)).ok();
+    if !install.dir.exists() {
+        return Ok(());
+    }
     for entry in fs::read_dir(&install.dir).map_err(failed("read", &install.dir))?.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let identity = name.strip_prefix(&begins).filter(|identity| is_identity(identity));
-        if identity.is_some() && name != current {
+        // What could not be put back is still being served.
+        let is_shown = shown.as_deref() == Some(Path::new(name));
+        if identity.is_some() && name != current && !is_shown {
             remove_folder(&entry.path())?;
         }
     }
