@@ -1,5 +1,5 @@
 //! A bad new revision is put back, whatever the Swarm itself makes of it; and the message says who said what.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 

@@ -35,13 +35,20 @@ pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     let of_kind = |part: &Part| part.is_of(id.kind);
     match Part::from_name(name).filter(of_kind) {
+        Some(part) if is_planned(part) => {
+            Err(Failure::usage(format!("`{part}` is not built yet; it comes with a later version")))
+        }
         Some(part) => Ok(part),
         None => {
-            let parts: Vec<&str> =
-                Part::ALL.iter().filter(|part| of_kind(part)).map(|part| part.name()).collect();
+            let parts = Part::ALL.iter().filter(|part| of_kind(part) && !is_planned(**part));
+            let parts: Vec<&str> = parts.map(|part| part.name()).collect();
             Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
         }
     }
+}
+
+fn is_planned(part: Part) -> bool {
+    matches!(part, Part::Pkcs12 | Part::Crl)
 }
 
 /// Who takes a private key out is on the record before the key is out.

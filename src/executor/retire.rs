@@ -1,13 +1,8 @@
 //! Notes what has become of revisions, and takes away what nobody needs any more.
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
-
 use super::{Executor, Outcome};
 use crate::failpoint;
-use crate::model::{AssetId, Delivery, Install, OldObject, Parcel, Place, ProofAsk, RevisionState, Rollout};
-use crate::planner;
+use crate::model::{AssetId, OldObject, Place, RevisionState};
 
 impl Executor {
     /// Everyone who must know the revision has it.
@@ -37,13 +32,8 @@ impl Executor {
         Ok(Ok(()))
     }
 
-    /// The revision's private key is destroyed, also where a crash has left it lying beside what is installed.
+    /// The revision's private key is destroyed.
     pub(super) async fn retire(&self, id: &AssetId, number: u32) -> Outcome {
-        for rollout in self.installed(id).await {
-            if let Err(problem) = self.files.finish(&rollout).await {
-                return Ok(Err(problem));
-            }
-        }
         let event = self.audit_event("retired", id, Some(number), &[]);
         self.books
             .edit(|edit| {
@@ -55,42 +45,6 @@ impl Executor {
             .await?;
         failpoint::hit("retired");
         Ok(Ok(()))
-    }
-
-    /// What the asset's directories have by our own books, as a rollout that is over.
-    async fn installed(&self, id: &AssetId) -> Vec<Rollout> {
-        let inventory = self.books.inventory().await;
-        let deliveries = inventory.assets.get(id).map(|record| record.deliveries.clone()).unwrap_or_default();
-        let one = |(place, delivery): (Place, Delivery)| {
-            let Place::Dir(dir) = &place else { return None };
-            let install = Install {
-                dir: dir.clone(),
-                identity: planner::identity(&delivery.content),
-                previous: None,
-                test: None,
-                reload: None,
-                timeout: Duration::ZERO,
-            };
-            let parcel = Parcel {
-                asset: id.clone(),
-                revision: delivery.revision,
-                content: delivery.content,
-                swaps: Vec::new(),
-                install: Some(install),
-                proof: ProofAsk::Converged,
-                against: String::new(),
-            };
-            Some(Rollout {
-                place,
-                service_id: None,
-                parcels: vec![parcel],
-                preflight: Vec::new(),
-                deadline: SignedDuration::ZERO,
-                applied: true,
-                undo: None,
-            })
-        };
-        deliveries.into_iter().filter_map(one).collect()
     }
 
     /// Removes a Docker object: the audit has it before, the records after.

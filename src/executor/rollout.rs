@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::goods::shows;
-use super::{Executor, Fatal, Outcome};
+use super::{Executor, Fatal, Outcome, Slot};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
@@ -22,7 +22,8 @@ const PROOF_PAUSE: Duration = Duration::from_millis(250);
 
 impl Executor {
     /// Preflight, intent, one change, convergence, proof, outcome. A failure after the change puts back what was there.
-    pub(super) async fn roll_out(&self, desired: &Desired, rollout: &Rollout) -> Outcome {
+    /// The `slot` is given back when only the watch over what is there already is left.
+    pub(super) async fn roll_out(&self, desired: &Desired, rollout: &Rollout, slot: Slot<'_>) -> Outcome {
         let target = match self.target(&rollout.place) {
             Ok(target) => target.as_ref(),
             Err(problem) => return Ok(Err(problem)),
@@ -38,14 +39,16 @@ impl Executor {
             if let Err(problem) = target.preflight(rollout, &goods).await {
                 return self.refused(rollout, problem).await;
             }
+            tracing::debug!(place = %rollout.place, "preflight passed");
             self.begin(rollout).await?;
             failpoint::hit("rollout-intended");
             if let Err(problem) = target.apply(rollout, &goods).await {
                 return self.undo(target, rollout, problem).await;
             }
+            tracing::debug!(place = %rollout.place, "applied");
             failpoint::hit("rollout-applied");
         }
-        match self.take_up(target, rollout, &goods).await {
+        match self.take_up(target, rollout, &goods, slot).await {
             Ok(()) => self.succeed(target, rollout).await,
             Err(problem) => self.undo(target, rollout, problem).await,
         }
@@ -77,8 +80,17 @@ impl Executor {
     }
 
     /// All tasks run with it, and every proof that was asked for is there.
-    async fn take_up(&self, target: &dyn Target, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+    async fn take_up(
+        &self,
+        target: &dyn Target,
+        rollout: &Rollout,
+        goods: &Goods,
+        slot: Slot<'_>,
+    ) -> Result<(), Problem> {
         target.settle(rollout, goods).await?;
+        tracing::debug!(place = %rollout.place, "settled");
+        drop(slot);
+        target.stay(rollout, goods).await?;
         failpoint::hit("rollout-settled");
         self.prove(rollout).await
     }
@@ -194,7 +206,10 @@ impl Executor {
                     let proof = parcel.proof.gives();
                     let delivery =
                         edit.asset(&parcel.asset).deliveries.entry(rollout.place.clone()).or_default();
-                    let again = delivery.content == parcel.content && delivery.delivered_at.is_some();
+                    // What was repaired is delivered now: overlaps count from the last time it was put there.
+                    let again = rollout.applied
+                        && delivery.content == parcel.content
+                        && delivery.service_id == rollout.service_id;
                     delivery.content = parcel.content.clone();
                     delivery.revision = parcel.revision;
                     delivery.state = DeliveryState::after(proof, parcel.asset.kind);

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{aged, asked, changed, days};
-use super::{Context, Draft, Site, watch};
+use super::{Context, Draft, Site, later, watch};
 use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{Action, AssetRecord, Delivery, Part, Place, Revision, RevisionState, Step};
 
@@ -19,10 +19,10 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
             RevisionState::Prepared | RevisionState::Published => {
                 explain_waiting(context, spec, revision, draft);
                 may_activate(context, spec, revision)
-                    .then(|| (Action::Activate(id, number), "every target has it"))
+                    .then_some((Action::Activate(id, number), "every target has it"))
             }
             RevisionState::Retiring => may_retire(context, spec, revision, draft)
-                .then(|| (Action::Retire(id, number), "nobody needs it any more")),
+                .then_some((Action::Retire(id, number), "nobody needs it any more")),
             _ => None,
         };
         if let Some((action, reason)) = step {
@@ -47,7 +47,7 @@ pub(super) fn known<'c>(context: &'c Context<'_>, spec: &'c AssetSpec) -> impl I
 
 /// When the last of what `revision` has signed dies; `None` while it may still sign.
 pub fn last_needed(revision: &Revision, linger: SignedDuration) -> Option<Timestamp> {
-    revision.replaced_at.map(|at| at + linger)
+    revision.replaced_at.map(|at| later(at, linger))
 }
 
 /// The same, with an eye on the world: a key that a person has brought back by a rollback signs again.
@@ -61,7 +61,7 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
         }
         last = last.max(object.replaced_at.unwrap_or(last));
     }
-    Some(last + spec.overlap.linger)
+    Some(later(last, spec.overlap.linger))
 }
 
 /// The revision that signs now: the one in use, or its successor once that is due and has been known for long
@@ -101,7 +101,7 @@ fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Opt
         let delivery = knows(context, spec, site, revision.number)?;
         last = last.max(delivery.delivered_at.unwrap_or(last));
     }
-    Some(last + spec.overlap.publish_before)
+    Some(later(last, spec.overlap.publish_before))
 }
 
 /// Why the key in use should be replaced now, where it should.
@@ -204,7 +204,7 @@ fn may_retire(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draf
         KindSpec::Ca(_) => SignedDuration::ZERO,
         _ => context.desired.retention,
     };
-    let at = unneeded.max(revision.replaced_at.unwrap_or(unneeded) + retention);
+    let at = unneeded.max(later(revision.replaced_at.unwrap_or(unneeded), retention));
     draft.wake(Some(unneeded));
     draft.wake(Some(at));
     at <= context.now && !has_traces(context, spec, revision.number)
