@@ -225,12 +225,15 @@ fn swap(inventory: &mut Inventory, place: &Place, parcel: &Parcel, at: Timestamp
 fn delivered(rollout: &Rollout, parcel: &Parcel, before: &Delivery, at: Timestamp) -> Delivery {
     let proof = parcel.proof.gives();
     let same = rollout.applied && before.content == parcel.content;
+    let mut known = Delivery { known_since: before.known_since.clone(), ..Delivery::default() };
+    known.know(&parcel.content, at);
     Delivery {
         content: parcel.content.clone(),
         revision: parcel.revision,
         state: DeliveryState::after(proof, parcel.asset.kind),
         proof: Some(proof),
         delivered_at: before.delivered_at.filter(|_| same).or(Some(at)),
+        known_since: known.known_since,
         verified_at: (proof != Proof::Converged).then_some(at),
         service_id: rollout.service_id.clone(),
         effort: Effort::default(),

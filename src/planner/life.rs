@@ -99,7 +99,8 @@ fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Opt
     let mut last = revision.published_at?;
     for site in context.sites(spec).iter().filter(|site| site.has_spanning()) {
         let delivery = knows(context, spec, site, revision.number)?;
-        last = last.max(delivery.delivered_at.unwrap_or(last));
+        let since = delivery.known_since.get(&revision.number).copied().or(delivery.delivered_at);
+        last = last.max(since.unwrap_or(last));
     }
     Some(later(last, spec.overlap.publish_before))
 }
