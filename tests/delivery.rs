@@ -1,5 +1,5 @@
 //! The main job on a real Swarm: delivered, taken up, proven, rotated without one failed connection.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! The tests' own ground: a real engine, a real NGINX, a prober, and that nothing of them stays behind.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 

@@ -110,7 +110,7 @@ pub(super) enum Verb {
     },
     /// What a problem code means, and what to do
     Explain {
-        /// KT-…; all of them without
+        /// KT-NAME; all of them without
         code: Option<String>,
         /// As docs/problems.md has it
         #[arg(long, hide = true)]

@@ -44,7 +44,7 @@ fn check(cli: &Cli, lines: &[String], end: &audit::Position) -> Result<u8, Failu
         })),
         (Ok(entries), Format::Table) => output::line(&format!("the history is whole: {entries} entries")),
         (Err(fault), Format::Table) => {
-            output::warning(&format!("keyturn: the history does not hold: {fault}"))
+            output::warning(&format!("keyturn: the history does not hold: {fault}"));
         }
     }
     Ok(if verdict.is_ok() { DONE } else { FAILED })

@@ -19,7 +19,7 @@ pub(super) fn run(cli: &Cli, verb: &CaVerb) -> Result<u8, Failure> {
             run::pass(cli, &config, Some(&[id].into()), async |_| Ok(()))
         }
         CaVerb::Show { name } => show(cli, name),
-        CaVerb::Later(words) => later::refuse(words),
+        CaVerb::Later(words) => later::refuse(words, Some("ca")),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::{Books, Executor};
 use crate::issuer::Issuer;
-use crate::model::{AssetId, Problem};
+use crate::model::AssetId;
 use crate::store::StateStore;
 use crate::target::Target;
 use crate::target::file::Directories;
@@ -26,8 +26,6 @@ pub(super) struct House {
     pub(super) executor: Executor,
     /// What is wanted.
     pub(super) desired: Desired,
-    /// What opening the state has shown.
-    pub(super) problems: Vec<Problem>,
 }
 
 /// Runs `work` on a fresh runtime.
@@ -49,7 +47,7 @@ where
     owner::become_owner(config.daemon().state_dir())?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let entropy = Entropy::system();
-    let (store, problems) = state::open(config, &entropy, clock.as_ref())?;
+    let store = state::open(config, &entropy, clock.as_ref())?;
     block_on(async {
         let store: Arc<dyn StateStore> = Arc::new(store);
         let desired = Desired::of(config);
@@ -65,7 +63,7 @@ where
             concurrency: config.delivery().concurrency(),
             clock,
         };
-        work(House { executor, desired, problems }).await
+        work(House { executor, desired }).await
     })
 }
 

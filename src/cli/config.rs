@@ -18,8 +18,10 @@ pub(super) fn run(cli: &Cli, verb: &ConfigVerb) -> Result<u8, Failure> {
             output::json(&json!({ "ok": true, "assets": assets, "warnings": warnings.collect::<Vec<_>>() }));
         }
         Format::Table => {
+            state::warn(&config);
             let names: Vec<String> = assets.iter().map(ToString::to_string).collect();
-            output::line(&format!("the configuration is good: {}", names.join(", ")));
+            let names = if names.is_empty() { "it asks for nothing".to_owned() } else { names.join(", ") };
+            output::line(&format!("the configuration is good: {names}"));
         }
     }
     Ok(DONE)

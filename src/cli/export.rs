@@ -8,7 +8,9 @@ use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::keys::encodings;
-use crate::model::{AssetId, AssetKind, AssetRecord, Inventory, Material, Part, RevisionState, Secret};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Inventory, Material, Part, Revision, RevisionState, Secret,
+};
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
 
@@ -33,13 +35,20 @@ pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     let of_kind = |part: &Part| part.is_of(id.kind);
     match Part::from_name(name).filter(of_kind) {
+        Some(part) if is_planned(part) => {
+            Err(Failure::usage(format!("`{part}` is not built yet; it comes with a later version")))
+        }
         Some(part) => Ok(part),
         None => {
-            let parts: Vec<&str> =
-                Part::ALL.iter().filter(|part| of_kind(part)).map(|part| part.name()).collect();
+            let parts = Part::ALL.iter().filter(|part| of_kind(part) && !is_planned(**part));
+            let parts: Vec<&str> = parts.map(|part| part.name()).collect();
             Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
         }
     }
+}
+
+fn is_planned(part: Part) -> bool {
+    matches!(part, Part::Pkcs12 | Part::Crl)
 }
 
 /// Who takes a private key out is on the record before the key is out.
@@ -91,7 +100,13 @@ fn revisions(
     if let Some(number) = asked {
         let known = record.revisions.get(&number).filter(|revision| revision.state != RevisionState::Pending);
         let missing = || Failure::usage(format!("{} has no revision {number} to export", record.id));
-        return known.map(|revision| vec![revision.number]).ok_or_else(missing);
+        return match known {
+            Some(Revision { state: state @ (RevisionState::Retired | RevisionState::Failed), .. }) => {
+                let why = "its material is destroyed, and nothing of it can be exported";
+                Err(Failure::usage(format!("{} revision {number} is {state}: {why}", record.id)))
+            }
+            known => known.map(|revision| vec![revision.number]).ok_or_else(missing),
+        };
     }
     if part.spans_revisions() && record.id.kind == AssetKind::JwtKey {
         let now = System::new().now();

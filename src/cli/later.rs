@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 24] = [
+const PLANNED: [&str; 21] = [
     "daemon",
     "rollback",
     "hold",
@@ -25,28 +25,32 @@ const PLANNED: [&str; 24] = [
     "doctor",
     "notify",
     "health",
-    "sign",
-    "crl",
-    "rotate",
 ];
 
-/// Says that a verb is not built yet, or does not exist.
-pub(super) fn refuse(words: &[String]) -> Result<u8, Failure> {
+/// The same, under `ca`.
+const PLANNED_OF_CA: [&str; 3] = ["sign", "crl", "rotate"];
+
+/// Says that a verb is not built yet, or does not exist; `under` is the verb that it is one of, as `ca`.
+pub(super) fn refuse(words: &[String], under: Option<&str>) -> Result<u8, Failure> {
     let word = words.first().map_or("", String::as_str);
-    if PLANNED.contains(&word) {
+    let planned = if under.is_some() { PLANNED_OF_CA.as_slice() } else { PLANNED.as_slice() };
+    if planned.contains(&word) {
         return Err(Failure::usage(format!("`{word}` is not built yet; it comes with a later version")));
     }
-    let near = nearest(word).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let near =
+        nearest(word, planned, under).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
     Err(Failure {
         code: USAGE,
-        error: anyhow::anyhow!("there is no verb `{word}`{near} See `keyturn --help`"),
+        error: anyhow::anyhow!("there is no verb `{word}`{near} (see `keyturn --help`)"),
     })
 }
 
-fn nearest(word: &str) -> Option<String> {
+fn nearest(word: &str, planned: &[&str], under: Option<&str>) -> Option<String> {
     use clap::CommandFactory;
-    let command = super::args::Cli::command();
+    let root = super::args::Cli::command();
+    let command = under.map_or(Some(&root), |name| root.find_subcommand(name))?;
     let names = command.get_subcommands().map(|verb| verb.get_name().to_owned());
+    let names = names.chain(planned.iter().map(|name| (*name).to_owned()));
     let scored = names.map(|name| (strsim::damerau_levenshtein(word, &name), name));
     scored.filter(|(distance, _)| *distance <= 2).min().map(|(_, name)| name)
 }

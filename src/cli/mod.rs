@@ -65,6 +65,6 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
-        Verb::Later(words) => later::refuse(words),
+        Verb::Later(words) => later::refuse(words, None),
     }
 }

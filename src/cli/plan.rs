@@ -28,9 +28,14 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
     match cli.output {
         Format::Json => output::json(&as_json(&forecast, now)),
-        Format::Table => output::line(&format!("{forecast:?}")),
+        Format::Table => output::bytes(planner::render(&forecast).as_bytes()),
     }
     Ok(DONE)
+}
+
+/// What is noted on the way is no news.
+fn shown(forecast: &Forecast) -> impl Iterator<Item = &Step> {
+    forecast.steps.iter().filter(|step| !matches!(step.action, Action::Note(..)))
 }
 
 /// The world, as a pass would see it.
@@ -55,14 +60,13 @@ fn duration(text: &str) -> Result<SignedDuration, Failure> {
 }
 
 fn as_json(forecast: &Forecast, now: Timestamp) -> Value {
-    let shown = forecast.steps.iter().filter(|step| !matches!(step.action, Action::Note(..)));
     let deferred = forecast.first.deferred.iter().map(
         |deferred| json!({ "asset": deferred.asset, "until": deferred.until, "reason": deferred.reason }),
     );
     json!({
         "now": now,
         "next_wake": forecast.first.next_wake,
-        "actions": shown.flat_map(actions).collect::<Vec<_>>(),
+        "actions": shown(forecast).flat_map(actions).collect::<Vec<_>>(),
         "deferred": deferred.collect::<Vec<_>>(),
         "warnings": forecast.warnings,
     })

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::args::Cli;
 use crate::executor::Reporter;
@@ -23,7 +26,33 @@ pub(super) fn start_logging(cli: &Cli) {
     let filter =
         EnvFilter::try_new(asked.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = subscriber.with_ansi(console_is_terminal()).try_init();
+    let subscriber = subscriber.with_ansi(console_is_terminal());
+    // Who has asked for nothing wants to read notes, not a log.
+    let _ = match asked.is_err() && cli.verbose == 0 {
+        true => subscriber.event_format(Notes).try_init(),
+        false => subscriber.try_init(),
+    };
+}
+
+/// One line an event, as a person would write it: no time, no level but in words, no module.
+struct Notes;
+
+impl<S, N> FormatEvent<S, N> for Notes
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let failed = *event.metadata().level() == tracing::Level::ERROR;
+        writer.write_str(if failed { "error: " } else { "note: " })?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 fn console_is_terminal() -> bool {
@@ -112,14 +141,19 @@ impl Reporter for Lines {
     }
 }
 
+/// The assets that a step is for.
 fn names(step: &Step) -> Vec<String> {
     step.assets.iter().map(ToString::to_string).collect()
 }
 
 /// "rollout web_nginx (certificates/edge, dh_params/edge)"
 fn title(step: &Step) -> String {
-    let assets = names(step).join(", ");
-    let what = match &step.action {
+    format!("{:<8} {} ({})", step.action.name(), what(step), names(step).join(", "))
+}
+
+/// The revision, the object or the place that a step is about.
+fn what(step: &Step) -> String {
+    match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
@@ -128,6 +162,5 @@ fn title(step: &Step) -> String {
             format!("revision {number}")
         }
         Action::Note(_, place, _) => place.name(),
-    };
-    format!("{:<8} {what} ({assets})", step.action.name())
+    }
 }

@@ -62,5 +62,6 @@ async fn ask(house: &House, chosen: &BTreeSet<AssetId>) -> Result<(), Failure> {
         }
     };
     books.edit(edit).await?;
+    crate::failpoint::hit("rotate-asked");
     Ok(())
 }

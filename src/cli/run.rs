@@ -8,7 +8,7 @@ use super::fail::{DONE, FAILED, Failure};
 use super::{output, state, status};
 use crate::config::Config;
 use crate::executor::Passed;
-use crate::model::{AssetId, Inventory, Problem};
+use crate::model::{AssetId, Deferred, Inventory, Problem};
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
     let config = state::config(cli)?;
@@ -22,19 +22,20 @@ pub(super) fn pass(
     only: Option<&BTreeSet<AssetId>>,
     before: impl AsyncFnOnce(&House) -> Result<(), Failure>,
 ) -> Result<u8, Failure> {
+    state::warn(config);
     let quiet = cli.output == Format::Json;
-    let (passed, inventory, problems) = compose::with_house(config, quiet, async |house| {
+    let (passed, inventory) = compose::with_house(config, quiet, async |house| {
         before(&house).await?;
         let passed = house.executor.pass(&house.desired, only).await?;
         let inventory = house.executor.books.inventory().await;
-        Ok((passed, inventory, house.problems))
+        Ok((passed, inventory))
     })?;
-    print(cli, config, &passed, &inventory, &problems);
+    print(cli, config, &passed, &inventory);
     let failed = passed.failed() || status::stands_in_the_way(&passed.problems, only);
     Ok(if failed { FAILED } else { DONE })
 }
 
-fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, noticed: &[Problem]) {
+fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
     let report = status::Report::of(
         config,
         inventory,
@@ -50,14 +51,10 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, not
     }
     output::line(&report.table());
     for deferred in &passed.deferred {
-        let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
-        output::line(&format!("waits: {}: {}{until}", deferred.asset, deferred.reason));
+        output::line(&waits(deferred));
     }
     for warning in &passed.warnings {
         output::warning(&format!("warning: {warning}"));
-    }
-    for problem in noticed {
-        output::warning(&format!("note: {problem}"));
     }
     let mut told: Vec<&Problem> = Vec::new();
     for (asset, problem) in &passed.failures {
@@ -66,4 +63,10 @@ fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory, not
             told.push(problem);
         }
     }
+}
+
+/// What waits for what, and until when.
+fn waits(deferred: &Deferred) -> String {
+    let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
+    format!("waits: {}: {}{until}", deferred.asset, deferred.reason)
 }

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::executor::inventory_of;
 use crate::model::{AssetId, AssetKind, Code, Inventory, Problem};
-use crate::store::{KeySource, Notice, OpenOptions, Snapshot, StateKey, Store, StoreError};
+use crate::store::{KeySource, NoticeKind, OpenOptions, Snapshot, StateKey, Store, StoreError};
 
 /// Where a configuration is looked for.
 const DEFAULTS: [&str; 2] = ["/etc/keyturn/keyturn.toml", "keyturn.toml"];
@@ -24,11 +24,14 @@ pub(super) fn config(cli: &Cli) -> Result<Config, Failure> {
             ))
         })?,
     };
-    let config = Config::load(&file)?;
+    Ok(Config::load(&file)?)
+}
+
+/// Says what is odd about the configuration: where something is about to be done by it, not at every look.
+pub(super) fn warn(config: &Config) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(config)
 }
 
 fn default_file() -> Option<PathBuf> {
@@ -36,11 +39,7 @@ fn default_file() -> Option<PathBuf> {
 }
 
 /// Opens the state for writing, and says what was mended.
-pub(super) fn open(
-    config: &Config,
-    entropy: &Entropy,
-    clock: &dyn Clock,
-) -> Result<(Store, Vec<Problem>), Failure> {
+pub(super) fn open(config: &Config, entropy: &Entropy, clock: &dyn Clock) -> Result<Store, Failure> {
     let dir = config.daemon().state_dir();
     let key = match config.daemon().chosen_state_key_file() {
         Some(file) => StateKey::load(file, source(file))?,
@@ -56,13 +55,21 @@ pub(super) fn open(
         }
     };
     let (store, notices) = Store::open(OpenOptions { dir: dir.to_owned(), key }, entropy, clock.now())?;
-    let problems = notices.iter().map(repaired).collect();
-    Ok((store, problems))
+    for notice in &notices {
+        tracing::warn!("{}", Problem::new(code(notice.kind), notice.to_string()));
+    }
+    Ok(store)
 }
 
-fn repaired(notice: &Notice) -> Problem {
-    tracing::warn!("{notice}");
-    Problem::new(Code::StateRepaired, notice.to_string())
+fn code(kind: NoticeKind) -> Code {
+    match kind {
+        NoticeKind::TornTail
+        | NoticeKind::IndexRebuilt
+        | NoticeKind::IndexUnusable
+        | NoticeKind::AuditCompleted => Code::StateRepaired,
+        NoticeKind::JournalBehind => Code::StateBehind,
+        NoticeKind::AuditAltered | NoticeKind::AuditShortened | NoticeKind::AuditAhead => Code::AuditBroken,
+    }
 }
 
 fn source(file: &std::path::Path) -> KeySource {
@@ -77,11 +84,12 @@ fn source(file: &std::path::Path) -> KeySource {
 pub(super) fn snapshot(config: &Config) -> Result<Option<Snapshot>, Failure> {
     let file = config.daemon().state_key_file();
     let dir = config.daemon().state_dir();
-    if !dir.exists() {
+    if is_missing(dir) {
         return Ok(None);
     }
+    let begun = !(dir.is_dir() && is_missing(&file) && is_missing(&dir.join("journal")));
     let key = match StateKey::load(&file, source(&file)) {
-        Err(StoreError::Key { .. }) if !file.exists() && !dir.join("journal").exists() => return Ok(None),
+        Err(StoreError::Key { .. }) if !begun => return Ok(None),
         key => key?,
     };
     match Snapshot::read(dir, &key) {
@@ -89,6 +97,12 @@ pub(super) fn snapshot(config: &Config) -> Result<Option<Snapshot>, Failure> {
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What may not be looked at is not missing.
+fn is_missing(path: &std::path::Path) -> bool {
+    let gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    std::fs::symlink_metadata(path).is_err_and(gone)
 }
 
 /// What the state holds, without a lock and without a look at the world.

@@ -1,6 +1,6 @@
 //! What a configuration takes from the process that reads it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What a configuration takes from its surroundings; an argument, so that tests need no process of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,9 +41,36 @@ impl Environment {
     }
 }
 
-/// `path` as one that does not depend on the working directory: relative to `base`, without `.`.
+/// `path` as one that does not depend on the working directory: relative to `base`, without `.` and `..`.
 ///
-/// `..` stays: what it leads to depends on symbolic links.
+/// Behind a symbolic link `..` stays: there it leads elsewhere than the text says.
 pub(super) fn resolved(base: &Path, path: &str) -> PathBuf {
-    base.join(path).components().collect()
+    let mut straight = PathBuf::new();
+    for step in base.join(path).components() {
+        let back = step == Component::ParentDir;
+        let named = matches!(straight.components().next_back(), Some(Component::Normal(_)));
+        if back && named && !straight.is_symlink() {
+            straight.pop();
+        } else if !(back && straight.parent().is_none()) {
+            straight.push(step);
+        }
+    }
+    straight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_straight_but_behind_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        std::fs::create_dir_all(base.join("real/deep")).unwrap();
+        std::os::unix::fs::symlink("real/deep", base.join("link")).unwrap();
+        assert_eq!(resolved(base, "a/./b/../../state"), base.join("state"));
+        assert_eq!(resolved(&base.join("real/deep"), "../x"), base.join("real/x"));
+        assert_eq!(resolved(base, "link/../x"), base.join("link/../x"));
+        assert_eq!(resolved(Path::new("/etc/keyturn"), "../../../../x"), Path::new("/x"));
+    }
 }

@@ -145,37 +145,14 @@ impl Executor {
         desired: &Desired,
         rollout: &Rollout,
     ) -> Result<Result<Goods, Problem>, Fatal> {
+        if matches!(rollout.place, Place::Service(_)) {
+            return Ok(ids_of(&self.books.inventory().await, rollout));
+        }
         let mut goods = Goods::default();
         for parcel in &rollout.parcels {
-            if matches!(rollout.place, Place::Dir(_)) {
-                match self.files_of(desired, &parcel.asset, &parcel.content).await? {
-                    Ok(files) => goods.files.extend(files),
-                    Err(problem) => return Ok(Err(problem)),
-                }
-            }
-        }
-        let inventory = self.books.inventory().await;
-        let wanted =
-            |content: &Content, asset: &AssetId| -> Vec<(crate::model::ObjectKind, String, Option<String>)> {
-                let records = inventory.objects.values().filter(|record| record.asset == *asset);
-                records
-                    .filter(|record| content.files.values().any(|file| shows(file, record)))
-                    .map(|record| (record.kind, record.name.clone(), record.id.clone()))
-                    .collect()
-            };
-        if matches!(rollout.place, Place::Service(_)) {
-            for parcel in &rollout.parcels {
-                for (kind, name, id) in wanted(&parcel.content, &parcel.asset) {
-                    goods.ids.extend(id.map(|id| ((kind, name), id)));
-                }
-                let missing = parcel
-                    .swaps
-                    .iter()
-                    .find(|swap| !goods.ids.contains_key(&(swap.kind, swap.object.clone())));
-                if let Some(swap) = missing {
-                    let message = format!("the {} {} could not be made", swap.kind, swap.object);
-                    return Ok(Err(Problem::new(Code::EngineFailed, message)));
-                }
+            match self.files_of(desired, &parcel.asset, &parcel.content).await? {
+                Ok(files) => goods.files.extend(files),
+                Err(problem) => return Ok(Err(problem)),
             }
         }
         Ok(Ok(goods))
@@ -198,7 +175,27 @@ impl Executor {
     }
 }
 
-fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
+/// The IDs of the objects that the rollout's content is made of: those to be swapped in must all be there.
+fn ids_of(inventory: &Inventory, rollout: &Rollout) -> Result<Goods, Problem> {
+    let mut goods = Goods::default();
+    for parcel in &rollout.parcels {
+        let own = inventory.objects.values().filter(|record| record.asset == parcel.asset);
+        for record in own.filter(|record| parcel.content.files.values().any(|file| shows(file, record))) {
+            goods.ids.extend(record.id.clone().map(|id| ((record.kind, record.name.clone()), id)));
+        }
+    }
+    let mut swaps = rollout.parcels.iter().flat_map(|parcel| &parcel.swaps);
+    match swaps.find(|swap| !goods.ids.contains_key(&(swap.kind, swap.object.clone()))) {
+        None => Ok(goods),
+        Some(swap) => {
+            let message = format!("the {} {} could not be made", swap.kind, swap.object);
+            Err(Problem::new(Code::EngineFailed, message))
+        }
+    }
+}
+
+/// Whether the object holds the bytes of this file.
+pub(super) fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
     file.kind == Some(record.kind) && file.part == record.part && file.revisions == record.revisions
 }
 

@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 use crate::desired::Desired;
@@ -63,6 +65,9 @@ pub struct Executor {
 #[error("the state cannot be read or written")]
 pub struct Fatal(#[from] BooksError);
 
+/// One of the [`Executor::concurrency`] places; who holds it keeps others waiting.
+type Slot<'a> = Option<SemaphorePermit<'a>>;
+
 /// How one step went.
 type Outcome = Result<Result<(), Problem>, Fatal>;
 
@@ -100,6 +105,7 @@ impl Executor {
             let steps = due(&plan, only, &tried);
             passed.take_over(&plan);
             if steps.is_empty() {
+                self.tidy(desired).await;
                 return Ok(passed);
             }
             self.round(desired, steps, &mut passed, &mut tried).await?;
@@ -107,7 +113,7 @@ impl Executor {
         let message = format!("a pass did not come to rest in {MOST_ROUNDS} rounds; please report this");
         tracing::error!("{message}");
         let all = desired.assets.keys().next().cloned();
-        passed.failures.extend(all.map(|id| (id, Problem::new(Code::EngineFailed, message))));
+        passed.failures.extend(all.map(|id| (id, Problem::new(Code::Unsettled, message))));
         Ok(passed)
     }
 
@@ -125,12 +131,13 @@ impl Executor {
             while let Some(next) = steps.next_if(|step| step.action.name() == rank[0].action.name()) {
                 rank.push(next);
             }
-            let mut running = futures_util::stream::iter(rank)
-                .map(|step| async move {
-                    let outcome = self.step(desired, &step).await;
-                    (step, outcome)
-                })
-                .buffer_unordered(self.concurrency.max(1));
+            let slots = Semaphore::new(self.concurrency.max(1));
+            let one = async |step: Step| {
+                let slot = slots.acquire().await.ok();
+                let outcome = self.step(desired, &step, slot).await;
+                (step, outcome)
+            };
+            let mut running: FuturesUnordered<_> = rank.into_iter().map(one).collect();
             while let Some((step, outcome)) = running.next().await {
                 self.note(&step, outcome?, passed, tried);
             }
@@ -155,13 +162,13 @@ impl Executor {
         }
     }
 
-    async fn step(&self, desired: &Desired, step: &Step) -> Outcome {
+    async fn step(&self, desired: &Desired, step: &Step, slot: Slot<'_>) -> Outcome {
         self.reporter.started(step);
         match &step.action {
             Action::Generate(make) | Action::Issue(make) => self.make(desired, make, &step.reason).await,
             Action::Publish(object) => self.publish(desired, object).await,
             Action::Announce(id, number) => self.announce(id, *number).await,
-            Action::Rollout(rollout) => self.roll_out(desired, rollout).await,
+            Action::Rollout(rollout) => self.roll_out(desired, rollout, slot).await,
             Action::Verify(rollout) => self.prove_again(rollout).await,
             Action::Activate(id, number) => self.activate(id, *number).await,
             Action::Retire(id, number) => self.retire(id, *number).await,

@@ -2,7 +2,7 @@
 
 use super::Executor;
 use crate::desired::{Desired, Places};
-use crate::model::{Inventory, World};
+use crate::model::{Inventory, Place, World};
 use crate::target::Watch;
 
 impl Executor {
@@ -17,6 +17,17 @@ impl Executor {
         }
         inventory.world = world;
         inventory
+    }
+
+    /// Clears up where no rollout is unfinished.
+    pub(super) async fn tidy(&self, desired: &Desired) {
+        let rollouts = self.books.inventory().await.rollouts;
+        let mut places = watch(desired).dirs;
+        places.retain(|(_, dir)| !rollouts.contains_key(&Place::Dir(dir.clone())));
+        if let Err(problem) = self.files.tidy(places).await {
+            // What is served is right; the next pass tries again.
+            tracing::warn!("leftovers stay: {problem}");
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! One rollout of one place, from preflight to proof, or back to what was there before.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Edit, Executor, Fatal, Outcome};
+use super::goods::shows;
+use super::{Edit, Executor, Fatal, Outcome, Slot};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
-    AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, Parcel, Place, Problem, Proof, ProofAsk, Rollout,
-    RolloutRecord, Swap,
+    AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, FileContent, Inventory, ObjectKind, ObjectRecord,
+    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord, Swap,
 };
 use crate::target::{Before, Goods, Target};
 use crate::verify::Handshakes;
@@ -20,7 +22,8 @@ const PROOF_PAUSE: Duration = Duration::from_millis(250);
 
 impl Executor {
     /// Preflight, intent, one change, convergence, proof, outcome. A failure after the change puts back what was there.
-    pub(super) async fn roll_out(&self, desired: &Desired, rollout: &Rollout) -> Outcome {
+    /// The `slot` is given back when only the watch over what is there already is left.
+    pub(super) async fn roll_out(&self, desired: &Desired, rollout: &Rollout, slot: Slot<'_>) -> Outcome {
         let target = match self.target(&rollout.place) {
             Ok(target) => target.as_ref(),
             Err(problem) => return Ok(Err(problem)),
@@ -36,14 +39,16 @@ impl Executor {
             if let Err(problem) = target.preflight(rollout, &goods).await {
                 return self.refused(rollout, problem).await;
             }
+            tracing::debug!(place = %rollout.place, "preflight passed");
             self.begin(rollout).await?;
             failpoint::hit("rollout-intended");
             if let Err(problem) = target.apply(rollout, &goods).await {
                 return self.undo(target, rollout, problem).await;
             }
+            tracing::debug!(place = %rollout.place, "applied");
             failpoint::hit("rollout-applied");
         }
-        match self.take_up(target, rollout, &goods).await {
+        match self.take_up(target, rollout, &goods, slot).await {
             Ok(()) => self.succeed(target, rollout).await,
             Err(problem) => self.undo(target, rollout, problem).await,
         }
@@ -75,8 +80,17 @@ impl Executor {
     }
 
     /// All tasks run with it, and every proof that was asked for is there.
-    async fn take_up(&self, target: &dyn Target, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+    async fn take_up(
+        &self,
+        target: &dyn Target,
+        rollout: &Rollout,
+        goods: &Goods,
+        slot: Slot<'_>,
+    ) -> Result<(), Problem> {
         target.settle(rollout, goods).await?;
+        tracing::debug!(place = %rollout.place, "settled");
+        drop(slot);
+        target.stay(rollout, goods).await?;
         failpoint::hit("rollout-settled");
         self.prove(rollout).await
     }
@@ -85,6 +99,8 @@ impl Executor {
     async fn begin(&self, rollout: &Rollout) -> Result<(), Fatal> {
         let mut before = rollout.before();
         let mut identities = identities(rollout);
+        let against =
+            rollout.parcels.iter().map(|parcel| (parcel.asset.clone(), parcel.against.clone())).collect();
         self.books
             .edit(|edit| {
                 if let Some(interrupted) = edit.rollout(&rollout.place) {
@@ -98,17 +114,21 @@ impl Executor {
                     assets: rollout.assets(),
                     before,
                     identities,
+                    against,
                     undoing: None,
                 };
                 edit.put_rollout(record);
                 for parcel in &rollout.parcels {
-                    let kept = known_before(edit, parcel);
+                    let shown = shown_before(edit, parcel);
                     let deliveries = &mut edit.asset(&parcel.asset).deliveries;
                     let delivery = deliveries.entry(rollout.place.clone()).or_default();
                     delivery.state = DeliveryState::Delivering;
-                    delivery
-                        .known_since
-                        .retain(|number, _| kept.as_ref().is_none_or(|kept| kept.contains(number)));
+                    // A directory that has it by our books, and is written nonetheless, showed something else.
+                    let repaired = parcel.install.is_some() && delivery.content == parcel.content;
+                    let shown = if repaired { Some(Vec::new()) } else { shown };
+                    if let Some(shown) = shown {
+                        delivery.known_since.retain(|number, _| shown.contains(number));
+                    }
                     edit.audit(self.rollout_event("rollout-begun", rollout, parcel, &[]));
                 }
             })
@@ -176,14 +196,16 @@ impl Executor {
     }
 
     async fn record_success(&self, rollout: &Rollout) -> Result<(), Fatal> {
+        let mut replaced = replaced(&self.books.inventory().await, rollout);
         self.books
             .edit(|edit| {
                 let now = edit.now;
                 // After a crash the swaps are done already, and only the intent tells what they replaced.
                 let begun = edit.rollout(&rollout.place).map(|record| record.before.clone());
-                for before in rollout.before().into_values().chain(begun.unwrap_or_default().into_values()) {
-                    let Some(before) = before else { continue };
-                    if let Some(object) = edit.object(before.kind, &before.name) {
+                let before = rollout.before().into_values().chain(begun.unwrap_or_default().into_values());
+                replaced.extend(before.flatten().map(|before| (before.kind, before.name)));
+                for (kind, name) in &replaced {
+                    if let Some(object) = edit.object(*kind, name) {
                         object.replaced_at = Some(now);
                     }
                 }
@@ -192,7 +214,10 @@ impl Executor {
                     let proof = parcel.proof.gives();
                     let delivery =
                         edit.asset(&parcel.asset).deliveries.entry(rollout.place.clone()).or_default();
-                    let again = delivery.content == parcel.content && parcel.swaps.is_empty();
+                    // What was repaired is delivered now: overlaps count from the last time it was put there.
+                    let again = rollout.applied
+                        && delivery.content == parcel.content
+                        && delivery.service_id == rollout.service_id;
                     delivery.know(&parcel.content, now);
                     delivery.content = parcel.content.clone();
                     delivery.revision = parcel.revision;
@@ -261,8 +286,11 @@ impl Executor {
             true => interrupted.map(|record| record.assets.clone()).unwrap_or_default(),
             false => rollout.assets(),
         };
+        // After a crash the service already has the new references: only the intent knows what was there before.
         let against = |id: &AssetId| {
-            rollout.parcels.iter().find(|parcel| parcel.asset == *id).map(|parcel| parcel.against.clone())
+            let begun = interrupted.and_then(|record| record.against.get(id)).cloned();
+            let own = || rollout.parcels.iter().find(|parcel| parcel.asset == *id);
+            begun.or_else(|| own().map(|parcel| parcel.against.clone()))
         };
         self.books
             .edit(|edit| {
@@ -314,19 +342,36 @@ impl Executor {
     }
 }
 
-/// The revisions that the place really shows before its set is swapped, and not only by our books: what a person has
-/// put there instead has been fetched, and is cached. `None` where the set is not touched.
-fn known_before(edit: &mut Edit<'_>, parcel: &Parcel) -> Option<Vec<u32>> {
-    let spanning =
-        |swap: &&Swap| parcel.content.files.get(&swap.path).is_some_and(|f| f.part.spans_revisions());
-    let mut kept: Option<Vec<u32>> = None;
-    for swap in parcel.swaps.iter().filter(spanning) {
+/// The revisions that a service really shows before its set is swapped, and not only by our books: what a person has
+/// put there instead has been fetched, and is cached. `None` where no set is swapped.
+fn shown_before(edit: &mut Edit<'_>, parcel: &Parcel) -> Option<Vec<u32>> {
+    let files = &parcel.content.files;
+    let spans = |swap: &&Swap| files.get(&swap.path).is_some_and(|file| file.part.spans_revisions());
+    let mut shown = parcel.swaps.iter().filter(spans).map(|swap| {
         let before = swap.before.as_ref().and_then(|before| edit.object(before.kind, &before.name));
-        let shown = before.map(|object| object.revisions.clone()).unwrap_or_default();
-        kept =
-            Some(kept.map_or(shown.clone(), |kept| kept.into_iter().filter(|n| shown.contains(n)).collect()));
+        before.map(|object| object.revisions.clone()).unwrap_or_default()
+    });
+    let first = shown.next()?;
+    Some(shown.fold(first, |all, one| all.into_iter().filter(|number| one.contains(number)).collect()))
+}
+
+/// The objects that the place had by our own books and has no more. A person may have taken them out of the service
+/// long ago by a rollback: their retention counts from now nonetheless.
+fn replaced(inventory: &Inventory, rollout: &Rollout) -> BTreeSet<(ObjectKind, String)> {
+    let mut replaced = BTreeSet::new();
+    for parcel in &rollout.parcels {
+        let delivery =
+            inventory.assets.get(&parcel.asset).and_then(|record| record.deliveries.get(&rollout.place));
+        let old: Vec<&FileContent> =
+            delivery.map(|delivery| delivery.content.files.values().collect()).unwrap_or_default();
+        let new: Vec<&FileContent> = parcel.content.files.values().collect();
+        let shown =
+            |files: &[&FileContent], object: &ObjectRecord| files.iter().any(|file| shows(file, object));
+        let own = inventory.objects.values().filter(|object| object.asset == parcel.asset);
+        let gone = own.filter(|object| shown(&old, object) && !shown(&new, object));
+        replaced.extend(gone.map(|object| (object.kind, object.name.clone())));
     }
-    kept
+    replaced
 }
 
 /// What each asset's link in a directory shows before the rollout.

@@ -347,6 +347,9 @@ pub struct RolloutRecord {
     /// Of a directory: the identity of what each asset's link showed before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<AssetId, Option<String>>,
+    /// What a failure is remembered against, by asset, as it was before anything was changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub against: BTreeMap<AssetId, String>,
     /// Set when it is being undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoing: Option<Problem>,

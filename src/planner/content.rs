@@ -5,7 +5,7 @@ use ring::digest;
 use super::site::SiteFile;
 use super::{Context, Site, life};
 use crate::desired::{AssetSpec, KindSpec};
-use crate::model::{Content, FileContent, Part, Revision, RevisionState};
+use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState};
 
 /// What `site` should hold now; empty while there is nothing for it yet.
 pub(super) fn wanted(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Content {
@@ -88,7 +88,7 @@ pub fn identity(content: &Content) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
     for (path, file) in &content.files {
         let FileContent { part, revisions, kind, mode, owner, group } = file;
-        let kind = kind.map(|kind| kind.name());
+        let kind = kind.map(ObjectKind::name);
         hash.update(format!("{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0").as_bytes());
         hash.update(format!("{owner:?}\0{group:?}\0").as_bytes());
     }

@@ -1,9 +1,11 @@
 //! What would happen if everything went well: the planner asked again and again, each time about the world that
 //! its own last plan leaves behind.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, plan};
+use super::{Seed, later, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
@@ -21,8 +23,8 @@ pub struct Forecast {
     pub steps: Vec<Step>,
     /// The plan for now, with what waits and what is wrong.
     pub first: Plan,
-    /// What would go badly with the services that are touched, each once.
-    pub warnings: Vec<String>,
+    /// What would go badly with the services that any of the steps touches.
+    pub warnings: BTreeSet<String>,
     /// Set where there were too many steps to go on.
     pub cut_short: bool,
 }
@@ -45,11 +47,7 @@ pub fn forecast(
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
-        for warning in std::mem::take(&mut next.warnings) {
-            if !forecast.warnings.contains(&warning) {
-                forecast.warnings.push(warning);
-            }
-        }
+        forecast.warnings.append(&mut next.warnings.into_iter().collect());
         forecast.cut_short = forecast.steps.len() > MOST_STEPS;
         match next.next_wake {
             _ if forecast.cut_short => return forecast,
@@ -107,7 +105,8 @@ fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str,
 /// The facts that a revision would have.
 fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) -> Facts {
     let named = format!("{}#{}", make.asset, make.revision);
-    let lasting = |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: at + lifetime });
+    let lasting =
+        |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: later(at, lifetime) });
     match &spec.kind {
         KindSpec::Ca(ca) => {
             let mut validity = lasting(ca.intermediate_lifetime);
@@ -137,7 +136,7 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
 fn root_end(inventory: &Inventory, make: &Make, lifetime: SignedDuration) -> Option<Timestamp> {
     let revisions = &inventory.assets.get(&make.asset)?.revisions;
     let root = revisions.get(&make.keep_key_of?)?.root?;
-    Some(revisions.get(&root)?.issued_at? + lifetime)
+    Some(later(revisions.get(&root)?.issued_at?, lifetime))
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, renew_at};
+use super::{Seed, later, renew_at};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -25,6 +25,7 @@ pub fn health(
             let found = of_asset(spec, record, now, seed);
             problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
         }
+        problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
         if let Engine::Down(problem) = &inventory.world.engine
             && spec.needs_engine()
         {
@@ -54,6 +55,16 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
     problems
 }
 
+/// Rollouts of the asset that failed and are not put back yet.
+fn undone<'i>(inventory: &'i Inventory, id: &'i AssetId) -> impl Iterator<Item = Problem> + 'i {
+    let concerned = inventory.rollouts.values().filter(|rollout| rollout.assets.contains(id));
+    concerned.filter_map(|rollout| {
+        let problem = rollout.undoing.as_ref()?;
+        let message = format!("{} is not put back yet; before that: {problem}", rollout.place.name());
+        Some(Problem::new(Code::PutBackFailed, message))
+    })
+}
+
 /// What is in use, by its dates.
 fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Option<Problem> {
     if let Some(validity) = revision.validity {
@@ -69,7 +80,7 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
         }
     }
     let due = renew_at(&spec.id, &spec.overlap, revision, seed)?;
-    (due + spec.overlap.rides + GRACE < now)
+    (later(later(due, spec.overlap.rides), GRACE) < now)
         .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
 }
 

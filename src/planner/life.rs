@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{aged, asked, changed, days};
-use super::{Context, Draft, Site, watch};
+use super::{Context, Draft, Site, later, watch};
 use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{Action, AssetRecord, Delivery, Part, Place, Revision, RevisionState, Step};
 
@@ -19,10 +19,10 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
             RevisionState::Prepared | RevisionState::Published => {
                 explain_waiting(context, spec, revision, draft);
                 may_activate(context, spec, revision)
-                    .then(|| (Action::Activate(id, number), "every target has it"))
+                    .then_some((Action::Activate(id, number), "every target has it"))
             }
             RevisionState::Retiring => may_retire(context, spec, revision, draft)
-                .then(|| (Action::Retire(id, number), "nobody needs it any more")),
+                .then_some((Action::Retire(id, number), "nobody needs it any more")),
             _ => None,
         };
         if let Some((action, reason)) = step {
@@ -47,7 +47,7 @@ pub(super) fn known<'c>(context: &'c Context<'_>, spec: &'c AssetSpec) -> impl I
 
 /// When the last of what `revision` has signed dies; `None` while it may still sign.
 pub fn last_needed(revision: &Revision, linger: SignedDuration) -> Option<Timestamp> {
-    revision.replaced_at.map(|at| at + linger)
+    revision.replaced_at.map(|at| later(at, linger))
 }
 
 /// The same, with an eye on the world: a key that a person has brought back by a rollback signs again.
@@ -61,7 +61,7 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
         }
         last = last.max(object.replaced_at.unwrap_or(last));
     }
-    Some(last + spec.overlap.linger)
+    Some(later(last, spec.overlap.linger))
 }
 
 /// The revision that signs now: the one in use, or its successor once that is due and has been known for long
@@ -102,7 +102,7 @@ fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Opt
         let since = delivery.known_since.get(&revision.number).copied().or(delivery.delivered_at);
         last = last.max(since.unwrap_or(last));
     }
-    Some(last + spec.overlap.publish_before)
+    Some(later(last, spec.overlap.publish_before))
 }
 
 /// Why the key in use should be replaced now, where it should.
@@ -116,7 +116,13 @@ pub(super) fn turn_is_due(context: &Context<'_>, spec: &AssetSpec, active: &Revi
 /// Says until when a turn that is due must wait for its overlap, and when the next is due.
 fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
     let record = context.record(&spec.id);
-    let Some(active) = record.active().filter(|_| spec.overlap.standby) else { return };
+    if !spec.overlap.standby {
+        return;
+    }
+    let Some(active) = record.active() else {
+        explain_first(context, spec, revision, draft);
+        return;
+    };
     if successor(spec, record, active).is_none_or(|next| next.number != revision.number) {
         return;
     }
@@ -131,8 +137,32 @@ fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision,
             draft.defer(&spec.id, Some(at), reason);
         }
         Some(_) => {}
-        None => draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet")),
+        None => {
+            let unproven = unproven(context, spec, revision.number);
+            draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet{unproven}"));
+        }
     }
+}
+
+/// Says which verifiers the very first key waits for.
+fn explain_first(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
+    let first = context.record(&spec.id).coming().next();
+    let unproven = unproven(context, spec, revision.number);
+    if first.is_some_and(|first| first.number == revision.number) && !unproven.is_empty() {
+        draft.defer(
+            &spec.id,
+            None,
+            format!("nothing signs with it before every verifier knows it{unproven}"),
+        );
+    }
+}
+
+/// `: not proven in api_gateway, api_users`; empty where nobody is waited for.
+fn unproven(context: &Context<'_>, spec: &AssetSpec, number: u32) -> String {
+    let sites = context.sites(spec).iter().filter(|site| site.has_spanning());
+    let missing = sites.filter(|site| knows(context, spec, site, number).is_none());
+    let names: Vec<String> = missing.map(|site| site.place.name()).collect();
+    if names.is_empty() { String::new() } else { format!(": not proven in {}", names.join(", ")) }
 }
 
 /// Only where someone must know it beforehand is there anything to announce.
@@ -205,7 +235,7 @@ fn may_retire(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draf
         KindSpec::Ca(_) => SignedDuration::ZERO,
         _ => context.desired.retention,
     };
-    let at = unneeded.max(revision.replaced_at.unwrap_or(unneeded) + retention);
+    let at = unneeded.max(later(revision.replaced_at.unwrap_or(unneeded), retention));
     draft.wake(Some(unneeded));
     draft.wake(Some(at));
     at <= context.now && !has_traces(context, spec, revision.number)

@@ -20,6 +20,7 @@ mod objects;
 mod rollout;
 mod seed;
 mod site;
+mod text;
 mod turn;
 mod watch;
 
@@ -37,6 +38,7 @@ pub use health::health;
 pub use life::last_needed;
 pub use seed::Seed;
 pub use site::{Site, sites};
+pub use text::render;
 pub use turn::renew_at;
 
 /// A clock that is further back than this against what the state has seen is not believed.
@@ -66,6 +68,11 @@ pub fn known(desired: &Desired, inventory: &Inventory, asset: &AssetId, now: Tim
     let context = Context::new(desired, inventory, now, Seed::of(&desired.instance));
     let Some(spec) = desired.assets.get(asset) else { return Vec::new() };
     life::known(&context, spec).map(|revision| revision.number).collect()
+}
+
+/// `by` after `at`; what no calendar has is the end of all time, not a panic.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Draft, content, life};
+use super::{Context, Draft, content, later, life};
 use crate::desired::AssetSpec;
 use crate::model::{
     Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
@@ -67,7 +67,9 @@ pub(super) fn provide(
 
 fn publish(now: Timestamp, bytes: Bytes, name: String) -> Step {
     let Bytes(kind, asset, part, revisions) = bytes;
-    let reason = format!("{part} of revision {}", revisions.last().copied().unwrap_or(0));
+    let numbers: Vec<String> = revisions.iter().map(ToString::to_string).collect();
+    let plural = if numbers.len() > 1 { "s" } else { "" };
+    let reason = format!("{part} of revision{plural} {}", numbers.join(", "));
     let assets = vec![asset.clone()];
     Step {
         at: now,
@@ -92,9 +94,11 @@ pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
     if context.engine_problem().is_some() {
         return;
     }
+    let moving = moving(draft);
     for spec in context.desired.assets.values() {
         let objects = context.objects(&spec.id);
-        if objects.is_empty() {
+        // A rollout may fail and leave things as they were: what may go is asked again after it.
+        if objects.is_empty() || moving.contains(&spec.id) {
             continue;
         }
         let wanted = wanted(context, spec);
@@ -107,6 +111,11 @@ pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
             }
         }
     }
+}
+
+fn moving(draft: &Draft) -> BTreeSet<AssetId> {
+    let rollouts = draft.plan.steps.iter().filter(|step| matches!(step.action, Action::Rollout(_)));
+    rollouts.flat_map(|step| step.assets.clone()).collect()
 }
 
 fn delete(now: Timestamp, record: &ObjectRecord) -> Step {
@@ -146,7 +155,7 @@ fn reason_to_keep(
     {
         return Some((None, format!("its successor is not proven in {}", site.place.name())));
     }
-    let until = object.replaced_at.unwrap_or(object.created_at) + context.desired.retention;
+    let until = later(object.replaced_at.unwrap_or(object.created_at), context.desired.retention);
     (until > context.now).then(|| (Some(until), "the retention has not passed".to_owned()))
 }
 

@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Draft, Seed};
+use super::{Context, Draft, Seed, later};
 use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
 use crate::model::{
     Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
@@ -21,13 +21,13 @@ const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
 /// hour or a hundredth of its life), so that what was made together is not renewed together.
 pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
     let (due, life) = match (overlap.turn, revision.validity) {
-        (Turn::Every(every), _) => (revision.active_at.or(revision.issued_at)? + every, every),
-        (turn, Some(validity)) => (validity.not_after - lead(turn, validity), validity.lifetime()),
+        (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
+        (turn, Some(validity)) => (later(validity.not_after, -lead(turn, validity)), validity.lifetime()),
         _ => return None,
     };
     let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
     let jitter = (span.as_secs() as f64 * seed.fraction(asset, revision.number)) as i64;
-    Some(due - SignedDuration::from_secs(jitter))
+    Some(later(due, SignedDuration::from_secs(-jitter)))
 }
 
 /// How much of `validity` is left when a successor is due.
@@ -157,7 +157,7 @@ fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -
     let KindSpec::Certificate(certificate) = &spec.kind else { return clipped_by_root(spec, revision) };
     let above = context.record(&certificate.authority).active().and_then(|authority| authority.validity);
     let (Some(own), Some(above)) = (revision.validity, above) else { return false };
-    let end = above.not_after.min(context.now + certificate.duration);
+    let end = above.not_after.min(later(context.now, certificate.duration));
     end.duration_since(own.not_after) <= hundredth(certificate.duration)
 }
 
@@ -231,7 +231,7 @@ pub(super) fn next_try(
         return None;
     }
     let in_hand = record.active().and_then(|active| active.validity).map(|all| lead(spec.overlap.turn, all));
-    let longest = in_hand.map(|lead| tried + SignedDuration::from_secs((lead.as_secs() / 12).max(60)));
+    let longest = in_hand.map(|lead| later(tried, SignedDuration::from_secs((lead.as_secs() / 12).max(60))));
     Some(longest.map_or(at, |longest| at.min(longest)))
 }
 

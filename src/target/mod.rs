@@ -63,11 +63,23 @@ pub trait Target: Send + Sync {
     /// Waits until the new content has been taken up everywhere, and the old is gone.
     async fn settle(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem>;
 
+    /// Sees that it stays so for as long as the place itself watches for failure. Nothing is busy meanwhile, so this
+    /// holds back nobody else.
+    async fn stay(&self, _: &Rollout, _: &Goods) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Puts back what was there before, and leaves no way to the new content behind.
     async fn put_back(&self, place: &Place, before: &Before, rollout: &Rollout) -> Result<(), Problem>;
 
     /// Clears up after a success.
     async fn finish(&self, rollout: &Rollout) -> Result<(), Problem>;
+
+    /// Clears up in directories where nothing is under way: a delivery that failed, or that a crash has interrupted
+    /// after its outcome was noted, leaves a folder with a private key in it.
+    async fn tidy(&self, _: BTreeSet<(AssetId, PathBuf)>) -> Result<(), Problem> {
+        Ok(())
+    }
 
     /// Removes one of our objects. One that is gone already is done.
     async fn delete(&self, old: &OldObject) -> Result<(), Problem>;

@@ -30,8 +30,10 @@
 )]
 
 mod certs;
+mod cluster;
 mod command;
 mod engine;
+mod files;
 mod images;
 mod keyturn;
 mod namespace;
@@ -41,8 +43,10 @@ mod site;
 mod skip;
 
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
+pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
 pub use engine::{Engine, pause, wait_for};
+pub use files::{Found, Tree, files_site, status};
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
 pub use namespace::{Namespace, in_netns};

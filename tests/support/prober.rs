@@ -68,6 +68,7 @@ pub struct Leaf {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
+    pace: Duration,
     start: Instant,
     stop: AtomicBool,
     report: Mutex<Report>,
@@ -76,9 +77,15 @@ struct Shared {
 impl Prober {
     /// Begins, from inside the engine's network; `address` is an IP address and a port.
     pub fn start(engine: &Engine, address: &str) -> Self {
+        Self::at_pace(engine, address, CLIENTS, PACE)
+    }
+
+    /// The same with so many clients, each of which starts one connection in `pace`: where many services are watched.
+    pub fn at_pace(engine: &Engine, address: &str, clients: u32, pace: Duration) -> Self {
         let network = Arc::new(File::open(engine.network()).unwrap());
         let shared = Arc::new(Shared {
             address: address.parse().unwrap(),
+            pace,
             start: Instant::now(),
             stop: AtomicBool::new(false),
             report: Mutex::default(),
@@ -87,11 +94,11 @@ impl Prober {
             let (network, shared) = (Arc::clone(&network), Arc::clone(&shared));
             std::thread::spawn(move || {
                 enter(&network);
-                std::thread::sleep(PACE * number / CLIENTS);
+                std::thread::sleep(pace * number / clients);
                 shared.run();
             })
         };
-        Self { clients: (0..CLIENTS).map(client).collect(), shared }
+        Self { clients: (0..clients).map(client).collect(), shared }
     }
 
     /// What was seen so far.
@@ -140,7 +147,7 @@ impl Shared {
         let mut due = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            due += PACE;
+            due += self.pace;
             let at = self.start.elapsed();
             let seen = self.connect();
             self.note(at, seen);

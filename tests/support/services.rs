@@ -13,6 +13,7 @@ pub struct Nginx {
     name: String,
     port: u16,
     replicas: usize,
+    global: bool,
     files: Option<TlsFiles>,
     with_dhparam: bool,
     args: Vec<String>,
@@ -26,6 +27,7 @@ impl Nginx {
             name: name.to_owned(),
             port,
             replicas: 2,
+            global: false,
             files: Some(files),
             with_dhparam: false,
             args: Vec::new(),
@@ -36,6 +38,11 @@ impl Nginx {
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
         self
+    }
+
+    /// One task on every node, of which a test has one.
+    pub fn global(self) -> Self {
+        Self { replicas: 1, global: true, ..self }
     }
 
     /// Serves this pair at first.
@@ -84,7 +91,7 @@ impl Nginx {
         let config = format!("{}.conf", self.name);
         engine.feed(["config", "create", &config, "-"], self.configuration().as_bytes());
         let mut create = vec![
-            format!("--replicas={}", self.replicas),
+            if self.global { "--mode=global".to_owned() } else { format!("--replicas={}", self.replicas) },
             "--network=host".to_owned(),
             "--stop-signal=SIGQUIT".to_owned(),
             "--stop-grace-period=5s".to_owned(),

@@ -1,11 +1,17 @@
 //! A site as most tests have it: an NGINX of two replicas, and a configuration that delivers to it.
 
+use keyturn::clock::Entropy;
+use keyturn::store::{MaterialId, Snapshot, StateKey};
 use serde_json::Value;
 
 use super::{Engine, Keyturn};
 
 /// The configuration, with `{socket}` and the parts that a test changes.
 pub struct Site {
+    /// The certificate's name; its DNS name is this and `.test`.
+    pub asset: String,
+    /// Whom it is delivered to: a key of the target (`services = […]`), or nothing.
+    pub services: String,
     /// Of the certificate's target.
     pub target: String,
     /// Anything more, at the end.
@@ -18,7 +24,13 @@ impl Default for Site {
     fn default() -> Self {
         let target = r#"preflight = ["nginx", "-t"]
 verify = { connect = ["127.0.0.1:8443"], server_name = "edge.test" }"#;
-        Self { target: target.to_owned(), more: String::new(), delivery: String::new() }
+        Self {
+            asset: "edge".to_owned(),
+            services: r#"services = ["web_nginx"]"#.to_owned(),
+            target: target.to_owned(),
+            more: String::new(),
+            delivery: String::new(),
+        }
     }
 }
 
@@ -34,9 +46,19 @@ files = { "dhparam.pem" = "dhparam" }
 "#;
 
 impl Site {
+    /// A certificate `asset` for the service of the same name on `port`, so that many share an engine.
+    pub fn of(asset: &str, port: u16) -> Self {
+        let target = format!(
+            r#"preflight = ["nginx", "-t"]
+verify = {{ connect = ["127.0.0.1:{port}"], server_name = "{asset}.test" }}"#
+        );
+        let services = format!(r#"services = ["{asset}"]"#);
+        Self { asset: asset.to_owned(), services, target, ..Self::default() }
+    }
+
     /// Writes it for `engine`.
     pub fn beside(&self, engine: &Engine) -> Keyturn {
-        let Self { target, more, delivery } = self;
+        let Self { asset, services, target, more, delivery } = self;
         let socket = engine.socket().display().to_string();
         Keyturn::beside(engine).config(&format!(
             r#"
@@ -50,12 +72,12 @@ socket = "{socket}"
 [issuers.internal]
 kind = "internal"
 common_name = "Test CA"
-[certificates.edge]
+[certificates.{asset}]
 issuers = ["internal"]
-dns_names = ["edge.test"]
-[[certificates.edge.targets]]
+dns_names = ["{asset}.test"]
+[[certificates.{asset}.targets]]
 kind = "swarm"
-services = ["web_nginx"]
+{services}
 files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
 {target}
 {more}
@@ -83,5 +105,15 @@ impl Keyturn {
         let audit: Value = serde_json::from_str(&text).unwrap();
         let entries = audit["entries"].as_array().unwrap();
         entries.iter().filter(|entry| entry["action"] == action).count()
+    }
+
+    /// What the state keeps of a revision's making, unsealed; `None` where it keeps nothing (any more).
+    pub fn material(&self, asset: &str, revision: u32) -> Option<Value> {
+        let dir = self.dir().join("state");
+        let (key, _) = StateKey::load_or_create(&dir, &Entropy::system()).unwrap();
+        let snapshot = Snapshot::read(&dir, &key).unwrap();
+        let id = MaterialId::new(asset.parse().unwrap(), revision);
+        let kept = snapshot.material(&id).unwrap();
+        kept.map(|kept| serde_json::from_slice(kept.expose()).unwrap())
     }
 }

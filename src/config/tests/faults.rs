@@ -183,6 +183,13 @@ fn names_in_certificates() {
 }
 
 #[test]
+fn a_certificate_larger_than_what_can_be_delivered() {
+    let names: Vec<String> = (0..2000).map(|n| format!("\"host-{n:04}.example.internal\"")).collect();
+    let text = certificate(&format!("dns_names = [{}]", names.join(",")));
+    assert_snapshot!(faults(&text), @"keyturn.toml:5:1: certificates.edge.dns_names: 2000 names take 60000 bytes, and a certificate that can be kept and delivered has room for 40000; split them over several certificates, or use a wildcard");
+}
+
+#[test]
 fn names_outside_of_the_issuers_constraints() {
     assert_snapshot!(faults(&format!(
         "{CA}name_constraints = {{ permitted_dns = [\"internal.example.org\"] }}\n[certificates.edge]\n\

@@ -12,6 +12,10 @@ use crate::config::raw::{Item, Table, not_one_of, not_yet};
 use crate::config::words::quoted;
 use crate::model::{AssetId, AssetKind, KeyAlgorithm, Usage};
 
+/// What the names of a certificate may take in DER, in bytes: in PEM, with its chain and its key, it is then still one
+/// record of the state (64 KiB), and far from what a Docker secret holds (511,999 bytes).
+const MOST_NAMES: usize = 40_000;
+
 /// The issuers by name; `None`: there, and faulty.
 pub(super) type Issuers = Read<InternalCa>;
 
@@ -147,6 +151,16 @@ struct Names {
 
 /// A server is known by its SANs; a client may have just a common name.
 fn check_names(t: &Table<'_>, names: &Names) {
+    // Each has a tag and a length of two to four bytes before it.
+    let size: usize = names.dns_names.iter().map(|name| name.len() + 4).sum();
+    if size > MOST_NAMES {
+        let message = format!(
+            "{} names take {size} bytes, and a certificate that can be kept and delivered has room for {MOST_NAMES}; \
+             split them over several certificates, or use a wildcard",
+            names.dns_names.len()
+        );
+        t.fault::<()>("dns_names", message);
+    }
     let has_san = !names.dns_names.is_empty() || names.has_ip;
     match &names.common_name {
         None if !has_san => {

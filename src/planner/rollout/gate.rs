@@ -1,12 +1,12 @@
 //! What goes together, and what stands in the way of a rollout.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Due;
 use crate::desired::AssetSpec;
 use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
 use crate::planner::turn::lead;
-use crate::planner::{Context, Draft, life, watch};
+use crate::planner::{Context, Draft, later, life, watch};
 
 /// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
 /// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
@@ -35,7 +35,7 @@ fn rides_until(context: &Context<'_>, due: &Due<'_>) -> Option<Timestamp> {
     let record = context.record(&due.spec.id);
     life::in_place(context, due.spec, due.site).filter(|_| !is_asked(record))?;
     let issued = record.coming().last()?.issued_at?;
-    Some(issued + due.spec.overlap.rides).filter(|at| *at > context.now)
+    Some(later(issued, due.spec.overlap.rides)).filter(|at| *at > context.now)
 }
 
 /// Whether the operator waits for what is being delivered.
@@ -51,7 +51,8 @@ pub(super) fn is_stopped(
     making: &[&AssetSpec],
     draft: &mut Draft,
 ) -> bool {
-    let urgent = group.iter().any(|due| is_urgent(context, due.spec));
+    let urgent_at = group.iter().filter_map(|due| urgent_at(context, due.spec)).min();
+    let urgent = urgent_at.is_some_and(|at| at < context.now);
     let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)));
     let holding = |spec: &&&AssetSpec| !asked || is_asked(context.record(&spec.id));
     if let Some(spec) = making.iter().find(holding).filter(|_| !urgent) {
@@ -66,6 +67,7 @@ pub(super) fn is_stopped(
         let message = format!("the last update of service {} is {what}", service.name);
         let problem = Problem::new(Code::ServiceBusy, message.clone());
         group.iter().for_each(|due| watch::note(due, Some(problem.clone()), draft));
+        draft.wake(urgent_at.map(after));
         defer(group, None, &message, draft);
         return true;
     }
@@ -73,7 +75,9 @@ pub(super) fn is_stopped(
         return false;
     }
     group.iter().for_each(|due| watch::note_free(due, draft));
-    defer(group, context.desired.windows.next_opening(context.now), "waits for a maintenance window", draft);
+    let opening = context.desired.windows.next_opening(context.now);
+    let until = opening.into_iter().chain(urgent_at.map(after)).min();
+    defer(group, until, "waits for a maintenance window", draft);
     true
 }
 
@@ -89,10 +93,13 @@ pub(super) fn defer(group: &[Due<'_>], until: Option<Timestamp>, why: &str, draf
     }
 }
 
-/// Less than half of what the renewal was to have in hand is left.
-fn is_urgent(context: &Context<'_>, spec: &AssetSpec) -> bool {
-    let active = context.record(&spec.id).active();
-    active.and_then(|revision| revision.validity).is_some_and(|validity| {
-        validity.left(context.now).as_secs() < lead(spec.overlap.turn, validity).as_secs() / 2
-    })
+/// From when on less than half of what the renewal was to have in hand is left: what ends then waits for nobody.
+fn urgent_at(context: &Context<'_>, spec: &AssetSpec) -> Option<Timestamp> {
+    let validity = context.record(&spec.id).active()?.validity?;
+    Some(later(validity.not_after, -lead(spec.overlap.turn, validity) / 2))
+}
+
+/// The first second after `at`.
+fn after(at: Timestamp) -> Timestamp {
+    later(at, SignedDuration::from_secs(1))
 }

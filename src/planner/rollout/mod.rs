@@ -200,11 +200,31 @@ fn without_conflicts<'a>(mut dues: Vec<Due<'a>>, draft: &mut Draft) -> Vec<Due<'
 }
 
 fn reason(group: &[Due<'_>]) -> String {
-    let each = group.iter().map(|due| match due.delivery.map(|delivery| delivery.state) {
-        Some(DeliveryState::Delivering) => format!("{} was begun and not finished", due.spec.id),
-        Some(DeliveryState::Failed) => format!("{} is tried again", due.spec.id),
-        Some(state) if state.is_there() => format!("{} has turned", due.spec.id),
-        _ => format!("{} is new here", due.spec.id),
+    let each = group.iter().map(|due| {
+        let why = match due.delivery.map(|delivery| (delivery.state, delivery)) {
+            Some((DeliveryState::Delivering, _)) => "was begun and not finished",
+            Some((DeliveryState::Failed, _)) => "is tried again",
+            Some((state, before)) if state.is_there() => difference(&before.content, &due.wanted),
+            _ => "is new here",
+        };
+        format!("{} {why}", due.spec.id)
     });
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// What is different from what was delivered last.
+fn difference(before: &Content, wanted: &Content) -> &'static str {
+    let made_of = |content: &Content, spanning: bool| -> Vec<Vec<u32>> {
+        let files = content.files.values().filter(|file| file.part.spans_revisions() == spanning);
+        files.map(|file| file.revisions.clone()).collect()
+    };
+    if before == wanted {
+        "is not there any more"
+    } else if made_of(before, false) != made_of(wanted, false) {
+        "has turned"
+    } else if made_of(before, true) != made_of(wanted, true) {
+        "has other public keys to show"
+    } else {
+        "is wanted in another way"
+    }
 }

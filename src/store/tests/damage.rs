@@ -57,7 +57,7 @@ fn a_cut_anywhere_loses_the_last_step_at_most() {
                 assert_eq!(sequence, whole as u64, "cut at {length}");
             }
             Err(error) => {
-                assert!(matches!(error, StoreError::Damaged { .. }) && length < base, "{length}: {error}")
+                assert!(matches!(error, StoreError::Damaged { .. }) && length < base, "{length}: {error}");
             }
         }
     }

@@ -11,12 +11,12 @@ use tokio::process::Command;
 /// More of a command's words than this are not repeated.
 const MOST_WORDS: usize = 1000;
 
-/// Runs a command to its end.
+/// Runs a command to its end. Lines of `private` files are not repeated, should it print them.
 ///
 /// # Errors
 ///
 /// What went wrong, with the command's own words, when it does not exit with 0 in time.
-pub(super) async fn run(command: &[String], timeout: Duration) -> Result<(), String> {
+pub(super) async fn run(command: &[String], timeout: Duration, private: &[&str]) -> Result<(), String> {
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let shown = command.join(" ");
     let mut child = Command::new(program);
@@ -34,7 +34,7 @@ pub(super) async fn run(command: &[String], timeout: Duration) -> Result<(), Str
         return Ok(());
     }
     let words = [output.stderr, output.stdout].concat();
-    Err(format!("`{shown}` ended with {}: {}", output.status, last(&words)))
+    Err(format!("`{shown}` ended with {}: {}", output.status, last(&words, private)))
 }
 
 fn end(group: Option<u32>) {
@@ -43,8 +43,11 @@ fn end(group: Option<u32>) {
     }
 }
 
-fn last(words: &[u8]) -> String {
-    let text = String::from_utf8_lossy(words);
+fn last(words: &[u8], private: &[&str]) -> String {
+    // Before it is cut: half a line could not be told any more.
+    let text = private.iter().fold(String::from_utf8_lossy(words).into_owned(), |text, line| {
+        if text.contains(line) { text.replace(line, "[secret]") } else { text }
+    });
     let text = text.trim();
     let skip = text.chars().count().saturating_sub(MOST_WORDS);
     text.chars().skip(skip).collect()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Group, User};
 
 use super::{failed, stem};
+use crate::failpoint;
 use crate::model::{AssetId, Code, FileContent, Install, Parcel, Problem, Secret};
 
 /// The identity of what the asset's link shows, if its files are all there and lead to it.
@@ -37,21 +38,32 @@ pub(super) fn put(
     let name = format!("{stem}.{}", install.identity);
     let folder = dir.join(&name);
     write_folder(parcel, &folder, files)?;
+    failpoint::hit("folder-written");
     save_foreign(parcel, dir, &stem)?;
     turn(dir, &stem, Path::new(&name))?;
+    failpoint::hit("link-turned");
     for path in parcel.content.files.keys() {
         turn(dir, path, &Path::new(&stem).join(path))?;
     }
     sync(dir)
 }
 
-/// Our own umask keeps others out; the files' readers must get in.
+/// Our own umask keeps others out; the files' readers must get in, through every folder on the way.
 fn make_dir(dir: &Path) -> Result<(), Problem> {
     if dir.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(dir).map_err(failed("make", dir))?;
-    fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("set the mode of", dir))
+    let parent = dir.parent().unwrap_or(dir);
+    if parent != dir {
+        make_dir(parent)?;
+    }
+    match fs::create_dir(dir) {
+        // Another place beside this one has just made the folder that both are in.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+        made => made.map_err(failed("make", dir))?,
+    }
+    fs::set_permissions(dir, Permissions::from_mode(0o755)).map_err(failed("set the mode of", dir))?;
+    sync(parent)
 }
 
 /// A folder that an interrupted try has left may be half written: it is made anew.
@@ -155,6 +167,9 @@ fn turn(dir: &Path, name: &str, to: &Path) -> Result<(), Problem> {
 
 /// Shows the old folder again; where there was none, what was there before us.
 pub(super) fn put_back(asset: &AssetId, dir: &Path, identity: Option<&str>) -> Result<(), Problem> {
+    if is_absent(dir) {
+        return Ok(());
+    }
     let stem = stem(asset);
     let old = identity.map(|identity| format!("{stem}.{identity}")).filter(|name| dir.join(name).is_dir());
     match old {
@@ -162,6 +177,12 @@ pub(super) fn put_back(asset: &AssetId, dir: &Path, identity: Option<&str>) -> R
         None => take_away(dir, &stem)?,
     }
     sync(dir)
+}
+
+/// Whether there is no such folder: it could not be made, or is gone with all that was in it.
+fn is_absent(dir: &Path) -> bool {
+    let gone = |error: std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    fs::read_dir(dir).is_err_and(gone)
 }
 
 /// Nothing of ours was here before: our links go, and foreign files come back.
@@ -184,20 +205,22 @@ fn take_away(dir: &Path, stem: &str) -> Result<(), Problem> {
     }
 }
 
-/// Removes the asset's folders that its link does not show: they hold old private keys.
-pub(super) fn clear(asset: &AssetId, install: &Install) -> Result<(), Problem> {
+/// Removes the asset's folders but for that of `identity`: they hold private keys that nobody uses.
+pub(super) fn clear(asset: &AssetId, dir: &Path, identity: &str) -> Result<(), Problem> {
     let stem = stem(asset);
-    let current = format!("{stem}.{}", install.identity);
+    let current = format!("{stem}.{identity}");
     let begins = format!("{stem}.");
-    for entry in fs::read_dir(&install.dir).map_err(failed("read", &install.dir))?.flatten() {
+    let mut cleared = false;
+    for entry in fs::read_dir(dir).map_err(failed("read", dir))?.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let identity = name.strip_prefix(&begins).filter(|identity| is_identity(identity));
         if identity.is_some() && name != current {
             remove_folder(&entry.path())?;
+            cleared = true;
         }
     }
-    sync(&install.dir)
+    if cleared { sync(dir) } else { Ok(()) }
 }
 
 /// Only what the planner names folders for: an asset `edge` must not clear those of an asset `edge.old`.

@@ -12,7 +12,8 @@
 mod command;
 mod install;
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,13 +60,14 @@ impl Target for Directories {
         .await
     }
 
-    async fn settle(&self, rollout: &Rollout, _: &Goods) -> Result<(), Problem> {
+    async fn settle(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+        let private = private_lines(rollout, goods);
         for (command, timeout) in tests(rollout) {
-            command::run(command, timeout).await.map_err(|why| {
+            command::run(command, timeout, &private).await.map_err(|why| {
                 Problem::new(Code::FileTestFailed, format!("{}: {why}", rollout.place.name()))
             })?;
         }
-        self.reload(rollout).await
+        self.reload(rollout, &private).await
     }
 
     async fn put_back(&self, place: &Place, before: &Before, rollout: &Rollout) -> Result<(), Problem> {
@@ -79,8 +81,9 @@ impl Target for Directories {
         })
         .await?;
         // The reader may have taken the new files up already. What cannot be reloaded now could not be before.
-        if let Err(problem) = self.reload(rollout).await {
-            tracing::warn!(%problem, "after the old files had been put back");
+        if let Err(problem) = self.reload(rollout, &[]).await {
+            // Without its words: here nobody knows the old files' private lines.
+            tracing::warn!("{}: the reload failed after the old files had been put back", problem.code);
         }
         Ok(())
     }
@@ -90,7 +93,18 @@ impl Target for Directories {
         blocking(move || {
             let installs =
                 parcels.iter().filter_map(|parcel| Some((&parcel.asset, parcel.install.as_ref()?)));
-            installs.into_iter().try_for_each(|(asset, install)| install::clear(asset, install))
+            installs
+                .into_iter()
+                .try_for_each(|(asset, install)| install::clear(asset, &install.dir, &install.identity))
+        })
+        .await
+    }
+
+    async fn tidy(&self, places: BTreeSet<(AssetId, PathBuf)>) -> Result<(), Problem> {
+        blocking(move || {
+            let shown = |(asset, dir): (AssetId, PathBuf)| Some((install::shown(&asset, &dir)?, asset, dir));
+            let mut all = places.into_iter().filter_map(shown);
+            all.try_for_each(|(identity, asset, dir)| install::clear(&asset, &dir, &identity))
         })
         .await
     }
@@ -101,10 +115,10 @@ impl Target for Directories {
 }
 
 impl Directories {
-    async fn reload(&self, rollout: &Rollout) -> Result<(), Problem> {
+    async fn reload(&self, rollout: &Rollout, private: &[&str]) -> Result<(), Problem> {
         for (reload, timeout) in reloads(rollout) {
             let done = match reload {
-                Reload::Command(command) => command::run(command, timeout).await,
+                Reload::Command(command) => command::run(command, timeout, private).await,
                 Reload::Signal { signal, pid_file } => command::signal(signal, pid_file),
             };
             done.map_err(|why| Problem::new(Code::ReloadFailed, format!("{}: {why}", rollout.place.name())))?;
@@ -116,6 +130,19 @@ impl Directories {
 fn installs(rollout: &Rollout) -> impl Iterator<Item = &Install> {
     rollout.parcels.iter().filter_map(|parcel: &Parcel| parcel.install.as_ref())
 }
+
+/// The lines of private files that a command could print: they go into the history with its words.
+fn private_lines<'g>(rollout: &Rollout, goods: &'g Goods) -> Vec<&'g str> {
+    let private = rollout.parcels.iter().flat_map(|parcel| {
+        let files = parcel.content.files.iter().filter(|(_, content)| !content.part.is_public());
+        files.filter_map(|(path, _)| goods.files.get(&(parcel.asset.clone(), path.clone())))
+    });
+    let lines = private.flat_map(|secret| secret.expose_str().lines());
+    lines.filter(|line| line.len() >= SHORTEST_SECRET && !line.starts_with("-----")).collect()
+}
+
+/// The last line of a key can be so short that it stands in any text.
+const SHORTEST_SECRET: usize = 8;
 
 /// Each test once, however many assets share it.
 fn tests(rollout: &Rollout) -> Vec<(&Vec<String>, Duration)> {

@@ -45,6 +45,14 @@ impl Refusal {
         }
     }
 
+    /// Whether nobody was there to answer: the engine restarts, or its Swarm elects a leader.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Silent(_) | Self::Broken(_) => true,
+            Self::Said { message, .. } => lacks_leader(message),
+        }
+    }
+
     /// Whether another's write came between our reading and our writing.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Said { message, .. } if message.contains("update out of sequence"))
@@ -83,8 +91,20 @@ impl From<bollard::errors::Error> for Refusal {
             Error::DockerResponseServerError { status_code, message } => {
                 Self::Said { status: status_code, message }
             }
+            Error::HyperLegacyError { err } if err.is_connect() => {
+                Self::Unreachable { socket: "the engine's socket".to_owned(), message: deepest(&err) }
+            }
             Error::RequestTimeoutError => Self::Silent(super::CALL_TIMEOUT),
             other => Self::Broken(other.to_string()),
         }
     }
+}
+
+/// The words at the bottom of a chain: `Connection refused`, where those above only say that connecting failed.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
 }

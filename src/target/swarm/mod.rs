@@ -21,9 +21,13 @@ use super::{Before, Goods, Target, Watch};
 use crate::clock::Clock;
 use crate::model::{Code, Engine, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World};
 use raw::Raw;
+use settle::Until;
 
 /// No call to the engine may take longer: without a leader it would block for twice as long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the engine may be away in the middle of a rollout: an election takes half a minute.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A Docker Swarm, seen from one of its managers.
 pub struct Swarm {
@@ -91,7 +95,11 @@ impl Target for Swarm {
     }
 
     async fn settle(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
-        self.converge(rollout, goods).await
+        self.converge(rollout, goods, Until::There).await
+    }
+
+    async fn stay(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+        self.converge(rollout, goods, Until::Watched).await
     }
 
     async fn put_back(&self, place: &Place, before: &Before, rollout: &Rollout) -> Result<(), Problem> {

@@ -1,35 +1,58 @@
 //! Creates, adopts and removes secrets and configs.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::models::{ConfigSpec, SecretSpec};
 use serde_json::Value;
 
-use super::Swarm;
 use super::error::Refusal;
 use super::look::{label_map, labels};
+use super::{ENGINE_PATIENCE, Swarm};
 use crate::model::{Code, Labels, NewObject, ObjectKind, OldObject, Problem, Secret};
 
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(300);
+
 impl Swarm {
-    /// Creates the object, or takes the one that an earlier try has left: same name, same labels, same digest.
+    /// Creates the object, or takes the one that an earlier try has left: same name, same labels, same digest. An
+    /// engine that is away is waited for.
     pub(super) async fn create_or_adopt(
         &self,
         object: &NewObject,
         labels: &Labels,
         bytes: &Secret,
     ) -> Result<String, Problem> {
-        let doing = format!("creating the {} {}", object.kind, object.name);
-        match self.create(object, labels, bytes).await {
-            Ok(id) => Ok(id),
-            Err(refusal) if matches!(refusal, Refusal::Said { status: 409, .. }) => {
-                self.adopt(object, labels).await.unwrap_or_else(|refusal| Err(refusal.problem(&doing)))
+        let end = self.clock.monotonic() + ENGINE_PATIENCE;
+        loop {
+            match self.try_create(object, labels, bytes).await {
+                Ok(outcome) => return outcome,
+                Err(refusal) if refusal.is_absence() && self.clock.monotonic() < end => {
+                    self.clock.sleep(PAUSE).await;
+                }
+                Err(refusal) => {
+                    return Err(refusal.problem(&format!("creating the {} {}", object.kind, object.name)));
+                }
             }
+        }
+    }
+
+    async fn try_create(
+        &self,
+        object: &NewObject,
+        labels: &Labels,
+        bytes: &Secret,
+    ) -> Result<Result<String, Problem>, Refusal> {
+        match self.create(object, labels, bytes).await {
+            Ok(id) => Ok(Ok(id)),
+            Err(Refusal::Said { status: 409, .. }) => self.adopt(object, labels).await,
             // It may be there nonetheless.
             Err(refusal) if refusal.is_ambiguous() => match self.adopt(object, labels).await {
-                Ok(Ok(id)) => Ok(id),
-                _ => Err(refusal.problem(&doing)),
+                Ok(Ok(id)) => Ok(Ok(id)),
+                _ => Err(refusal),
             },
-            Err(refusal) => Err(refusal.problem(&doing)),
+            Err(refusal) => Err(refusal),
         }
     }
 

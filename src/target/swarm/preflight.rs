@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::error::Refusal;
 use super::update::with_swaps;
 use super::{Swarm, spec, tasks};
+use crate::failpoint;
 use crate::model::{Code, Problem, Rollout};
 use crate::target::Goods;
 
@@ -37,7 +38,10 @@ impl Swarm {
         let job = spec::preflight_job(&name, labels, &swapped, command, node);
         self.clear_away(&name).await.map_err(|refusal| refusal.problem(&doing))?;
         let verdict = match self.raw.post("/services/create", &job).await {
-            Ok(_) => self.verdict(&name, rollout, command).await,
+            Ok(_) => {
+                failpoint::hit("preflight-created");
+                self.verdict(&name, rollout, command).await
+            }
             Err(refusal) => Err(refusal.problem(&doing)),
         };
         if let Err(refusal) = self.clear_away(&name).await {
@@ -62,7 +66,17 @@ impl Swarm {
         };
         let end = self.clock.monotonic() + PATIENCE;
         loop {
-            let tasks = self.tasks_of(job).await.map_err(|refusal| failed(refusal.to_string()))?;
+            let tasks = match self.tasks_of(job).await {
+                Ok(tasks) => tasks,
+                // It may come back in time.
+                Err(refusal) if refusal.is_absence() && self.clock.monotonic() < end => {
+                    self.clock.sleep(PAUSE).await;
+                    continue;
+                }
+                Err(refusal) => {
+                    return Err(refusal.problem(&format!("watching the preflight of service {name}")));
+                }
+            };
             let state = |task: &Value| task["Status"]["State"].as_str().unwrap_or_default().to_owned();
             if tasks.iter().any(|task| state(task) == "complete") {
                 return Ok(());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::{Swarm, spec, tasks};
+use super::{ENGINE_PATIENCE, Swarm, spec, tasks};
 use crate::model::{Code, Problem, Reference, Rollout};
 use crate::target::Goods;
 
@@ -21,8 +21,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Beyond the Swarm's own watch: a task that dies just after it must not pass for a success.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// How long the engine may fail to answer in the middle of a rollout: an election takes half a minute.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long to look at a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Until its tasks do not move any more, be it with failures that were there before us.
+    Quiet,
+    /// Until all of its tasks run with what they should have, and the old ones are gone.
+    There,
+    /// Until it has been so for as long as the Swarm itself watches new tasks.
+    Watched,
+}
 
 /// What one look has shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,12 +45,17 @@ enum Look {
 
 impl Swarm {
     /// Waits until every task of the service runs with the rollout's objects.
-    pub(super) async fn converge(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
+    pub(super) async fn converge(
+        &self,
+        rollout: &Rollout,
+        goods: &Goods,
+        until: Until,
+    ) -> Result<(), Problem> {
         let service = Self::service_id(rollout)?;
         let name = rollout.place.name();
         let wanted: BTreeSet<String> = goods.ids.values().cloned().collect();
         let shows = |ids: &BTreeSet<String>| wanted.is_subset(ids);
-        let lost = self.watch(service, rollout.deadline, &shows, true).await?;
+        let lost = self.watch(service, rollout.deadline, &shows, until).await?;
         match lost {
             None => Ok(()),
             Some(Look::Lost(what, Some(task))) => {
@@ -67,7 +80,7 @@ impl Swarm {
         let wanted: BTreeSet<String> =
             before.values().flatten().map(|reference| reference.id.clone()).collect();
         let shows = |ids: &BTreeSet<String>| wanted.is_subset(ids);
-        match self.watch(service, deadline, &shows, false).await? {
+        match self.watch(service, deadline, &shows, Until::Quiet).await? {
             Some(Look::Moving) => {
                 let message = "its tasks did not come back with the old references in time";
                 Err(Problem::new(Code::PutBackFailed, message))
@@ -82,20 +95,19 @@ impl Swarm {
         service: &str,
         deadline: SignedDuration,
         shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
-        strict: bool,
+        until: Until,
     ) -> Result<Option<Look>, Problem> {
         let end = self.clock.monotonic() + Duration::try_from(deadline).unwrap_or(Duration::from_secs(600));
         let mut still_since: Option<Duration> = None;
         let mut silent_since: Option<Duration> = None;
-        let known: BTreeSet<String> = BTreeSet::new();
         loop {
             let now = self.clock.monotonic();
-            match self.look_once(service, shows, strict, &known).await {
+            match self.look_once(service, shows, until != Until::Quiet).await {
                 Ok((Look::Lost(what, task), _)) => return Ok(Some(Look::Lost(what, task))),
                 Ok((Look::Still, patience)) => {
                     silent_since = None;
                     let since = *still_since.get_or_insert(now);
-                    if now.saturating_sub(since) >= patience || !strict {
+                    if now.saturating_sub(since) >= patience || until != Until::Watched {
                         return Ok(None);
                     }
                 }
@@ -119,7 +131,6 @@ impl Swarm {
         service: &str,
         shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
         strict: bool,
-        _known: &BTreeSet<String>,
     ) -> Result<(Look, Duration), Problem> {
         let doing = "watching the rollout";
         let seen = self.inspect(service).await.map_err(|refusal| refusal.problem(doing))?;
@@ -218,7 +229,7 @@ mod tests {
         let running = task("running", "running", "new");
         let done = service(Some("completed"), 2);
         assert_eq!(look(&done, &[running.clone(), running.clone()]), Look::Still);
-        assert_eq!(look(&done, &[running.clone()]), Look::Moving, "one of two");
+        assert_eq!(look(&done, std::slice::from_ref(&running)), Look::Moving, "one of two");
         let old = task("running", "shutdown", "old");
         assert_eq!(
             look(&done, &[running.clone(), running.clone(), old]),

@@ -195,6 +195,10 @@ pub(super) fn habits(name: &str, spec: &Value) -> Vec<String> {
     if stop_first && replicas(spec) == Some(1) {
         habits.push(format!("service {name} has one replica and stop-first: a rollout interrupts it; use --update-order start-first or two replicas"));
     }
+    let hasty = update["Order"].as_str() == Some("start-first") && update["Delay"].as_u64().unwrap_or(0) == 0;
+    if hasty && replicas(spec).is_none_or(|replicas| replicas > 1) {
+        habits.push(format!("service {name} updates with start-first and no delay: tasks that crash at once count as running for a moment, and a bad update can stop every old one; use --update-delay 2s"));
+    }
     if container(spec)["StopSignal"].as_str().is_none() {
         habits.push(format!("service {name} sets no stop signal: unless its image does, SIGTERM cuts NGINX's open connections; use --stop-signal SIGQUIT"));
     }

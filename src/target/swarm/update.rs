@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::error::Refusal;
-use super::{Swarm, spec};
+use super::{ENGINE_PATIENCE, Swarm, spec};
+use crate::failpoint;
 use crate::model::{Code, Problem, Reference, Rollout};
 use crate::target::Goods;
 
@@ -35,37 +36,46 @@ impl Swarm {
         })
     }
 
-    /// Reads the spec, changes it, writes it: again from the reading on when another's write came between, and
-    /// when it is not known whether ours was taken. Nothing is written where nothing changes, unless `always`.
+    /// Reads the spec, changes it, writes it: again from the reading on when another's write came between, when it is
+    /// not known whether ours was taken, and while the engine is away. Nothing is written where nothing changes, unless
+    /// `always`.
     async fn change(&self, service: &str, always: bool, change: impl Fn(&mut Value)) -> Result<(), Refusal> {
-        let mut last = None;
-        for _ in 0..=MOST_CONFLICTS {
-            let seen = match self.inspect(service).await {
-                Ok(seen) => seen,
-                Err(refusal) if refusal.is_ambiguous() => {
-                    last = Some(refusal);
-                    self.clock.sleep(PAUSE).await;
-                    continue;
-                }
-                Err(refusal) => return Err(refusal),
+        let end = self.clock.monotonic() + ENGINE_PATIENCE;
+        let mut answers = 0;
+        loop {
+            let refusal = match self.change_once(service, always, &change).await {
+                Ok(()) => return Ok(()),
+                Err(refusal) => refusal,
             };
-            let mut spec = seen["Spec"].clone();
-            change(&mut spec);
-            // After a reply that was lost, the spec is as it should be: ours has been taken.
-            if spec == seen["Spec"] && (!always || last.is_some()) {
-                return Ok(());
-            }
-            let version = seen["Version"]["Index"].as_u64().unwrap_or(0);
-            let path = format!("/services/{service}/update?version={version}&registryAuthFrom=spec");
-            match self.raw.post(&path, &spec).await {
-                Ok(_) => return Ok(()),
-                Err(refusal) if refusal.is_conflict() => {}
-                Err(refusal) if refusal.is_ambiguous() => last = Some(refusal),
-                Err(refusal) => return Err(refusal),
+            let again = if refusal.is_absence() {
+                self.clock.monotonic() < end
+            } else {
+                answers += 1;
+                (refusal.is_conflict() || refusal.is_ambiguous()) && answers <= MOST_CONFLICTS
+            };
+            if !again {
+                return Err(refusal);
             }
             self.clock.sleep(PAUSE).await;
         }
-        Err(last.unwrap_or_else(|| Refusal::Broken("others keep changing the service".to_owned())))
+    }
+
+    /// After a reply that was lost the spec is as it should be, and nothing more is written.
+    async fn change_once(
+        &self,
+        service: &str,
+        always: bool,
+        change: &impl Fn(&mut Value),
+    ) -> Result<(), Refusal> {
+        let seen = self.inspect(service).await?;
+        let mut spec = seen["Spec"].clone();
+        change(&mut spec);
+        if spec == seen["Spec"] && !always {
+            return Ok(());
+        }
+        let version = seen["Version"]["Index"].as_u64().unwrap_or(0);
+        let path = format!("/services/{service}/update?version={version}&registryAuthFrom=spec");
+        self.raw.post(&path, &spec).await.map(|_| ())
     }
 
     /// Puts back what was there before, waits until it runs, and sees that `docker service rollback` cannot bring the
@@ -88,6 +98,7 @@ impl Swarm {
         })
         .await
         .map_err(failed)?;
+        failpoint::hit("references-put-back");
         self.wait_until_quiet(&id, before, deadline).await?;
         let seen = self.inspect(&id).await.map_err(failed)?;
         let previous = &seen["PreviousSpec"];

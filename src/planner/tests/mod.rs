@@ -1,0 +1,13 @@
+//! The planner's tests: a bench to set a site up in a few words, and to play time forward.
+
+mod bench;
+mod delivering;
+mod gates;
+mod jwt;
+mod objects;
+mod simulation;
+mod speed;
+mod text;
+mod turning;
+
+use bench::{Bench, Wish, at, ca, certificate, dh, jwt as jwt_key, services};
