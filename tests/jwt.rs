@@ -202,7 +202,9 @@ fn happened(keyturn: &Keyturn, action: &str) -> Vec<(u64, String)> {
 #[test]
 fn a_key_from_its_first_day_to_its_end() {
     let engine = engine_or_skip!();
-    (signer(&engine), gateway(&engine), users(&engine));
+    signer(&engine);
+    gateway(&engine);
+    users(&engine);
     let mut keyturn = site(&engine, &[SIGNER, GATEWAY, USERS]);
 
     run(&keyturn, &["run"]);
@@ -278,7 +280,8 @@ fn a_key_from_its_first_day_to_its_end() {
 #[test]
 fn rotate_twice_says_until_when() {
     let engine = engine_or_skip!();
-    (signer(&engine), gateway(&engine));
+    signer(&engine);
+    gateway(&engine);
     let mut keyturn = site(&engine, &[SIGNER, GATEWAY]);
     run(&keyturn, &["run"]);
     let kid = file(&engine, "api_auth", "/run/secrets/jwt.kid");
@@ -314,7 +317,8 @@ fn rotate_twice_says_until_when() {
 #[test]
 fn an_unproven_verifier_holds_back_the_signer() {
     let engine = engine_or_skip!();
-    (signer(&engine), gateway(&engine));
+    signer(&engine);
+    gateway(&engine);
     // Its new task waits for the old one, and the old one for the new: pending is never a failure to the Swarm.
     let never = ["--update-order=start-first", "--replicas-max-per-node=1"];
     Plain::sleeping("api_users").args([MONITOR]).args(never).create(&engine);

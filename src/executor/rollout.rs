@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::goods::shows;
-use super::{Edit, Executor, Fatal, Outcome, Slot};
+use super::{Executor, Fatal, Outcome, Slot};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
     AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, FileContent, Inventory, ObjectKind, ObjectRecord,
-    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord, Swap,
+    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord,
 };
 use crate::target::{Before, Goods, Target};
 use crate::verify::Handshakes;
@@ -119,16 +119,16 @@ impl Executor {
                 };
                 edit.put_rollout(record);
                 for parcel in &rollout.parcels {
-                    let shown = shown_before(edit, parcel);
+                    let shown = parcel.shown_before(|before| {
+                        let object = edit.object(before.kind, &before.name);
+                        object
+                            .filter(|object| object.id.as_ref() == Some(&before.id))
+                            .map(|o| o.revisions.clone())
+                    });
                     let deliveries = &mut edit.asset(&parcel.asset).deliveries;
                     let delivery = deliveries.entry(rollout.place.clone()).or_default();
                     delivery.state = DeliveryState::Delivering;
-                    // A directory that has it by our books, and is written nonetheless, showed something else.
-                    let repaired = parcel.install.is_some() && delivery.content == parcel.content;
-                    let shown = if repaired { Some(Vec::new()) } else { shown };
-                    if let Some(shown) = shown {
-                        delivery.known_since.retain(|number, _| shown.contains(number));
-                    }
+                    delivery.forget_unshown(parcel, shown);
                     edit.audit(self.rollout_event("rollout-begun", rollout, parcel, &[]));
                 }
             })
@@ -340,19 +340,6 @@ impl Executor {
             .await?;
         Ok(Ok(()))
     }
-}
-
-/// The revisions that a service really shows before its set is swapped, and not only by our books: what a person has
-/// put there instead has been fetched, and is cached. `None` where no set is swapped.
-fn shown_before(edit: &mut Edit<'_>, parcel: &Parcel) -> Option<Vec<u32>> {
-    let files = &parcel.content.files;
-    let spans = |swap: &&Swap| files.get(&swap.path).is_some_and(|file| file.part.spans_revisions());
-    let mut shown = parcel.swaps.iter().filter(spans).map(|swap| {
-        let before = swap.before.as_ref().and_then(|before| edit.object(before.kind, &before.name));
-        before.map(|object| object.revisions.clone()).unwrap_or_default()
-    });
-    let first = shown.next()?;
-    Some(shown.fold(first, |all, one| all.into_iter().filter(|number| one.contains(number)).collect()))
 }
 
 /// The objects that the place had by our own books and has no more. A person may have taken them out of the service
