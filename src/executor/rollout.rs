@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::goods::shows;
-use super::{Edit, Executor, Fatal, Outcome, Slot};
+use super::{Executor, Fatal, Outcome, Slot};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
     AssetId, Code, DELIVERY_PAUSES, DeliveryState, Effort, FileContent, Inventory, ObjectKind, ObjectRecord,
-    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord, Swap,
+    Parcel, Place, Problem, Proof, ProofAsk, Rollout, RolloutRecord,
 };
 use crate::target::{Before, Goods, Target};
 use crate::verify::Handshakes;
@@ -119,13 +119,16 @@ impl Executor {
                 };
                 edit.put_rollout(record);
                 for parcel in &rollout.parcels {
-                    let kept = known_before(edit, parcel);
+                    let shown = parcel.shown_before(|before| {
+                        let object = edit.object(before.kind, &before.name);
+                        object
+                            .filter(|object| object.id.as_ref() == Some(&before.id))
+                            .map(|o| o.revisions.clone())
+                    });
                     let deliveries = &mut edit.asset(&parcel.asset).deliveries;
                     let delivery = deliveries.entry(rollout.place.clone()).or_default();
                     delivery.state = DeliveryState::Delivering;
-                    delivery
-                        .known_since
-                        .retain(|number, _| kept.as_ref().is_none_or(|kept| kept.contains(number)));
+                    delivery.forget_unshown(parcel, shown);
                     edit.audit(self.rollout_event("rollout-begun", rollout, parcel, &[]));
                 }
             })
@@ -356,21 +359,6 @@ fn replaced(inventory: &Inventory, rollout: &Rollout) -> BTreeSet<(ObjectKind, S
         replaced.extend(gone.map(|object| (object.kind, object.name.clone())));
     }
     replaced
-}
-
-/// The revisions that the place really shows before its set is swapped, and not only by our books: what a person has
-/// put there instead has been fetched, and is cached. `None` where the set is not touched.
-fn known_before(edit: &mut Edit<'_>, parcel: &Parcel) -> Option<Vec<u32>> {
-    let spanning =
-        |swap: &&Swap| parcel.content.files.get(&swap.path).is_some_and(|f| f.part.spans_revisions());
-    let mut kept: Option<Vec<u32>> = None;
-    for swap in parcel.swaps.iter().filter(spanning) {
-        let before = swap.before.as_ref().and_then(|before| edit.object(before.kind, &before.name));
-        let shown = before.map(|object| object.revisions.clone()).unwrap_or_default();
-        kept =
-            Some(kept.map_or(shown.clone(), |kept| kept.into_iter().filter(|n| shown.contains(n)).collect()));
-    }
-    kept
 }
 
 /// What each asset's link in a directory shows before the rollout.

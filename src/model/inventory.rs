@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, Facts, ObjectKind, Part, Place, Problem, Reference, Revision, RevisionState, World,
+    AssetId, AssetKind, Facts, ObjectKind, Parcel, Part, Place, Problem, Reference, Revision, RevisionState,
+    World,
 };
 
 /// All facts that a plan is made from.
@@ -153,6 +154,15 @@ pub enum DeliveryState {
 }
 
 impl Delivery {
+    /// Before `parcel` changes the place, which shows `shown` ([`Parcel::shown_before`]): what is missing there is not
+    /// known. A directory that has it by our books, and is written nonetheless, shows something else.
+    pub fn forget_unshown(&mut self, parcel: &Parcel, shown: Option<Vec<u32>>) {
+        let repaired = parcel.install.is_some() && self.content == parcel.content;
+        if let Some(shown) = if repaired { Some(Vec::new()) } else { shown } {
+            self.known_since.retain(|number, _| shown.contains(number));
+        }
+    }
+
     /// What was delivered is `content`, since `now` or before: each revision that was known all along keeps its time.
     pub fn know(&mut self, content: &Content, now: Timestamp) {
         let spanning: Vec<u32> = content.spanning().flat_map(|file| file.revisions.clone()).collect();
