@@ -1,4 +1,6 @@
 //! Killed at every persisted step of a rotation: the next run finishes it, with one change to the service in all.
+// Its crash points and clock are there only in a build for tests.
+#![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;

@@ -1,4 +1,6 @@
 //! Directories on this machine: killed at every step of a delivery, and run again and again.
+// Its crash points and clock are there only in a build for tests.
+#![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;

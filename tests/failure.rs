@@ -1,4 +1,6 @@
 //! A bad new revision is put back, whatever the Swarm itself makes of it; and the message says who said what.
+// Its crash points and clock are there only in a build for tests.
+#![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;

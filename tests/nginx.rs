@@ -1,4 +1,5 @@
 //! A real NGINX on this machine, fed by a file target.
+#![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;

@@ -1,4 +1,6 @@
 //! What was replaced goes when nobody can need it any more, and not before; and services of every kind.
+// Its crash points and clock are there only in a build for tests.
+#![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;

@@ -217,6 +217,28 @@ fn nothing_secret_is_logged_at_trace() {
     }
 }
 
+/// The way to the engine too: it is there that secrets go out as request bodies.
+#[test]
+#[cfg(feature = "failpoints")]
+fn nothing_secret_is_logged_at_trace_on_the_way_to_a_swarm() {
+    let engine = support::engine_or_skip!();
+    let _web = support::Nginx::new("web_nginx", 8443).with_dhparam().create(&engine);
+    let more = support::DH.to_owned();
+    let mark = format!("mark-swarm-{}", std::process::id());
+    let site = support::Site { more, ..support::Site::default() };
+    let mut keyturn =
+        site.beside(&engine).env("KEYTURN_LOG", "trace").env("RUST_LOG", "trace").env("MARK", &mark);
+    let run = watched(&mark, || Secrets::of(&keyturn), || keyturn.run(&["run", "-vvv"]));
+    assert!(run.ok() && run.stderr.contains("DEBUG"), "{run:#?}");
+    let mut secrets = Secrets::of(&keyturn);
+    keyturn.ok(&["rotate", "certificates/edge"]);
+    secrets.add_state(&keyturn.dir().join("state"));
+    keyturn.set("KEYTURN_FAILPOINT", Some("mismatched-key:1:plant"));
+    assert_eq!(keyturn.run(&["rotate", "certificates/edge"]).code, Some(1));
+    secrets.add_state(&keyturn.dir().join("state"));
+    assert_clean(&keyturn, &secrets);
+}
+
 /// What a private export says beside the key.
 #[test]
 fn a_private_export_is_on_stdout_alone_and_on_the_record() {

@@ -8,6 +8,7 @@ mod support;
 mod damage;
 #[path = "state/journal.rs"]
 mod journal;
+#[cfg(feature = "failpoints")]
 #[path = "state/kill.rs"]
 mod kill;
 #[path = "state/lock.rs"]

@@ -18,7 +18,7 @@ pub(super) struct Cli {
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     pub(super) output: Format,
 
-    /// Say more on stderr: -v what is done, -vv everything (KEYTURN_LOG overrides it)
+    /// Say more on stderr: -v what is done, -vv how, -vvv everything (KEYTURN_LOG overrides it)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 
@@ -62,7 +62,7 @@ pub(super) enum Verb {
         /// All of them, but for CAs
         #[arg(long, conflicts_with = "assets")]
         all: bool,
-        /// The key is in wrong hands: no waiting, no keeping
+        /// The key is in wrong hands: no waiting, no keeping (not built yet)
         #[arg(long)]
         compromised: bool,
     },

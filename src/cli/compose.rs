@@ -51,14 +51,15 @@ where
     block_on(async {
         let store: Arc<dyn StateStore> = Arc::new(store);
         let desired = Desired::of(config);
+        let lines = Arc::new(Lines::new(quiet));
         let executor = Executor {
             books: Books::open(store, Arc::clone(&clock), &entropy).await?,
             issuers: issuers(config, &entropy),
-            maker: Arc::new(Workshop::new(config, &entropy, Arc::new(Lines::new(quiet)))),
+            maker: Arc::new(Workshop::new(config, &entropy, Arc::clone(&lines))),
             swarm: swarm(config, &desired, &clock).await,
             files: Arc::new(Directories),
             verifier: Arc::new(Live::new(Arc::clone(&clock))),
-            reporter: Arc::new(Lines::new(quiet)),
+            reporter: lines,
             actor,
             concurrency: config.delivery().concurrency(),
             clock,

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
@@ -36,8 +37,11 @@ pub(super) fn run(bits: usize, out: Option<&Path>) -> Result<u8, Failure> {
 fn write(file: &Path, pem: &str) -> std::io::Result<()> {
     let mut new = file.as_os_str().to_owned();
     new.push(".new");
-    let mut fresh = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-    fresh.write_all(pem.as_bytes())?;
-    fresh.sync_all()?;
-    std::fs::rename(&new, file)
+    let mut fresh = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
+    let written = fresh.write_all(pem.as_bytes()).and_then(|()| fresh.sync_all());
+    let done = written.and_then(|()| std::fs::rename(&new, file));
+    if done.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    done
 }

@@ -45,8 +45,8 @@ fn unknown(name: &str) -> Failure {
 /// `docs/problems.md`, made from the one table.
 pub(super) fn page() -> String {
     let mut page = String::from(
-        "# Problems\n\nEvery problem that Keyturn tells of has one of these codes, in `status`, in alerts, in logs and in \
-         metrics. The codes do\nnot change their meaning. `keyturn explain CODE` prints the same. (This page is made from \
+        "# Problems\n\nEvery problem that Keyturn tells of has one of these codes, in `status` and in what `run` \
+         prints. The codes do\nnot change their meaning. `keyturn explain CODE` prints the same. (This page is made from \
          the table in\n`src/model/problem.rs`.)\n",
     );
     for code in Code::ALL {

@@ -18,10 +18,22 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
     let config = state::config(cli)?;
     let id = state::asset(&config, asset)?;
     let part = part_of(&id, part)?;
-    if !part.is_public() {
-        note(&config, &id, part, revision)?;
+    if part.is_public() {
+        return print(&config, &id, part, revision);
     }
-    print(&config, &id, part, revision)
+    // Which key goes out is settled first, so that the record names it, and what cannot be had leaves no record.
+    let number = the_one(&config, &id, part, revision)?;
+    note(&config, &id, part, number)?;
+    print(&config, &id, part, Some(number))
+}
+
+/// The revision that a part of one revision would be made of.
+fn the_one(config: &Config, id: &AssetId, part: Part, asked: Option<u32>) -> Result<u32, Failure> {
+    let nothing = || Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"));
+    let inventory = state::inventory(config)?;
+    let record = inventory.assets.get(id).ok_or_else(nothing)?;
+    let numbers = revisions(config, &inventory, record, part, asked)?;
+    numbers.last().copied().ok_or_else(nothing)
 }
 
 /// `jwks NAME` is `export jwt_keys/NAME --part jwks`.
@@ -52,14 +64,14 @@ fn is_planned(part: Part) -> bool {
 }
 
 /// Who takes a private key out is on the record before the key is out.
-fn note(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<(), Failure> {
+fn note(config: &Config, id: &AssetId, part: Part, revision: u32) -> Result<(), Failure> {
     compose::with_house(config, true, async |house| {
         let event = Event {
             at: house.executor.clock.now(),
             actor: house.executor.actor.clone(),
             action: "exported".to_owned(),
             asset: Some(id.clone()),
-            revision,
+            revision: Some(revision),
             detail: [("part".to_owned(), part.to_string())].into(),
         };
         house.executor.books.edit(|edit| edit.audit(event)).await?;

@@ -21,7 +21,10 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let config = state::config(cli)?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let now = at.map(moment).transpose()?.unwrap_or_else(|| clock.now());
-    let until = until.map(duration).transpose()?.map_or(now, |ahead| now + ahead);
+    let until = until
+        .map(duration)
+        .transpose()?
+        .map_or(now, |ahead| now.checked_add(ahead).unwrap_or(Timestamp::MAX));
     let desired = Desired::of(&config);
     let mut inventory = state::inventory(&config)?;
     inventory.world = compose::block_on(look(&config, &desired, &clock))?;

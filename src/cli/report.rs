@@ -74,7 +74,7 @@ impl Lines {
 
     /// A bar for a search that nobody can say the end of.
     pub(super) fn search(&self, bits: usize) -> SearchBar {
-        let bar = self.bars.add(ProgressBar::new_spinner());
+        let bar = if self.quiet { ProgressBar::hidden() } else { self.bars.add(ProgressBar::new_spinner()) };
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}") {
             bar.set_style(style);
         }

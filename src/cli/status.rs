@@ -43,7 +43,6 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
                 | Code::Drift
                 | Code::NotConfigured
                 | Code::StateRepaired
-                | Code::StateKeyBeside
                 | Code::Expiring
                 | Code::AuthorityEnding
         )

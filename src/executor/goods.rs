@@ -179,9 +179,16 @@ impl Executor {
 fn ids_of(inventory: &Inventory, rollout: &Rollout) -> Result<Goods, Problem> {
     let mut goods = Goods::default();
     for parcel in &rollout.parcels {
-        let own = inventory.objects.values().filter(|record| record.asset == parcel.asset);
-        for record in own.filter(|record| parcel.content.files.values().any(|file| shows(file, record))) {
-            goods.ids.extend(record.id.clone().map(|id| ((record.kind, record.name.clone()), id)));
+        for (path, file) in &parcel.content.files {
+            let chosen = parcel.swaps.iter().find(|swap| swap.path == *path).map(|swap| &swap.object);
+            let own = inventory.objects.values().filter(|record| record.asset == parcel.asset);
+            // A record whose object the engine has lost stays for a while beside the one that was made in its place.
+            let record = own
+                .filter(|record| shows(file, record) && chosen.is_none_or(|name| *name == record.name))
+                .max_by_key(|record| number(&record.name));
+            if let Some((record, id)) = record.and_then(|record| Some((record, record.id.clone()?))) {
+                goods.ids.insert((record.kind, record.name.clone()), id);
+            }
         }
     }
     let mut swaps = rollout.parcels.iter().flat_map(|parcel| &parcel.swaps);
@@ -192,6 +199,11 @@ fn ids_of(inventory: &Inventory, rollout: &Rollout) -> Result<Goods, Problem> {
             Err(Problem::new(Code::EngineFailed, message))
         }
     }
+}
+
+/// The running number in an object's name.
+fn number(name: &str) -> u32 {
+    name.rsplit('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Whether the object holds the bytes of this file.

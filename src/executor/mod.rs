@@ -127,19 +127,26 @@ impl Executor {
     ) -> Result<(), Fatal> {
         let mut steps = steps.into_iter().peekable();
         while let Some(first) = steps.next() {
+            let name = first.action.name();
             let mut rank = vec![first];
-            while let Some(next) = steps.next_if(|step| step.action.name() == rank[0].action.name()) {
+            while let Some(next) = steps.next_if(|step| step.action.name() == name) {
                 rank.push(next);
             }
             let slots = Semaphore::new(self.concurrency.max(1));
-            let one = async |step: Step| {
-                let slot = slots.acquire().await.ok();
-                let outcome = self.step(desired, &step, slot).await;
-                (step, outcome)
+            let chain = async |chain: Vec<Step>| {
+                let mut outcomes = Vec::new();
+                for step in chain {
+                    let slot = slots.acquire().await.ok();
+                    let outcome = self.step(desired, &step, slot).await;
+                    outcomes.push((step, outcome));
+                }
+                outcomes
             };
-            let mut running: FuturesUnordered<_> = rank.into_iter().map(one).collect();
-            while let Some((step, outcome)) = running.next().await {
-                self.note(&step, outcome?, passed, tried);
+            let mut running: FuturesUnordered<_> = chains(rank).into_iter().map(chain).collect();
+            while let Some(outcomes) = running.next().await {
+                for (step, outcome) in outcomes {
+                    self.note(&step, outcome?, passed, tried);
+                }
             }
         }
         Ok(())
@@ -207,8 +214,38 @@ impl Passed {
 
 /// The steps of a plan that are to be done in this pass: a step that has failed in it is not tried in it again.
 fn due(plan: &Plan, only: Option<&BTreeSet<AssetId>>, tried: &BTreeSet<String>) -> Vec<Step> {
-    let chosen = |step: &&Step| only.is_none_or(|only| step.assets.iter().any(|asset| only.contains(asset)));
+    let concerns = |step: &Step| only.is_none_or(|only| step.assets.iter().any(|asset| only.contains(asset)));
+    // One rollout is for all assets of its service: what a neighbour brings to it must be made as well.
+    let needed: BTreeSet<&String> = plan
+        .steps
+        .iter()
+        .filter(|step| concerns(step))
+        .filter_map(|step| match &step.action {
+            Action::Rollout(rollout) => Some(rollout),
+            _ => None,
+        })
+        .flat_map(|rollout| rollout.parcels.iter().flat_map(|parcel| &parcel.swaps))
+        .map(|swap| &swap.object)
+        .collect();
+    let chosen = |step: &&Step| match &step.action {
+        Action::Publish(object) => concerns(step) || needed.contains(&object.name),
+        _ => concerns(step),
+    };
     plan.steps.iter().filter(chosen).filter(|step| !tried.contains(&key(step))).cloned().collect()
+}
+
+/// Steps that run side by side, and those that must come one after the other: the revisions of one asset are made in the
+/// order of their numbers, so that a crash between two of them leaves no gap.
+fn chains(rank: Vec<Step>) -> Vec<Vec<Step>> {
+    let makes = |step: &Step| matches!(step.action, Action::Generate(_) | Action::Issue(_));
+    let mut chains: Vec<Vec<Step>> = Vec::new();
+    for step in rank {
+        match chains.last_mut() {
+            Some(chain) if makes(&step) && chain[0].assets == step.assets => chain.push(step),
+            _ => chains.push(vec![step]),
+        }
+    }
+    chains
 }
 
 /// What makes two steps the same.

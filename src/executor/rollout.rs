@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::goods::shows;
-use super::{Executor, Fatal, Outcome, Slot};
+use super::{Edit, Executor, Fatal, Outcome, Slot};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{
@@ -33,11 +33,11 @@ impl Executor {
         }
         let goods = match self.goods(desired, rollout).await? {
             Ok(goods) => goods,
-            Err(problem) => return self.refused(rollout, problem).await,
+            Err(problem) => return self.refused(target, rollout, problem).await,
         };
         if !rollout.applied {
             if let Err(problem) = target.preflight(rollout, &goods).await {
-                return self.refused(rollout, problem).await;
+                return self.refused(target, rollout, problem).await;
             }
             tracing::debug!(place = %rollout.place, "preflight passed");
             self.begin(rollout).await?;
@@ -103,15 +103,24 @@ impl Executor {
             rollout.parcels.iter().map(|parcel| (parcel.asset.clone(), parcel.against.clone())).collect();
         self.books
             .edit(|edit| {
-                if let Some(interrupted) = edit.rollout(&rollout.place) {
+                let mut assets = rollout.assets();
+                // A service that was made anew since has nothing to go back to.
+                let interrupted = edit.rollout(&rollout.place).map(|record| record.clone());
+                if let Some(interrupted) =
+                    interrupted.filter(|record| record.service_id == rollout.service_id)
+                {
                     // A crash came between the change and its outcome: what was there first is still what to go back to.
-                    before.extend(interrupted.before.clone());
-                    identities.extend(interrupted.identities.clone());
+                    before.extend(interrupted.before);
+                    identities.extend(interrupted.identities);
+                    assets.extend(interrupted.assets);
+                    assets.sort();
+                    assets.dedup();
                 }
                 let record = RolloutRecord {
                     place: rollout.place.clone(),
                     started_at: edit.now,
-                    assets: rollout.assets(),
+                    service_id: rollout.service_id.clone(),
+                    assets,
                     before,
                     identities,
                     against,
@@ -209,7 +218,7 @@ impl Executor {
                         object.replaced_at = Some(now);
                     }
                 }
-                edit.remove_rollout(&rollout.place);
+                end_rollout(edit, rollout);
                 for parcel in &rollout.parcels {
                     let proof = parcel.proof.gives();
                     let delivery =
@@ -234,8 +243,12 @@ impl Executor {
             .await
     }
 
-    /// Nothing was touched: the preflight, or what comes before it, has failed.
-    async fn refused(&self, rollout: &Rollout, problem: Problem) -> Outcome {
+    /// Nothing was touched by this try: the preflight, or what comes before it, has failed. What an earlier try has
+    /// changed before a crash is undone all the same.
+    async fn refused(&self, target: &dyn Target, rollout: &Rollout, problem: Problem) -> Outcome {
+        if self.books.inventory().await.rollouts.contains_key(&rollout.place) {
+            return self.undo(target, rollout, problem).await;
+        }
         self.record_failure(rollout, &problem, rollout.parcels.len() > 1).await?;
         Ok(Err(problem))
     }
@@ -359,6 +372,21 @@ fn replaced(inventory: &Inventory, rollout: &Rollout) -> BTreeSet<(ObjectKind, S
         replaced.extend(gone.map(|object| (object.kind, object.name.clone())));
     }
     replaced
+}
+
+/// The intent has its outcome, for the assets of this rollout. Another's, from before a crash, stays: only it knows what
+/// that one has to go back to.
+fn end_rollout(edit: &mut Edit<'_>, rollout: &Rollout) {
+    let done = rollout.assets();
+    let Some(record) = edit.rollout(&rollout.place) else { return };
+    record.assets.retain(|asset| !done.contains(asset));
+    record.identities.retain(|asset, _| !done.contains(asset));
+    for path in rollout.parcels.iter().flat_map(|parcel| parcel.content.files.keys()) {
+        record.before.remove(path);
+    }
+    if record.assets.is_empty() {
+        edit.remove_rollout(&rollout.place);
+    }
 }
 
 /// What each asset's link in a directory shows before the rollout.

@@ -350,6 +350,9 @@ pub struct RolloutRecord {
     pub place: Place,
     /// When it was begun.
     pub started_at: Timestamp,
+    /// Docker's ID of the service: one that was made anew since is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_id: Option<String>,
     /// The assets in it.
     pub assets: Vec<AssetId>,
     /// What the service named on our paths before: a path without a reference had none.

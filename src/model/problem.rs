@@ -121,9 +121,6 @@ codes! {
     Expired "KT-EXPIRED" "what is in use has ended"
         "Clients refuse it now."
         "`keyturn rotate ASSET` tries at once; the asset's other problems say what is in the way."
-    OverlapImpossible "KT-OVERLAP-IMPOSSIBLE" "the overlap cannot be kept"
-        "Replacing it now would break those who rely on the old one, so the plan is refused."
-        "Wait for the time the message names, or use `rotate --compromised` if the key is in wrong hands."
     NotConfigured "KT-NOT-CONFIGURED" "the state holds an asset that the configuration no longer has"
         "It is not renewed any more. What was delivered stays where it is; nothing is deleted."
         "Put it back into the configuration, or remove its references from the services."
@@ -136,15 +133,12 @@ codes! {
     AuditBroken "KT-AUDIT-BROKEN" "the history is not as it was written"
         "A line of audit.log was changed, dropped or added, and the journal does not have it so. The work goes on, and the history with it; the fault stays for all to see."
         "`keyturn audit --verify` names the line. Compare with a copy of the file; find out who can write to the state folder."
-    StateKeyBeside "KT-STATE-KEY-BESIDE" "the state key lies beside the state"
-        "Without `daemon.state_key_file` the key that seals the state is made in the state folder itself: whoever copies the folder can read it."
-        "Keep the key elsewhere: a systemd credential (`credential:state-key`) or a file on another volume."
     Unsettled "KT-UNSETTLED" "a pass did not come to rest"
         "The same work kept coming up again and again: a fault in Keyturn. The pass was ended; nothing is lost."
         "Please report it, with the output of `keyturn plan -o json` and `keyturn run -vv`."
     ClockBack "KT-CLOCK-BACK" "the clock stands before what the state has seen"
         "The state holds a time that is later than now by more than a day. Nothing is issued, rotated or deleted by such a clock."
-        "Set the clock (NTP). If the state's time is wrong, wait for it to pass or restore a backup."
+        "Set the clock (NTP). If the state's time is wrong, wait for it to pass, or put an older copy of the state folder back."
 }
 
 impl Code {

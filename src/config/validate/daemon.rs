@@ -98,7 +98,7 @@ pub(super) fn delivery(t: &mut Table<'_>) -> Option<Delivery> {
     let rollout_deadline = t.or("rollout_deadline", SignedDuration::from_mins(10), |item| {
         item.duration(SignedDuration::from_secs(10))
     });
-    let concurrency = t.or("concurrency", 16, |item| item.integer(1..=256));
+    let concurrency = t.or("concurrency", 32, |item| item.integer(1..=256));
     let drift = t.or("drift", Drift::Alert, drift);
     Some(Delivery {
         retention: retention?,

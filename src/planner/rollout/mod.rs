@@ -82,10 +82,21 @@ fn undoing(context: &Context<'_>, record: &RolloutRecord, dues: &[Due<'_>]) -> O
     let problem = record.undoing.clone()?;
     let service = match &record.place {
         Place::Service(_) if context.engine_problem().is_some() => return None,
-        Place::Service(name) => context.inventory.world.services.get(name),
+        // A service that was made anew since has nothing of ours to be undone.
+        Place::Service(name) => context
+            .inventory
+            .world
+            .services
+            .get(name)
+            .filter(|service| record.service_id.as_ref().is_none_or(|id| *id == service.id)),
         Place::Dir(_) if dues.iter().all(|due| !record.assets.contains(&due.spec.id)) => return None,
         Place::Dir(_) => None,
     };
+    let is_anew =
+        matches!(&record.place, Place::Service(name) if context.inventory.world.services.contains_key(name));
+    if is_anew && service.is_none() {
+        return None;
+    }
     // What a service had is in the record; what a directory showed is what was delivered there last.
     let in_dir = dues.iter().filter(|due| due.site.dir.is_some() && record.assets.contains(&due.spec.id));
     let parcels = in_dir.map(|due| parcel_of(context, due, Vec::new())).collect();

@@ -37,7 +37,11 @@ pub(super) fn put(
     let stem = stem(&parcel.asset);
     let name = format!("{stem}.{}", install.identity);
     let folder = dir.join(&name);
-    write_folder(parcel, &folder, files)?;
+    if fs::read_link(dir.join(&stem)).is_ok_and(|link| link == Path::new(&name)) && folder.is_dir() {
+        refresh(parcel, &folder, files)?;
+    } else {
+        write_folder(parcel, &folder, files)?;
+    }
     failpoint::hit("folder-written");
     save_foreign(parcel, dir, &stem)?;
     turn(dir, &stem, Path::new(&name))?;
@@ -66,6 +70,35 @@ fn make_dir(dir: &Path) -> Result<(), Problem> {
     sync(parent)
 }
 
+/// A folder that is being read is mended file by file: what is in it is of one revision before and after.
+fn refresh(
+    parcel: &Parcel,
+    folder: &Path,
+    files: &BTreeMap<(AssetId, String), Secret>,
+) -> Result<(), Problem> {
+    for (path, content) in &parcel.content.files {
+        let fresh = folder.join(format!(".{path}.new"));
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove", &fresh)(error)),
+            _ => {}
+        }
+        write_file(&fresh, content, bytes_of(parcel, path, files)?)?;
+        let place = folder.join(path);
+        fs::rename(&fresh, &place).map_err(failed("replace", &place))?;
+    }
+    sync(folder)
+}
+
+fn bytes_of<'f>(
+    parcel: &Parcel,
+    path: &str,
+    files: &'f BTreeMap<(AssetId, String), Secret>,
+) -> Result<&'f Secret, Problem> {
+    files
+        .get(&(parcel.asset.clone(), path.to_owned()))
+        .ok_or_else(|| Problem::new(Code::FileFailed, format!("there is nothing to write into {path}")))
+}
+
 /// A folder that an interrupted try has left may be half written: it is made anew.
 fn write_folder(
     parcel: &Parcel,
@@ -78,10 +111,7 @@ fn write_folder(
     // Under a tight umask the readers could not even look into it.
     fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(failed("set the mode of", folder))?;
     for (path, content) in &parcel.content.files {
-        let bytes = files.get(&(parcel.asset.clone(), path.clone())).ok_or_else(|| {
-            Problem::new(Code::FileFailed, format!("there is nothing to write into {path}"))
-        })?;
-        write_file(&folder.join(path), content, bytes)?;
+        write_file(&folder.join(path), content, bytes_of(parcel, path, files)?)?;
     }
     sync(folder)
 }
@@ -192,7 +222,7 @@ fn take_away(dir: &Path, stem: &str) -> Result<(), Problem> {
         let path = entry.path();
         let ours = fs::read_link(&path).is_ok_and(|link| link.starts_with(stem));
         let kept = saved.join(entry.file_name());
-        if ours && kept.exists() {
+        if ours && fs::symlink_metadata(&kept).is_ok() {
             fs::rename(&kept, &path).map_err(failed("put back", &path))?;
         } else if ours {
             fs::remove_file(&path).map_err(failed("remove", &path))?;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{ENGINE_PATIENCE, Swarm, spec, tasks};
@@ -30,6 +30,21 @@ pub(super) enum Until {
     There,
     /// Until it has been so for as long as the Swarm itself watches new tasks.
     Watched,
+}
+
+/// Tasks that come back with the old references may take this long to run. Whether they run at all is not ours to wait
+/// for: they may have been failing, or waiting for a node, before us.
+const OLD_TASKS_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// To see a rollout work, or fail.
+    Forward,
+    /// To see the old references run again.
+    Back,
+    /// To see that every task names the old references, running or not.
+    BackInAnyState,
 }
 
 /// What one look has shown.
@@ -97,12 +112,18 @@ impl Swarm {
         shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
         until: Until,
     ) -> Result<Option<Look>, Problem> {
-        let end = self.clock.monotonic() + Duration::try_from(deadline).unwrap_or(Duration::from_secs(600));
+        let begun = self.clock.monotonic();
+        let end = begun + Duration::try_from(deadline).unwrap_or(Duration::from_secs(600));
         let mut still_since: Option<Duration> = None;
         let mut silent_since: Option<Duration> = None;
         loop {
             let now = self.clock.monotonic();
-            match self.look_once(service, shows, until != Until::Quiet).await {
+            let how = match until {
+                Until::Quiet if now.saturating_sub(begun) >= OLD_TASKS_PATIENCE => How::BackInAnyState,
+                Until::Quiet => How::Back,
+                Until::There | Until::Watched => How::Forward,
+            };
+            match self.look_once(service, shows, how).await {
                 Ok((Look::Lost(what, task), _)) => return Ok(Some(Look::Lost(what, task))),
                 Ok((Look::Still, patience)) => {
                     silent_since = None;
@@ -130,13 +151,13 @@ impl Swarm {
         &self,
         service: &str,
         shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
-        strict: bool,
+        how: How,
     ) -> Result<(Look, Duration), Problem> {
         let doing = "watching the rollout";
         let seen = self.inspect(service).await.map_err(|refusal| refusal.problem(doing))?;
         let tasks = self.tasks_of(service).await.map_err(|refusal| refusal.problem(doing))?;
         let patience = spec::monitor(&seen["Spec"]) + MARGIN;
-        Ok((judge(&seen, &tasks, shows, strict), patience))
+        Ok((judge(&seen, &tasks, shows, how), patience))
     }
 
     /// The deadline has passed: says what the service is still waiting for.
@@ -157,14 +178,17 @@ fn judge(
     service: &Value,
     tasks: &[Value],
     shows: &(dyn Fn(&BTreeSet<String>) -> bool + Sync),
-    strict: bool,
+    how: How,
 ) -> Look {
     let spec = &service["Spec"];
     let status = &service["UpdateStatus"];
     let state = status["State"].as_str().unwrap_or_default();
     let ours = |task: &&Value| shows(&spec::object_ids(&task["Spec"]["ContainerSpec"]));
-    let failed = newest_failure(tasks, &ours);
-    if strict {
+    // What failed in an earlier try with the same objects says nothing about this one.
+    let since = moment(&status["StartedAt"]);
+    let recent = |task: &&Value| since.is_none() || moment(&task["CreatedAt"]) >= since;
+    let failed = newest_failure(tasks, &|task| ours(task) && recent(task));
+    if how == How::Forward {
         if state == "paused" || state.starts_with("rollback") {
             let message = status["Message"].as_str().unwrap_or_default();
             return Look::Lost(format!("the Swarm has {state} the update ({message})"), failed);
@@ -175,15 +199,22 @@ fn judge(
                 None,
             );
         }
-        if state != "updating" && failures(tasks, &ours) >= most_failures(spec) {
+        if state != "updating" && failures(tasks, &|task| ours(task) && recent(task)) >= most_failures(spec) {
             return Look::Lost("its new tasks keep failing".to_owned(), failed);
         }
     }
     let wanted: Vec<&Value> = tasks.iter().filter(|task| tasks::is_wanted(task)).collect();
+    if how == How::BackInAnyState {
+        return if wanted.iter().all(ours) { Look::Still } else { Look::Moving };
+    }
     let all_there = spec::replicas(spec).is_none_or(|replicas| wanted.len() as u64 == replicas);
     let all_run = wanted.iter().all(|task| tasks::is_running(task) && ours(task));
     let old_gone = tasks.iter().filter(|task| !tasks::is_wanted(task)).all(tasks::is_over);
     if state != "updating" && all_there && all_run && old_gone { Look::Still } else { Look::Moving }
+}
+
+fn moment(text: &Value) -> Option<Timestamp> {
+    text.as_str()?.parse().ok()
 }
 
 fn newest_failure(tasks: &[Value], ours: &impl Fn(&&Value) -> bool) -> Option<Value> {
@@ -221,7 +252,7 @@ mod tests {
     }
 
     fn look(service: &Value, tasks: &[Value]) -> Look {
-        judge(service, tasks, &|ids| ids.contains("new"), true)
+        judge(service, tasks, &|ids| ids.contains("new"), How::Forward)
     }
 
     #[test]
@@ -246,6 +277,27 @@ mod tests {
         let done = service(Some("completed"), 2);
         let lost = look(&done, &[failed.clone(), failed.clone(), task("running", "running", "new")]);
         assert!(matches!(lost, Look::Lost(what, Some(_)) if what.contains("keep failing")));
+    }
+
+    #[test]
+    fn what_failed_in_an_earlier_try_does_not_count() {
+        let mut done = service(Some("completed"), 2);
+        done["UpdateStatus"]["StartedAt"] = json!("2026-11-22T03:00:00.5Z");
+        let mut failed = task("failed", "shutdown", "new");
+        failed["CreatedAt"] = json!("2026-11-22T02:59:00Z");
+        let running = task("running", "running", "new");
+        let tasks = [failed.clone(), failed.clone(), running.clone(), running.clone()];
+        assert_eq!(look(&done, &tasks), Look::Still);
+        failed["CreatedAt"] = json!("2026-11-22T03:00:00.51Z");
+        assert!(matches!(look(&done, &[failed.clone(), failed, running.clone(), running]), Look::Lost(..)));
+    }
+
+    #[test]
+    fn going_back_does_not_wait_for_what_never_ran() {
+        let waiting = [task("pending", "running", "old"), task("failed", "shutdown", "new")];
+        let back = |how| judge(&service(Some("updating"), 1), &waiting, &|ids| ids.contains("old"), how);
+        assert_eq!(back(How::Back), Look::Moving);
+        assert_eq!(back(How::BackInAnyState), Look::Still);
     }
 
     #[test]

@@ -66,10 +66,18 @@ impl Swarm {
         let own = lines.iter().map(AsRef::as_ref).filter(|line: &&[u8]| line.first() != Some(&3));
         let text: String = own.map(String::from_utf8_lossy).collect();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        // What a service prints when it fails may be its secrets.
+        let lines: Vec<&str> = lines.into_iter().filter(|line| !may_hold_a_key(line)).collect();
         let telling =
             |line: &&&str| ["[emerg]", "[alert]", "[crit]", "rror"].iter().any(|word| line.contains(word));
         lines.iter().find(telling).or(lines.last()).map(|line| line.chars().take(500).collect())
     }
+}
+
+/// PEM, or a long run of base64 or hex.
+fn may_hold_a_key(line: &str) -> bool {
+    let is_code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'_' | b'-' | b'=');
+    line.contains("-----BEGIN") || line.as_bytes().split(|byte| !is_code(*byte)).any(|run| run.len() >= 60)
 }
 
 /// Percent-encoding for a query value.

@@ -266,6 +266,7 @@ impl Run {
             started_at: self.bench.now,
             assets: rollout.assets(),
             before,
+            service_id: rollout.service_id.clone(),
             identities: Default::default(),
             against: against(rollout),
             undoing: undoing.then(problem),
