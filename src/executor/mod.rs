@@ -10,6 +10,8 @@ mod observe;
 mod ports;
 mod retire;
 mod rollout;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

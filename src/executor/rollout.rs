@@ -119,8 +119,16 @@ impl Executor {
                 };
                 edit.put_rollout(record);
                 for parcel in &rollout.parcels {
+                    let shown = parcel.shown_before(|before| {
+                        let object = edit.object(before.kind, &before.name);
+                        object
+                            .filter(|object| object.id.as_ref() == Some(&before.id))
+                            .map(|o| o.revisions.clone())
+                    });
                     let deliveries = &mut edit.asset(&parcel.asset).deliveries;
-                    deliveries.entry(rollout.place.clone()).or_default().state = DeliveryState::Delivering;
+                    let delivery = deliveries.entry(rollout.place.clone()).or_default();
+                    delivery.state = DeliveryState::Delivering;
+                    delivery.forget_unshown(parcel, shown);
                     edit.audit(self.rollout_event("rollout-begun", rollout, parcel, &[]));
                 }
             })
@@ -210,6 +218,7 @@ impl Executor {
                     let again = rollout.applied
                         && delivery.content == parcel.content
                         && delivery.service_id == rollout.service_id;
+                    delivery.know(&parcel.content, now);
                     delivery.content = parcel.content.clone();
                     delivery.revision = parcel.revision;
                     delivery.state = DeliveryState::after(proof, parcel.asset.kind);

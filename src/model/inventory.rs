@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, Facts, ObjectKind, Part, Place, Problem, Reference, Revision, RevisionState, World,
+    AssetId, AssetKind, Facts, ObjectKind, Parcel, Part, Place, Problem, Reference, Revision, RevisionState,
+    World,
 };
 
 /// All facts that a plan is made from.
@@ -99,6 +100,10 @@ pub struct Delivery {
     /// Since when all tasks have run with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Timestamp>,
+    /// Of what spans revisions: since when each has been there, without a break. A set that only loses one keeps
+    /// the others' times.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_since: BTreeMap<u32, Timestamp>,
     /// When it was last proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Timestamp>,
@@ -121,6 +126,7 @@ impl Default for Delivery {
             state: DeliveryState::Waiting,
             proof: None,
             delivered_at: None,
+            known_since: BTreeMap::new(),
             verified_at: None,
             service_id: None,
             effort: Effort::default(),
@@ -145,6 +151,26 @@ pub enum DeliveryState {
     Failed,
     /// A person has asked to leave it alone.
     Held,
+}
+
+impl Delivery {
+    /// Before `parcel` changes the place, which shows `shown` ([`Parcel::shown_before`]): what is missing there is not
+    /// known. A directory that has it by our books, and is written nonetheless, shows something else.
+    pub fn forget_unshown(&mut self, parcel: &Parcel, shown: Option<Vec<u32>>) {
+        let repaired = parcel.install.is_some() && self.content == parcel.content;
+        if let Some(shown) = if repaired { Some(Vec::new()) } else { shown } {
+            self.known_since.retain(|number, _| shown.contains(number));
+        }
+    }
+
+    /// What was delivered is `content`, since `now` or before: each revision that was known all along keeps its time.
+    pub fn know(&mut self, content: &Content, now: Timestamp) {
+        let spanning: Vec<u32> = content.spanning().flat_map(|file| file.revisions.clone()).collect();
+        self.known_since.retain(|number, _| spanning.contains(number));
+        for number in spanning {
+            self.known_since.entry(number).or_insert(now);
+        }
+    }
 }
 
 impl DeliveryState {
@@ -233,12 +259,14 @@ impl Content {
         single.peek().is_some() && single.all(|file| file.revisions == [number])
     }
 
+    /// The files that span the asset's own revisions; what the part `ca` spans is another's.
+    pub fn spanning(&self) -> impl Iterator<Item = &FileContent> {
+        self.files.values().filter(|file| file.part.spans_revisions() && file.part != Part::Ca)
+    }
+
     /// Whether every file that spans the asset's revisions has revision `number` among them.
     pub fn announces(&self, number: u32) -> bool {
-        self.files
-            .values()
-            .filter(|file| file.part.spans_revisions() && file.part != Part::Ca)
-            .all(|file| file.revisions.contains(&number))
+        self.spanning().all(|file| file.revisions.contains(&number))
     }
 
     /// Whether any file is made of revision `number`.

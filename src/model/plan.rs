@@ -171,6 +171,26 @@ pub struct Parcel {
     pub against: String,
 }
 
+impl Parcel {
+    /// The revisions that a service really shows before its set is swapped, and not only by our books: what a person
+    /// has put there instead has been fetched, and is cached. `None` where no set is swapped; `revisions_of` knows our
+    /// own objects.
+    pub fn shown_before(
+        &self,
+        mut revisions_of: impl FnMut(&Reference) -> Option<Vec<u32>>,
+    ) -> Option<Vec<u32>> {
+        let spans =
+            |swap: &&Swap| self.content.files.get(&swap.path).is_some_and(|file| file.part.spans_revisions());
+        let mut shown = self
+            .swaps
+            .iter()
+            .filter(spans)
+            .map(|swap| swap.before.as_ref().and_then(&mut revisions_of).unwrap_or_default());
+        let first = shown.next()?;
+        Some(shown.fold(first, |all, one| all.into_iter().filter(|number| one.contains(number)).collect()))
+    }
+}
+
 /// One reference to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swap {

@@ -185,6 +185,10 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
         service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
     }
     for parcel in &rollout.parcels {
+        let shown = parcel.shown_before(|before| {
+            let object = inventory.objects.get(&(before.kind, before.name.clone()));
+            object.filter(|object| object.id.as_ref() == Some(&before.id)).map(|o| o.revisions.clone())
+        });
         swap(inventory, &rollout.place, parcel, at);
         if let Some(install) = &parcel.install {
             let key = (parcel.asset.clone(), install.dir.clone());
@@ -192,6 +196,8 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
         }
         on_record(inventory, &parcel.asset, |record| {
             let delivery = record.deliveries.entry(rollout.place.clone()).or_default();
+            delivery.forget_unshown(parcel, shown);
+            delivery.know(&parcel.content, at);
             *delivery = delivered(rollout, parcel, delivery, at);
         });
     }
@@ -231,6 +237,7 @@ fn delivered(rollout: &Rollout, parcel: &Parcel, before: &Delivery, at: Timestam
         state: DeliveryState::after(proof, parcel.asset.kind),
         proof: Some(proof),
         delivered_at: before.delivered_at.filter(|_| same).or(Some(at)),
+        known_since: before.known_since.clone(),
         verified_at: (proof != Proof::Converged).then_some(at),
         service_id: rollout.service_id.clone(),
         effort: Effort::default(),

@@ -99,7 +99,8 @@ fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Opt
     let mut last = revision.published_at?;
     for site in context.sites(spec).iter().filter(|site| site.has_spanning()) {
         let delivery = knows(context, spec, site, revision.number)?;
-        last = last.max(delivery.delivered_at.unwrap_or(last));
+        let since = delivery.known_since.get(&revision.number).copied().or(delivery.delivered_at);
+        last = last.max(since.unwrap_or(last));
     }
     Some(later(last, spec.overlap.publish_before))
 }
@@ -115,7 +116,13 @@ pub(super) fn turn_is_due(context: &Context<'_>, spec: &AssetSpec, active: &Revi
 /// Says until when a turn that is due must wait for its overlap, and when the next is due.
 fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
     let record = context.record(&spec.id);
-    let Some(active) = record.active().filter(|_| spec.overlap.standby) else { return };
+    if !spec.overlap.standby {
+        return;
+    }
+    let Some(active) = record.active() else {
+        explain_first(context, spec, revision, draft);
+        return;
+    };
     if successor(spec, record, active).is_none_or(|next| next.number != revision.number) {
         return;
     }
@@ -130,8 +137,32 @@ fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision,
             draft.defer(&spec.id, Some(at), reason);
         }
         Some(_) => {}
-        None => draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet")),
+        None => {
+            let unproven = unproven(context, spec, revision.number);
+            draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet{unproven}"));
+        }
     }
+}
+
+/// Says which verifiers the very first key waits for.
+fn explain_first(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
+    let first = context.record(&spec.id).coming().next();
+    let unproven = unproven(context, spec, revision.number);
+    if first.is_some_and(|first| first.number == revision.number) && !unproven.is_empty() {
+        draft.defer(
+            &spec.id,
+            None,
+            format!("nothing signs with it before every verifier knows it{unproven}"),
+        );
+    }
+}
+
+/// `: not proven in api_gateway, api_users`; empty where nobody is waited for.
+fn unproven(context: &Context<'_>, spec: &AssetSpec, number: u32) -> String {
+    let sites = context.sites(spec).iter().filter(|site| site.has_spanning());
+    let missing = sites.filter(|site| knows(context, spec, site, number).is_none());
+    let names: Vec<String> = missing.map(|site| site.place.name()).collect();
+    if names.is_empty() { String::new() } else { format!(": not proven in {}", names.join(", ")) }
 }
 
 /// Only where someone must know it beforehand is there anything to announce.

@@ -62,7 +62,9 @@ impl Swarm {
         let logs = self.docker.task_logs(task, Some(options)).take(200);
         let reading = logs.filter_map(|line| std::future::ready(line.ok())).collect::<Vec<LogOutput>>();
         let lines = tokio::time::timeout(super::CALL_TIMEOUT, reading).await.ok()?;
-        let text: String = lines.iter().map(|line| String::from_utf8_lossy(line.as_ref())).collect();
+        // Stream 3 is not the task's: there the engine says why it cannot read the log.
+        let own = lines.iter().map(AsRef::as_ref).filter(|line: &&[u8]| line.first() != Some(&3));
+        let text: String = own.map(String::from_utf8_lossy).collect();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let telling =
             |line: &&&str| ["[emerg]", "[alert]", "[crit]", "rror"].iter().any(|word| line.contains(word));
