@@ -322,20 +322,9 @@ fn the_engine_dies_at_each_call() {
         running.signal(nix::sys::signal::Signal::SIGCONT);
         pause(Duration::from_secs(4));
         engine.boot_again();
-        let state = || {
-            format!(
-                "{}\n{}\n{}",
-                engine.ok(["service", "ps", "--no-trunc", "web_nginx"]),
-                serde_json::to_string(&engine.tasks("web_nginx")).unwrap(),
-                engine.service("web_nginx")
-            )
-        };
-        assert!(
-            running.ends_within(Duration::from_secs(40)),
-            "{point}: it hangs: {} {}",
-            running.stderr(),
-            state()
-        );
+        let tasks = || engine.ok(["service", "ps", "--no-trunc", "web_nginx"]);
+        let ends = running.ends_within(Duration::from_secs(100));
+        assert!(ends, "{point}: it hangs: {}\n{}", running.stderr(), tasks());
         let ran = running.take();
         println!("{point}: {:?} {}", ran.code, ran.stderr);
         assert!(

@@ -21,6 +21,7 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
     if part.is_public() {
         return print(&config, &id, part, revision);
     }
+    super::owner::must_be_allowed(config.daemon().state_dir())?;
     // Which key goes out is settled first, so that the record names it, and what cannot be had leaves no record.
     let number = the_one(&config, &id, part, revision)?;
     note(&config, &id, part, number)?;

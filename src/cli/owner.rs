@@ -10,23 +10,30 @@ use super::fail::{Failure, REFUSED};
 
 /// Takes on the uid that owns the state, where that is another's. It must be called before any thread is started.
 pub(super) fn become_owner(state_dir: &Path) -> Result<(), Failure> {
+    must_be_allowed(state_dir)?;
     let Ok(meta) = std::fs::symlink_metadata(state_dir) else { return Ok(()) };
     let owner = Uid::from_raw(meta.uid());
-    let me = geteuid();
-    if owner == me {
+    if owner == geteuid() {
         return Ok(());
-    }
-    if !me.is_root() {
-        let message = anyhow::anyhow!(
-            "the state in {} belongs to uid {owner}, and you are uid {me}: run as its owner, or as root",
-            state_dir.display()
-        );
-        return Err(Failure { code: REFUSED, error: message });
     }
     let gid = Gid::from_raw(meta.gid());
     take_on(owner, gid)
         .with_context(|| format!("could not take on uid {owner}, which owns {}", state_dir.display()))
         .map_err(Failure::failed)
+}
+
+/// Only its owner, and root in the owner's place, may write a state or take keys out of it.
+pub(super) fn must_be_allowed(state_dir: &Path) -> Result<(), Failure> {
+    let Ok(meta) = std::fs::symlink_metadata(state_dir) else { return Ok(()) };
+    let (owner, me) = (Uid::from_raw(meta.uid()), geteuid());
+    if owner == me || me.is_root() {
+        return Ok(());
+    }
+    let message = anyhow::anyhow!(
+        "the state in {} belongs to uid {owner}, and you are uid {me}: run as its owner, or as root",
+        state_dir.display()
+    );
+    Err(Failure { code: REFUSED, error: message })
 }
 
 /// Groups first: without root they can no longer be changed.

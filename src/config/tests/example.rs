@@ -31,7 +31,7 @@ socket = "/var/run/docker.sock"
 [delivery]
 retention        = "7d"
 rollout_deadline = "10m"
-concurrency      = 16
+concurrency      = 32
 drift            = "alert"
 
 [issuers.internal]

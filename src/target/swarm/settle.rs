@@ -207,7 +207,9 @@ fn judge(
     if how == How::BackInAnyState {
         return if wanted.iter().all(ours) { Look::Still } else { Look::Moving };
     }
-    let all_there = spec::replicas(spec).is_none_or(|replicas| wanted.len() as u64 == replicas);
+    // By slots: a Swarm that was restarted in the middle of an update can leave two good tasks in one.
+    let slots: BTreeSet<Option<u64>> = wanted.iter().map(|task| task["Slot"].as_u64()).collect();
+    let all_there = spec::replicas(spec).is_none_or(|replicas| slots.len() as u64 == replicas);
     let all_run = wanted.iter().all(|task| tasks::is_running(task) && ours(task));
     let old_gone = tasks.iter().filter(|task| !tasks::is_wanted(task)).all(tasks::is_over);
     if state != "updating" && all_there && all_run && old_gone { Look::Still } else { Look::Moving }
@@ -242,6 +244,11 @@ mod tests {
                 "Spec": { "ContainerSpec": { "Secrets": [{ "SecretID": secret, "SecretName": "n", "File": { "Name": "f" } }] } } })
     }
 
+    fn in_slot(slot: u64, mut task: Value) -> Value {
+        task["Slot"] = json!(slot);
+        task
+    }
+
     fn service(state: Option<&str>, replicas: u64) -> Value {
         let spec = json!({ "Mode": { "Replicated": { "Replicas": replicas } },
                            "TaskTemplate": { "ContainerSpec": { "Secrets": [{ "SecretID": "new" }] } } });
@@ -257,17 +264,17 @@ mod tests {
 
     #[test]
     fn completed_is_not_enough() {
-        let running = task("running", "running", "new");
+        let running = in_slot(1, task("running", "running", "new"));
+        let second = in_slot(2, running.clone());
         let done = service(Some("completed"), 2);
-        assert_eq!(look(&done, &[running.clone(), running.clone()]), Look::Still);
+        assert_eq!(look(&done, &[running.clone(), second.clone()]), Look::Still);
+        assert_eq!(look(&done, &[running.clone(), running.clone()]), Look::Moving, "both in one slot");
+        let three = [running.clone(), running.clone(), second.clone()];
+        assert_eq!(look(&done, &three), Look::Still, "a slot that a restart has filled twice");
         assert_eq!(look(&done, std::slice::from_ref(&running)), Look::Moving, "one of two");
         let old = task("running", "shutdown", "old");
-        assert_eq!(
-            look(&done, &[running.clone(), running.clone(), old]),
-            Look::Moving,
-            "the old is still there"
-        );
-        let starting = task("starting", "running", "new");
+        assert_eq!(look(&done, &[running.clone(), second, old]), Look::Moving, "the old is still there");
+        let starting = in_slot(2, task("starting", "running", "new"));
         assert_eq!(look(&done, &[running, starting]), Look::Moving);
     }
 
@@ -285,11 +292,12 @@ mod tests {
         done["UpdateStatus"]["StartedAt"] = json!("2026-11-22T03:00:00.5Z");
         let mut failed = task("failed", "shutdown", "new");
         failed["CreatedAt"] = json!("2026-11-22T02:59:00Z");
-        let running = task("running", "running", "new");
-        let tasks = [failed.clone(), failed.clone(), running.clone(), running.clone()];
+        let running = in_slot(1, task("running", "running", "new"));
+        let second = in_slot(2, running.clone());
+        let tasks = [failed.clone(), failed.clone(), running.clone(), second.clone()];
         assert_eq!(look(&done, &tasks), Look::Still);
         failed["CreatedAt"] = json!("2026-11-22T03:00:00.51Z");
-        assert!(matches!(look(&done, &[failed.clone(), failed, running.clone(), running]), Look::Lost(..)));
+        assert!(matches!(look(&done, &[failed.clone(), failed, running, second]), Look::Lost(..)));
     }
 
     #[test]
