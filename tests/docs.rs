@@ -321,10 +321,6 @@ fn links_lead_somewhere() {
         for target in targets.filter(|target| !target.starts_with("http")) {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let file = if file.is_empty() { root().join(page) } else { folder.join(file) };
-            // Made by `keyturn explain --markdown`; it may not be there in a fresh branch.
-            if file.ends_with("docs/problems.md") {
-                continue;
-            }
             assert!(file.exists(), "{page}: {target}");
             let anchor = |line: &str| {
                 line.trim_start_matches(['#', ' '])
