@@ -96,7 +96,7 @@ impl Books {
     /// A digest that tells nothing of the bytes to who has not our state.
     pub fn digest(&self, bytes: &Secret) -> String {
         let tag = ring::hmac::sign(&self.digest_key, bytes.expose());
-        tag.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        crate::pki::hex(&tag.as_ref()[..16])
     }
 
     /// Changes records: `change` works on copies, which count only once the store has them durably.

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::witness::{Chain, Witness};
 use super::{Fault, Handshakes, OtherLeaf, VerifyError};
+use crate::pki::hex;
 
 /// What a good round gives.
 #[derive(Debug)]
@@ -136,10 +137,6 @@ impl Endpoint {
 /// SHA-256 in lower-case hex.
 pub(super) fn fingerprint(der: &[u8]) -> String {
     hex(digest(&SHA256, der).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn describe(der: &[u8]) -> OtherLeaf {

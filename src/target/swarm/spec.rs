@@ -165,7 +165,7 @@ pub(super) fn digest_of(spec: &Value) -> String {
         list(&mut spec, kind).sort_by_key(Value::to_string);
     }
     let digest = digest::digest(&digest::SHA256, spec.to_string().as_bytes());
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    crate::pki::hex(&digest.as_ref()[..8])
 }
 
 /// How many tasks should run: `None` for a global service.
