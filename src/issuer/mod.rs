@@ -1,5 +1,6 @@
 //! Who signs certificates: one trait, one module an issuer.
 
+pub mod acme;
 pub mod internal;
 mod key;
 
