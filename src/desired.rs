@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Cron, Schedule};
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, ObjectKind, Part, Reload, Usage};
+use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, ObjectKind, Part, Reload, Usage};
 
 /// All that is wanted.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Desired {
     pub rollout_deadline: SignedDuration,
     /// When service updates may start.
     pub windows: Windows,
+    /// The ACME CAs, by name.
+    pub acme: BTreeMap<String, AcmeSpec>,
     /// The assets.
     pub assets: BTreeMap<AssetId, AssetSpec>,
 }
@@ -82,8 +84,8 @@ pub struct CaSpec {
 /// A certificate.
 #[derive(Debug, Clone)]
 pub struct CertificateSpec {
-    /// The CA asset that signs.
-    pub authority: AssetId,
+    /// Who may issue it: the first that works; at most one of them is our own.
+    pub issuers: Vec<IssuerRef>,
     /// Subject common name.
     pub common_name: Option<String>,
     /// dNSName SANs.
@@ -98,6 +100,32 @@ pub struct CertificateSpec {
     pub keep_key: bool,
     /// The lifetime asked for.
     pub duration: SignedDuration,
+}
+
+/// Who may issue a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IssuerRef {
+    /// One of our own CAs, as an asset.
+    Internal(AssetId),
+    /// An ACME CA, by its name in the configuration.
+    Acme(String),
+}
+
+/// What a plan must know of an ACME CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeSpec {
+    /// What it allows.
+    pub limits: Limits,
+}
+
+impl CertificateSpec {
+    /// The CA of our own among its issuers.
+    pub fn authority(&self) -> Option<&AssetId> {
+        self.issuers.iter().find_map(|issuer| match issuer {
+            IssuerRef::Internal(id) => Some(id),
+            IssuerRef::Acme(_) => None,
+        })
+    }
 }
 
 /// The table of thresholds: all that the overlap engine knows of a kind.

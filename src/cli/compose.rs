@@ -68,8 +68,8 @@ where
     })
 }
 
-fn issuers(config: &Config, entropy: &Entropy) -> BTreeMap<AssetId, Arc<dyn Issuer>> {
-    let one = |(id, authority)| (id, Arc::new(authority) as Arc<dyn Issuer>);
+fn issuers(config: &Config, entropy: &Entropy) -> BTreeMap<String, Arc<dyn Issuer>> {
+    let one = |(id, authority): (AssetId, _)| (id.name, Arc::new(authority) as Arc<dyn Issuer>);
     workshop::authorities(config, entropy).into_iter().map(one).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::watch;
-use crate::model::{Action, Inventory, Step, World};
+use crate::model::{Inventory, Step, World};
 use crate::planner::{self, Forecast, Seed};
 use crate::target::Target;
 use crate::target::file::Directories;
@@ -38,7 +38,7 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
 
 /// What is noted on the way is no news.
 fn shown(forecast: &Forecast) -> impl Iterator<Item = &Step> {
-    forecast.steps.iter().filter(|step| !matches!(step.action, Action::Note(..)))
+    forecast.steps.iter().filter(|step| !step.action.is_silent())
 }
 
 /// The world, as a pass would see it.

@@ -117,7 +117,7 @@ impl SearchBar {
 impl Reporter for Lines {
     fn started(&self, step: &Step) {
         tracing::info!(assets = ?names(step), action = step.action.name(), reason = step.reason, "begin");
-        if matches!(step.action, Action::Note(..)) {
+        if step.action.is_silent() {
             return;
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -158,7 +158,11 @@ fn what(step: &Step) -> String {
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
         Action::Delete(old) => old.name.clone(),
-        Action::Announce(_, number) | Action::Activate(_, number) | Action::Retire(_, number) => {
+        Action::Announce(_, number)
+        | Action::Activate(_, number)
+        | Action::Retire(_, number)
+        | Action::Revoke(_, number)
+        | Action::Consult(_, number) => {
             format!("revision {number}")
         }
         Action::Note(_, place, _) => place.name(),

@@ -32,7 +32,10 @@ pub(super) fn run(cli: &Cli, assets: &[String], all: bool, compromised: bool) ->
 }
 
 fn needs(config: &crate::config::Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
-    config.certificates().values().any(|cert| chosen.contains(&cert.id()) && cert.issuer() == ca.name)
+    config
+        .certificates()
+        .values()
+        .any(|cert| chosen.contains(&cert.id()) && cert.issuers().contains(&ca.name))
 }
 
 /// The request is durable before anything is done for it: a crash does not forget it.
@@ -46,7 +49,7 @@ async fn ask(house: &House, chosen: &BTreeSet<AssetId>) -> Result<(), Failure> {
             let record = edit.asset(id);
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
-            record.request = Some(Request { at, by: by.clone(), after });
+            record.request = Some(Request { at, by: by.clone(), after, compromised: false });
             record.effort = Effort::default();
             for delivery in record.deliveries.values_mut().filter(|d| d.state == DeliveryState::Failed) {
                 delivery.effort = Effort::default();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use jiff::SignedDuration;
 
+use super::acme::Challenge;
 use super::duration::{RenewBefore, duration_text};
 use super::target::Target;
 use crate::model::{AssetId, AssetKind, KeyAlgorithm, Usage};
@@ -21,7 +22,8 @@ pub enum KeyRotation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     pub(super) name: String,
-    pub(super) issuer: String,
+    pub(super) issuers: Vec<String>,
+    pub(super) challenge: Option<Challenge>,
     pub(super) common_name: Option<String>,
     pub(super) dns_names: Vec<String>,
     pub(super) ip_addresses: Vec<IpAddr>,
@@ -44,9 +46,15 @@ impl Certificate {
         &self.name
     }
 
-    /// The internal CA that signs it, by its name in the configuration.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
+    /// Who may issue it, by their names in the configuration: the first that works. At least one, none twice, at most one
+    /// of them an internal CA.
+    pub fn issuers(&self) -> &[String] {
+        &self.issuers
+    }
+
+    /// How control over its names is shown, where it is not done as the issuer says.
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_ref()
     }
 
     /// The subject's common name; at most 64 characters.
@@ -104,7 +112,7 @@ impl Certificate {
             sorted(self.ip_addresses.iter().map(IpAddr::to_string)),
             sorted(self.usages.iter().map(|usage| usage.name().to_owned())),
             self.key_algorithm.name(),
-            self.issuer,
+            self.issuers.join(","),
             duration_text(self.duration).replace(' ', "")
         )
     }

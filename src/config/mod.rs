@@ -4,6 +4,7 @@
 //! All faults are reported at once, each with its key's path, line and column. What a later version
 //! will know is refused by name; nothing is accepted and ignored.
 
+mod acme;
 mod certificate;
 mod daemon;
 mod dh_params;
@@ -27,6 +28,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use acme::{AcmeIssuer, Challenge, Dns01, DnsPublisher, Eab, HttpAnswer};
 pub use certificate::{Certificate, KeyRotation};
 pub use daemon::{Daemon, Delivery, Docker, Drift};
 pub use dh_params::{DhParams, DhSource};
@@ -57,6 +59,7 @@ pub struct Config {
     docker: Docker,
     delivery: Delivery,
     internal_cas: BTreeMap<String, InternalCa>,
+    acme_issuers: BTreeMap<String, AcmeIssuer>,
     certificates: BTreeMap<String, Certificate>,
     jwt_keys: BTreeMap<String, JwtKey>,
     dh_params: BTreeMap<String, DhParams>,
@@ -153,6 +156,11 @@ impl Config {
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.
     pub fn internal_cas(&self) -> &BTreeMap<String, InternalCa> {
         &self.internal_cas
+    }
+
+    /// `[issuers.*]` with `kind = "acme"`, by name.
+    pub fn acme_issuers(&self) -> &BTreeMap<String, AcmeIssuer> {
+        &self.acme_issuers
     }
 
     /// `[certificates.*]`, by name.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{
-    AssetSpec, CaSpec, CertificateSpec, Desired, FileSpec, KindSpec, Overlap, Places, TargetSpec, Turn,
-    Verify, Windows,
+    AcmeSpec, AssetSpec, CaSpec, CertificateSpec, Desired, FileSpec, IssuerRef, KindSpec, Overlap, Places,
+    TargetSpec, Turn, Verify, Windows,
 };
 use crate::config::{self, Config, DhSource, KeyRotation, RenewBefore, Services, Target};
 use crate::model::{AssetId, AssetKind, Reload};
@@ -25,7 +25,7 @@ impl Desired {
     /// What `config` asks for.
     pub fn of(config: &Config) -> Self {
         let authorities = config.internal_cas().keys().map(|name| authority(config, name));
-        let certificates = config.certificates().values().map(certificate);
+        let certificates = config.certificates().values().map(|one| certificate(config, one));
         let jwt_keys = config.jwt_keys().values().map(jwt_key);
         let dh_params = config.dh_params().values().map(dh_params);
         let assets = authorities.chain(certificates).chain(jwt_keys).chain(dh_params);
@@ -34,14 +34,22 @@ impl Desired {
             retention: config.delivery().retention(),
             rollout_deadline: config.delivery().rollout_deadline(),
             windows: Windows::of(config.schedule()),
+            acme: config.acme_issuers().iter().map(acme).collect(),
             assets: assets.map(|spec| (spec.id.clone(), spec)).collect(),
         }
     }
 }
 
+fn acme((name, issuer): (&String, &config::AcmeIssuer)) -> (String, AcmeSpec) {
+    (name.clone(), AcmeSpec { limits: issuer.limits() })
+}
+
 fn authority(config: &Config, name: &str) -> AssetSpec {
     let ca = &config.internal_cas()[name];
-    let leaves = config.certificates().values().filter(|certificate| certificate.issuer() == name);
+    let leaves = config
+        .certificates()
+        .values()
+        .filter(|certificate| certificate.issuers().iter().any(|issuer| issuer == name));
     let longest = leaves.map(config::Certificate::duration).max().unwrap_or(SignedDuration::ZERO);
     let spec = CaSpec {
         common_name: ca.common_name().to_owned(),
@@ -60,7 +68,11 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
     }
 }
 
-fn certificate(config: &config::Certificate) -> AssetSpec {
+fn certificate(all: &Config, config: &config::Certificate) -> AssetSpec {
+    let issuer = |name: &String| match all.internal_cas().contains_key(name) {
+        true => IssuerRef::Internal(AssetId::new(AssetKind::Ca, name)),
+        false => IssuerRef::Acme(name.clone()),
+    };
     let turn = match config.renew_before() {
         RenewBefore::Share { numerator, denominator } => {
             Turn::ShareLeft { of: numerator, parts: denominator }
@@ -68,7 +80,7 @@ fn certificate(config: &config::Certificate) -> AssetSpec {
         RenewBefore::Fixed(lead) => Turn::Left(lead),
     };
     let spec = CertificateSpec {
-        authority: AssetId::new(AssetKind::Ca, config.issuer()),
+        issuers: config.issuers().iter().map(issuer).collect(),
         common_name: config.common_name().map(str::to_owned),
         dns_names: config.dns_names().to_vec(),
         ip_addresses: config.ip_addresses().to_vec(),

@@ -12,13 +12,17 @@ use super::Fatal;
 use crate::audit::Event;
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, Material, ObjectKind, ObjectRecord, Place, RolloutRecord, Secret,
+    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
+    Secret,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 
 const ASSET: &str = "asset/";
 const OBJECT: &str = "object/";
 const ROLLOUT: &str = "rollout/";
+const ISSUER: &str = "issuer/";
+/// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
+const KEPT: &str = "kept/";
 const LAST_SEEN: &str = "meta/last-seen";
 const DIGEST_KEY: &str = "meta/digest-key";
 
@@ -54,6 +58,7 @@ pub struct Books {
     store: Arc<dyn StateStore>,
     clock: Arc<dyn Clock>,
     inventory: Mutex<Inventory>,
+    kept: Mutex<BTreeMap<String, Secret>>,
     digest_key: ring::hmac::Key,
 }
 
@@ -71,7 +76,8 @@ impl Books {
         let records = store.records().await?;
         let inventory = inventory_of(&records)?;
         let digest_key = digest_key(&store, &records, entropy).await?;
-        Ok(Self { store, clock, inventory: Mutex::new(inventory), digest_key })
+        let kept = Mutex::new(kept_in(&records));
+        Ok(Self { store, clock, inventory: Mutex::new(inventory), kept, digest_key })
     }
 
     /// What is known now; the world in it is empty.
@@ -93,6 +99,11 @@ impl Books {
         Ok(Some(material))
     }
 
+    /// What an issuer keeps under `key`.
+    pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
+        self.kept.lock().await.get(key).cloned()
+    }
+
     /// A digest that tells nothing of the bytes to who has not our state.
     pub fn digest(&self, bytes: &Secret) -> String {
         let tag = ring::hmac::sign(&self.digest_key, bytes.expose());
@@ -112,6 +123,13 @@ impl Books {
             edit.finish()?
         };
         self.store.commit(durable).await.map_err(BooksError::from)?;
+        let mut kept = self.kept.lock().await;
+        for (key, value) in &touched.kept {
+            match value {
+                Some(value) => kept.insert(key.clone(), value.clone()),
+                None => kept.remove(key),
+            };
+        }
         touched.merge_into(&mut inventory);
         Ok(())
     }
@@ -133,6 +151,8 @@ struct Touched {
     assets: BTreeMap<AssetId, AssetRecord>,
     objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
+    issuers: BTreeMap<String, IssuerRecord>,
+    kept: BTreeMap<String, Option<Secret>>,
     last_seen: Option<Timestamp>,
 }
 
@@ -148,6 +168,19 @@ impl Edit<'_> {
             .assets
             .entry(id.clone())
             .or_insert_with(|| base.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone())))
+    }
+
+    /// The ACME issuer's record, made where there was none.
+    pub fn issuer(&mut self, name: &str) -> &mut IssuerRecord {
+        let base = self.base;
+        let blank = || IssuerRecord { name: name.to_owned(), ..IssuerRecord::default() };
+        let known = || base.issuers.get(name).cloned().unwrap_or_else(blank);
+        self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
+    }
+
+    /// What an issuer is to keep under `key`; `None` forgets it.
+    pub(super) fn keep(&mut self, key: String, value: Option<Secret>) {
+        self.touched.kept.insert(key, value);
     }
 
     /// The object's record, where there is one.
@@ -206,6 +239,13 @@ impl Edit<'_> {
         for (place, record) in &self.touched.rollouts {
             change.puts.push((format!("{ROLLOUT}{place}"), encoded(record.as_ref())?));
         }
+        for (name, record) in &self.touched.issuers {
+            change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
+        }
+        for (key, value) in &self.touched.kept {
+            let value = value.as_ref().map(|value| value.expose().to_vec());
+            change.puts.push((format!("{KEPT}{key}"), value));
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -219,6 +259,7 @@ impl Edit<'_> {
 impl Touched {
     fn merge_into(self, inventory: &mut Inventory) {
         inventory.assets.extend(self.assets);
+        inventory.issuers.extend(self.issuers);
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
         for (key, record) in self.objects {
             match record {
@@ -252,11 +293,22 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ROLLOUT) {
             let record: RolloutRecord = decoded(key, bytes)?;
             inventory.rollouts.insert(record.place.clone(), record);
+        } else if key.starts_with(ISSUER) {
+            let record: IssuerRecord = decoded(key, bytes)?;
+            inventory.issuers.insert(record.name.clone(), record);
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }
     }
     Ok(inventory)
+}
+
+/// What issuers keep: bytes that only they understand.
+fn kept_in(records: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Secret> {
+    let kept = |(key, bytes): (&String, &Vec<u8>)| {
+        Some((key.strip_prefix(KEPT)?.to_owned(), Secret::new(bytes.clone())))
+    };
+    records.iter().filter_map(kept).collect()
 }
 
 /// The digest's key is made once, with the state.

@@ -127,7 +127,7 @@ impl Executor {
         revisions: &[u32],
     ) -> Vec<(AssetId, u32)> {
         let authority = desired.assets.get(asset).and_then(|spec| match &spec.kind {
-            KindSpec::Certificate(certificate) => Some(certificate.authority.clone()),
+            KindSpec::Certificate(certificate) => certificate.authority().cloned(),
             _ => None,
         });
         match authority.filter(|_| part == Part::Ca) {

@@ -4,7 +4,10 @@
 //! the next pass looks at the world and at the notes, and finishes the work.
 
 mod books;
+mod consult;
+mod desk;
 mod goods;
+mod issue;
 mod make;
 mod observe;
 mod ports;
@@ -42,8 +45,8 @@ pub struct Executor {
     pub books: Books,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Who signs, by the CA asset's name.
-    pub issuers: BTreeMap<AssetId, Arc<dyn Issuer>>,
+    /// Who signs, by their names in the configuration.
+    pub issuers: BTreeMap<String, Arc<dyn Issuer>>,
     /// Who makes keys, parameters and CAs, and renders parts.
     pub maker: Arc<dyn Maker>,
     /// The Swarm; absent where no target needs it.
@@ -179,6 +182,8 @@ impl Executor {
             Action::Verify(rollout) => self.prove_again(rollout).await,
             Action::Activate(id, number) => self.activate(id, *number).await,
             Action::Retire(id, number) => self.retire(id, *number).await,
+            Action::Revoke(id, number) => self.revoke(id, *number).await,
+            Action::Consult(id, number) => self.consult(desired, id, *number).await,
             Action::Delete(old) => self.delete(old).await,
             Action::Note(id, place, problem) => self.keep_in_mind(id, place, problem.as_ref()).await,
         }
@@ -251,13 +256,18 @@ fn chains(rank: Vec<Step>) -> Vec<Vec<Step>> {
 /// What makes two steps the same.
 fn key(step: &Step) -> String {
     let what = match &step.action {
-        Action::Generate(make) | Action::Issue(make) => make.revision.to_string(),
+        // What one issuer has refused another may do.
+        Action::Generate(make) | Action::Issue(make) => {
+            format!("{} {}", make.revision, make.signer.as_ref().map_or("", |signer| signer.name()))
+        }
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.to_string(),
         Action::Delete(old) => old.name.clone(),
-        Action::Announce(_, number) | Action::Activate(_, number) | Action::Retire(_, number) => {
-            number.to_string()
-        }
+        Action::Announce(_, number)
+        | Action::Activate(_, number)
+        | Action::Retire(_, number)
+        | Action::Revoke(_, number)
+        | Action::Consult(_, number) => number.to_string(),
         Action::Note(_, place, _) => place.to_string(),
     };
     format!("{} {:?} {what}", step.action.name(), step.assets)

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, Facts, ObjectKind, Parcel, Part, Place, Problem, Reference, Revision, RevisionState,
-    World,
+    AssetId, AssetKind, Facts, IssuerRecord, LEDGER, ObjectKind, OrderNote, OrderOutcome, Parcel, Part,
+    Place, Problem, Reference, Revision, RevisionState, World,
 };
 
 /// All facts that a plan is made from.
@@ -19,6 +19,8 @@ pub struct Inventory {
     pub objects: BTreeMap<(ObjectKind, String), ObjectRecord>,
     /// Rollouts that were begun and not ended: there are some only after a crash.
     pub rollouts: BTreeMap<Place, RolloutRecord>,
+    /// What ACME CAs have said, by the issuer's name in the configuration.
+    pub issuers: BTreeMap<String, IssuerRecord>,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.
@@ -45,6 +47,12 @@ pub struct AssetRecord {
     /// How making its next revision goes.
     #[serde(default)]
     pub effort: Effort,
+    /// How each of its ACME issuers does, where another can be tried instead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_issuer: BTreeMap<String, Effort>,
+    /// The orders placed for it within [`LEDGER`], oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderNote>,
 }
 
 /// JSON objects have text for keys.
@@ -81,6 +89,9 @@ pub struct Request {
     pub by: String,
     /// The revision to be replaced, and all before it.
     pub after: u32,
+    /// Whether the private key is in wrong hands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compromised: bool,
 }
 
 /// What a place has been given of an asset, and how that went.
@@ -290,6 +301,9 @@ pub struct Effort {
     /// What it was tried against; another value is a reason to try at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
+    /// When the last try failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
 }
 
 impl Effort {
@@ -300,10 +314,14 @@ impl Effort {
         self.next_try_at = Some(now + SignedDuration::from_secs(pause));
         self.problem = Some(problem);
         self.against = against;
+        self.failed_at = Some(now);
     }
 
     /// When it was tried last, if `pauses` are those that it waits by.
     pub fn tried_at(&self, pauses: &[i64]) -> Option<Timestamp> {
+        if self.failed_at.is_some() {
+            return self.failed_at;
+        }
         let pause = pauses.get(self.failures.checked_sub(1)? as usize).or(pauses.last()).copied()?;
         Some(self.next_try_at? - SignedDuration::from_secs(pause))
     }
@@ -319,6 +337,9 @@ pub const DELIVERY_PAUSES: [i64; 5] = [60, 300, 900, 3600, 6 * 3600];
 
 /// Pauses in seconds between tries to make a revision: a minute, ten, a hundred, then daily.
 pub const MAKING_PAUSES: [i64; 4] = [60, 600, 6000, 86_400];
+
+/// Pauses in seconds after a fault of our own side, which costs nobody anything: a hook, a listener, a name server.
+pub const LOCAL_PAUSES: [i64; 1] = [60];
 
 /// One of our Docker objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -378,6 +399,8 @@ impl AssetRecord {
             numbers: BTreeMap::new(),
             request: None,
             effort: Effort::default(),
+            by_issuer: BTreeMap::new(),
+            orders: Vec::new(),
         }
     }
 
@@ -413,6 +436,20 @@ impl AssetRecord {
             revision.kid.clone_from(&facts.kid);
             revision.issuer = issuer.map(str::to_owned);
         });
+    }
+
+    /// An order is about to be placed; what is too old to count is forgotten.
+    pub fn ordering(&mut self, note: OrderNote) {
+        self.orders.retain(|order| note.at.duration_since(order.at) < LEDGER);
+        self.orders.push(note);
+    }
+
+    /// The order that is open has come to `outcome`; nothing is open where it was none of an ACME CA.
+    pub fn ordered(&mut self, outcome: OrderOutcome, failed_names: &[String]) {
+        if let Some(order) = self.orders.iter_mut().rev().find(|order| order.outcome == OrderOutcome::Open) {
+            order.outcome = outcome;
+            order.failed_names = failed_names.to_vec();
+        }
     }
 
     /// Everyone who must know the revision beforehand has been shown to have it.

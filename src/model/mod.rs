@@ -2,6 +2,7 @@
 
 mod asset;
 mod inventory;
+mod issuing;
 mod made;
 mod material;
 mod part;
@@ -13,6 +14,7 @@ mod world;
 
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use inventory::*;
+pub use issuing::*;
 pub use made::{Facts, Made};
 pub use material::{Material, Secret};
 pub use part::{ObjectKind, Part};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AssetId, Content, KeyAlgorithm, ObjectKind, Part, Place, Problem, Proof, Reference};
+use super::{AssetId, Content, KeyAlgorithm, ObjectKind, Part, Place, Problem, Proof, Reference, Signer};
 
 /// What is due now, and what is waited for.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +57,12 @@ pub enum Action {
     Activate(AssetId, u32),
     /// Destroy the revision's private key: nobody needs it.
     Retire(AssetId, u32),
+    /// Have the revision's certificate revoked by who issued it.
+    Revoke(AssetId, u32),
     /// Remove one of our Docker objects that nobody names.
     Delete(OldObject),
+    /// Ask the revision's CA when to renew it, and whether it still stands; no list shows it.
+    Consult(AssetId, u32),
     /// Keep in mind what is wrong with a place, or that it is no longer; bookkeeping that no list shows.
     Note(AssetId, Place, Option<Problem>),
 }
@@ -71,11 +75,17 @@ impl Action {
             Self::Issue(_) => "issue",
             Self::Publish(_) | Self::Announce(..) => "publish",
             Self::Rollout(_) => "rollout",
-            Self::Verify(_) | Self::Note(..) => "verify",
+            Self::Verify(_) | Self::Note(..) | Self::Consult(..) => "verify",
             Self::Activate(..) => "activate",
             Self::Retire(..) => "retire",
+            Self::Revoke(..) => "revoke",
             Self::Delete(_) => "delete",
         }
+    }
+
+    /// Whether it is bookkeeping that no list shows.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Note(..) | Self::Consult(..))
     }
 
     /// The services that would restart.
@@ -101,8 +111,8 @@ pub struct Make {
     pub made_for: String,
     /// The revision whose private key (of a CA: whose root) is used again.
     pub keep_key_of: Option<u32>,
-    /// Of a certificate of our own CA: the CA and the revision of it that signs.
-    pub authority: Option<(AssetId, u32)>,
+    /// Of a certificate: who signs.
+    pub signer: Option<Signer>,
 }
 
 /// A Docker object to be made.

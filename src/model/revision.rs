@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Validity;
+use super::{Renewal, Revocation, Validity};
 
 /// Where a revision is in its life. All kinds go through the same states; what differs is a table of
 /// thresholds.
@@ -111,6 +111,15 @@ pub struct Revision {
     /// Whether the operator has called its private key compromised.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compromised: bool,
+    /// Of a certificate: what its CA says about its renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+    /// Of a certificate: that it is to be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_revoke: Option<Revocation>,
+    /// Of a certificate: when its issuer has revoked it at our word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
 }
 
 impl Revision {
@@ -134,6 +143,9 @@ impl Revision {
             root: None,
             kid: None,
             compromised: false,
+            renewal: None,
+            to_revoke: None,
+            revoked_at: None,
         }
     }
 }

@@ -44,7 +44,8 @@ fn revisions(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>, part: Par
 /// The roots that a certificate's clients must trust, by the CA revision each was made in.
 fn roots(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
     let KindSpec::Certificate(certificate) = &spec.kind else { return Vec::new() };
-    let authority = context.record(&certificate.authority);
+    let Some(authority) = certificate.authority() else { return Vec::new() };
+    let authority = context.record(authority);
     let live = |state| {
         matches!(state, RevisionState::Prepared | RevisionState::Published)
             || matches!(state, RevisionState::Active | RevisionState::Retiring)

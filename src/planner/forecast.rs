@@ -9,8 +9,8 @@ use super::{Seed, later, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
-    Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Revision, RevisionState, Rollout, Step,
-    Validity,
+    Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Renewal, Revision, RevisionState, Rollout,
+    Signer, Step, Validity,
 };
 
 /// No forecast takes more steps than this; one that does says so.
@@ -73,6 +73,16 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
         Action::Retire(id, number) => {
             on_record(inventory, id, |record| record.ended(*number, RevisionState::Retired, at));
         }
+        Action::Revoke(id, number) => on_record(inventory, id, |record| {
+            record.ended(*number, RevisionState::Revoked, at);
+        }),
+        Action::Consult(id, number) => on_record(inventory, id, |record| {
+            if let Some(revision) = record.revisions.get_mut(number) {
+                // Nobody knows what the CA will say; it will be asked again.
+                let ask_at = Some(later(at, SignedDuration::from_hours(24)));
+                revision.renewal = Some(Renewal { ask_at, ..revision.renewal.clone().unwrap_or_default() });
+            }
+        }),
         Action::Rollout(rollout) | Action::Verify(rollout) => rolled_out(inventory, rollout, at),
         Action::Delete(old) => {
             inventory.objects.remove(&(old.kind, old.name.clone()));
@@ -117,10 +127,12 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
             Facts { validity, ..Facts::default() }
         }
         KindSpec::Certificate(certificate) => {
-            let authority = make
-                .authority
-                .as_ref()
-                .and_then(|(id, number)| inventory.assets.get(id)?.revisions.get(number)?.validity);
+            let authority = match &make.signer {
+                Some(Signer::Internal(id, number)) => {
+                    inventory.assets.get(id).and_then(|record| record.revisions.get(number)?.validity)
+                }
+                _ => None,
+            };
             let mut validity = lasting(certificate.duration);
             if let (Some(validity), Some(authority)) = (&mut validity, authority) {
                 validity.not_after = validity.not_after.min(authority.not_after);

@@ -39,7 +39,7 @@ pub use life::last_needed;
 pub use seed::Seed;
 pub use site::{Site, sites};
 pub use text::render;
-pub use turn::renew_at;
+pub use turn::{draw, renew_at};
 
 /// A clock that is further back than this against what the state has seen is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);

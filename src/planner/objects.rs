@@ -28,16 +28,18 @@ impl Bytes {
 /// The order in which steps can be followed.
 pub(super) fn rank(action: &Action) -> u8 {
     match action {
-        Action::Generate(_) => 0,
-        Action::Issue(_) => 1,
-        Action::Publish(_) => 2,
-        Action::Rollout(_) => 3,
-        Action::Verify(_) => 4,
-        Action::Note(..) => 5,
-        Action::Announce(..) => 6,
-        Action::Activate(..) => 7,
-        Action::Delete(_) => 8,
-        Action::Retire(..) => 9,
+        Action::Consult(..) => 0,
+        Action::Generate(_) => 1,
+        Action::Issue(_) => 2,
+        Action::Publish(_) => 3,
+        Action::Rollout(_) => 4,
+        Action::Verify(_) => 5,
+        Action::Note(..) => 6,
+        Action::Announce(..) => 7,
+        Action::Activate(..) => 8,
+        Action::Revoke(..) => 9,
+        Action::Delete(_) => 10,
+        Action::Retire(..) => 11,
     }
 }
 

@@ -54,7 +54,7 @@ fn write(text: &mut String, forecast: &Forecast) -> fmt::Result {
 }
 
 fn is_shown(step: &Step) -> bool {
-    !matches!(step.action, Action::Note(..))
+    !step.action.is_silent()
 }
 
 /// What an action is about: the assets, and what of them.
@@ -63,7 +63,11 @@ fn subject(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("{assets} revision {}", make.revision),
         Action::Publish(object) => format!("{assets} {} {}", object.kind, object.name),
-        Action::Announce(_, number) | Action::Activate(_, number) | Action::Retire(_, number) => {
+        Action::Announce(_, number)
+        | Action::Activate(_, number)
+        | Action::Retire(_, number)
+        | Action::Revoke(_, number)
+        | Action::Consult(_, number) => {
             format!("{assets} revision {number}")
         }
         Action::Rollout(rollout) | Action::Verify(rollout) => format!("{assets} in {}", rollout.place),

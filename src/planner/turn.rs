@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, Seed, later};
-use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
+use crate::desired::{AssetSpec, IssuerRef, KindSpec, Overlap, Places, Turn};
 use crate::model::{
-    Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
-    Validity,
+    Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer,
+    Step, Validity,
 };
 
 /// No jitter is longer than this.
@@ -28,6 +28,14 @@ pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: S
     let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
     let jitter = (span.as_secs() as f64 * seed.fraction(asset, revision.number)) as i64;
     Some(later(due, SignedDuration::from_secs(-jitter)))
+}
+
+/// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
+/// the same for the same window.
+pub fn draw(seed: Seed, asset: &AssetId, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
+    let (start, end) = window;
+    let span = end.duration_since(start).as_secs().max(0) as f64;
+    later(start, SignedDuration::from_secs((span * seed.fraction(asset, revision)) as i64))
 }
 
 /// How much of `validity` is left when a successor is due.
@@ -155,7 +163,8 @@ pub(super) fn aged(
 /// again, each for a shorter life, helps nobody.
 fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
     let KindSpec::Certificate(certificate) = &spec.kind else { return clipped_by_root(spec, revision) };
-    let above = context.record(&certificate.authority).active().and_then(|authority| authority.validity);
+    let Some(authority) = certificate.authority() else { return false };
+    let above = context.record(authority).active().and_then(|authority| authority.validity);
     let (Some(own), Some(above)) = (revision.validity, above) else { return false };
     let end = above.not_after.min(later(context.now, certificate.duration));
     end.duration_since(own.not_after) <= hundredth(certificate.duration)
@@ -195,8 +204,8 @@ fn make(
         );
         return None;
     }
-    let authority = match signer(context, spec, draft) {
-        Ok(authority) => authority,
+    let signer = match signer(context, spec, draft) {
+        Ok(signer) => signer,
         Err(why) => {
             draft.defer(&spec.id, None, why);
             return None;
@@ -207,7 +216,7 @@ fn make(
         revision,
         made_for: spec.made_for.clone(),
         keep_key_of: kept_key(spec, record),
-        authority,
+        signer,
     };
     let action = match spec.id.kind {
         AssetKind::Certificate => Action::Issue(make),
@@ -239,7 +248,7 @@ pub(super) fn next_try(
 /// has read why. The first revision of a CA waits like those that it would sign.
 fn waits_for_engine(context: &Context<'_>, spec: &AssetSpec) -> Option<String> {
     let problem = context.engine_problem()?;
-    let signs = |other: &&AssetSpec| matches!(&other.kind, KindSpec::Certificate(certificate) if certificate.authority == spec.id);
+    let signs = |other: &&AssetSpec| matches!(&other.kind, KindSpec::Certificate(certificate) if certificate.authority() == Some(&spec.id));
     let waits = match spec.kind {
         KindSpec::Ca(_) if context.record(&spec.id).active().is_some() => false,
         KindSpec::Ca(_) => {
@@ -258,13 +267,21 @@ fn only_swarm(spec: &AssetSpec) -> bool {
 
 /// Of a certificate: the CA and its revision that signs now, or what is waited for. A CA that is itself being made
 /// is made first.
-fn signer(
+fn signer(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) -> Result<Option<Signer>, String> {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(None) };
+    match certificate.issuers.first() {
+        Some(IssuerRef::Internal(id)) => internal(context, spec, id, draft).map(Some),
+        Some(IssuerRef::Acme(name)) => Ok(Some(Signer::Acme { name: name.clone(), replaces: None })),
+        None => Err("no issuer is named".to_owned()),
+    }
+}
+
+fn internal(
     context: &Context<'_>,
     spec: &AssetSpec,
+    id: &AssetId,
     draft: &mut Draft,
-) -> Result<Option<(AssetId, u32)>, String> {
-    let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(None) };
-    let id = &certificate.authority;
+) -> Result<Signer, String> {
     let record = context.record(id);
     if draft.making.contains(id) || record.coming().any(|revision| revision.state != RevisionState::Pending) {
         draft.making.insert(spec.id.clone());
@@ -275,7 +292,7 @@ fn signer(
         Some(validity) if !validity.contains(context.now) => {
             Err(format!("waits for {id}: its revision {} is not valid now", active.number))
         }
-        _ => Ok(Some((id.clone(), active.number))),
+        _ => Ok(Signer::Internal(id.clone(), active.number)),
     }
 }
 

@@ -130,7 +130,7 @@ fn the_example_is_good_and_nothing_is_odd_in_it() {
 fn a_certificate_is_typed() {
     let config = example();
     let edge = &config.certificates()["edge"];
-    assert_eq!(edge.issuer(), "internal");
+    assert_eq!(edge.issuers(), ["internal"]);
     assert_eq!(edge.dns_names(), ["example.org", "*.example.org"]);
     assert_eq!(edge.usages(), [Usage::ServerAuth]);
     assert_eq!(edge.key_algorithm(), KeyAlgorithm::EcdsaP256);

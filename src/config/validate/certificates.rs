@@ -59,7 +59,8 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
     let (key_algorithm, key_rotation) = key?;
     Some(Certificate {
         name: name.to_owned(),
-        issuer: issuer?,
+        issuers: vec![issuer?],
+        challenge: None,
         common_name: common_name?,
         dns_names: dns_names?,
         ip_addresses: ip_addresses?,

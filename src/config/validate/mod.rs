@@ -59,6 +59,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         docker: docker?,
         delivery: delivery?,
         internal_cas: whole(issuers)?,
+        acme_issuers: BTreeMap::new(),
         certificates: whole(certificates)?,
         jwt_keys: whole(jwt_keys)?,
         dh_params: whole(dh_params)?,
@@ -113,7 +114,8 @@ fn whole<T>(read: Read<T>) -> Option<BTreeMap<String, T>> {
 }
 
 fn warn_unused(t: &mut Table<'_>, config: &Config) {
-    let used: BTreeSet<&str> = config.certificates.values().map(Certificate::issuer).collect();
+    let named = config.certificates.values().flat_map(Certificate::issuers);
+    let used: BTreeSet<&str> = named.map(String::as_str).collect();
     let issuers = t.item("issuers").and_then(|item| item.entries()).unwrap_or_default();
     for (_, item) in issuers.into_iter().filter(|(name, _)| !used.contains(name)) {
         item.warning("no certificate names it; its CA is made and kept all the same");

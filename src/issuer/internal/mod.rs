@@ -2,7 +2,6 @@
 //!
 //! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
 
-mod key;
 mod names;
 mod template;
 #[cfg(test)]
@@ -11,11 +10,11 @@ mod tests;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use self::key::{CaKey, SubjectKey};
 use self::template::Authority;
-use super::{IssueError, Issuer, Request};
+use super::key::{self, CaKey, SubjectKey};
+use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request};
 use crate::clock::Entropy;
-use crate::model::{KeyAlgorithm, Made, Material, Secret};
+use crate::model::{KeyAlgorithm, Made, Material, RevocationReason, Secret};
 use crate::pki::{self, pem};
 
 /// Backdating, for clients whose clocks are behind; less where the lifetime is short.
@@ -112,8 +111,7 @@ impl InternalCa {
     }
 
     fn new_key(&self, algorithm: KeyAlgorithm) -> Result<Secret, IssueError> {
-        key::generate(algorithm, &self.entropy)
-            .map_err(|why| IssueError { message: format!("issuers.{}: {why}", self.name), transient: true })
+        key::generate(algorithm, &self.entropy).map_err(|why| later(format!("issuers.{}: {why}", self.name)))
     }
 
     /// Two CAs must not share a name while their keys differ: a client that looks for an issuer by name
@@ -144,16 +142,20 @@ impl InternalCa {
     /// A leaf whose lifetime no intermediate can hold is refused for good, one that this intermediate
     /// cannot hold any more waits for the next.
     fn validity(&self, authority: &Authority, request: &Request) -> Result<template::Span, IssueError> {
-        authority.validity_for(request.duration, request.now).map_err(|why| IssueError {
-            message: format!("the intermediate of issuers.{}: {why}", self.name),
-            transient: request.duration / LEAST_SHARE <= self.intermediate_lifetime,
+        authority.validity_for(request.duration, request.now).map_err(|why| {
+            let message = format!("the intermediate of issuers.{}: {why}", self.name);
+            if request.duration / LEAST_SHARE <= self.intermediate_lifetime {
+                later(message)
+            } else {
+                refused(message)
+            }
         })
     }
 }
 
 #[async_trait]
 impl Issuer for InternalCa {
-    async fn issue(&self, request: &Request) -> Result<Made, IssueError> {
+    async fn issue(&self, request: &Request, _desk: &dyn Desk) -> Result<Made, IssueError> {
         let Some(material) = &request.authority else {
             return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
         };
@@ -175,12 +177,22 @@ impl Issuer for InternalCa {
         };
         Ok(Made { material, facts })
     }
+
+    /// It says nothing that the records do not say.
+    async fn advice(&self, _certificate: &Material, _now: Timestamp) -> Result<Advice, IssueError> {
+        Ok(Advice::default())
+    }
+
+    /// The record of the revocation is all there is to it.
+    async fn revoke(&self, _: &Material, _: RevocationReason, _: &dyn Desk) -> Result<(), IssueError> {
+        Ok(())
+    }
 }
 
 fn refused(message: impl ToString) -> IssueError {
-    IssueError { message: message.to_string(), transient: false }
+    IssueError::new(IssueErrorKind::Refused, message)
 }
 
 fn later(message: impl ToString) -> IssueError {
-    IssueError { message: message.to_string(), transient: true }
+    IssueError::new(IssueErrorKind::Unreachable, message)
 }

@@ -7,7 +7,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::key::{CaKey, SubjectKey};
+use super::super::key::{CaKey, SubjectKey};
 use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
 use crate::clock::Entropy;
 use crate::issuer::{Request, Usage};

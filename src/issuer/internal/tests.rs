@@ -9,7 +9,8 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 
 use super::*;
-use crate::issuer::Usage;
+use crate::issuer::{Event, NotKept, Slot, Usage};
+use crate::model::{AssetId, AssetKind};
 
 mod refusals;
 
@@ -58,6 +59,7 @@ fn subject_key(algorithm: KeyAlgorithm) -> Secret {
 
 fn request(authority: &Material) -> Request {
     Request {
+        asset: AssetId::new(AssetKind::Certificate, "leaf"),
         common_name: None,
         dns_names: vec!["a.internal.example.org".to_owned(), "*.internal.example.org".to_owned()],
         ip_addresses: Vec::new(),
@@ -65,13 +67,40 @@ fn request(authority: &Material) -> Request {
         duration: DAY * 90,
         private_key: ec_key(),
         authority: Some(authority.clone()),
+        replaces: None,
         now: now(),
     }
 }
 
+/// An internal CA keeps nothing there.
+struct NoDesk;
+
+#[async_trait]
+impl Desk for NoDesk {
+    async fn recall(&self, _: Slot) -> Result<Option<Secret>, NotKept> {
+        Err(NotKept)
+    }
+
+    async fn keep(&self, _: Slot, _: Option<Secret>, _: Option<Event<'_>>) -> Result<(), NotKept> {
+        Err(NotKept)
+    }
+
+    async fn ordering(&self) -> Result<(), NotKept> {
+        Err(NotKept)
+    }
+
+    async fn not_ordered(&self) -> Result<(), NotKept> {
+        Err(NotKept)
+    }
+}
+
+fn is_transient(error: &IssueError) -> bool {
+    error.kind == IssueErrorKind::Unreachable
+}
+
 fn issue(ca: &InternalCa, request: &Request) -> Result<Made, IssueError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(ca.issue(request))
+    runtime.block_on(ca.issue(request, &NoDesk))
 }
 
 fn der(text: &str) -> Vec<u8> {
@@ -190,7 +219,7 @@ fn a_new_intermediate_needs_a_root_with_its_key_and_time_left() {
     let first = established(&ca);
     let offline = Material { anchor_key: None, ..first.clone() };
     let error = ca.establish(Some(&offline), now()).unwrap_err();
-    assert!(error.message.contains("not in the state") && !error.transient, "{error}");
+    assert!(error.message.contains("not in the state") && !is_transient(&error), "{error}");
     let other = Material { anchors: established(&ca).anchors, ..first.clone() };
     assert!(ca.establish(Some(&other), now()).unwrap_err().message.contains("no root"));
     // Cut short while half a lifetime fits, refused after that.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::desired::{
-    AssetSpec, CaSpec, CertificateSpec, Desired, FileSpec, KindSpec, Overlap, Places, TargetSpec, Turn,
-    Verify, Windows,
+    AssetSpec, CaSpec, CertificateSpec, Desired, FileSpec, IssuerRef, KindSpec, Overlap, Places, TargetSpec,
+    Turn, Verify, Windows,
 };
 use crate::model::{
     Action, AssetId, AssetKind, AssetRecord, DELIVERY_PAUSES, Delivery, DeliveryState, Engine, Inventory,
-    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, Part, Plan, Problem, Request, Service, Step,
-    Update, Usage,
+    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, Part, Plan, Problem, Request, Service, Signer,
+    Step, Update, Usage,
 };
 use crate::planner::{Seed, assume, plan};
 
@@ -46,6 +46,7 @@ impl Bench {
             retention: days(7),
             rollout_deadline: SignedDuration::from_mins(10),
             windows: Windows::always(),
+            acme: BTreeMap::new(),
             assets: BTreeMap::new(),
         };
         let mut inventory = Inventory::default();
@@ -134,7 +135,7 @@ impl Bench {
         let now = self.now;
         let record = self.record(id);
         let after = record.active().map_or(0, |revision| revision.number);
-        record.request = Some(Request { at: now, by: "uid:1000".to_owned(), after });
+        record.request = Some(Request { at: now, by: "uid:1000".to_owned(), after, compromised: false });
     }
 
     /// A step of the plan, by how its line begins.
@@ -195,7 +196,11 @@ pub(crate) fn line(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) => format!("generate {} {}", make.asset, make.revision),
         Action::Issue(make) => {
-            let by = make.authority.as_ref().map(|(id, number)| format!(" by {id} {number}"));
+            let by = make.signer.as_ref().map(|signer| match signer {
+                Signer::Internal(id, number) => format!(" by {id} {number}"),
+                Signer::Acme { name, replaces: None } => format!(" by {name}"),
+                Signer::Acme { name, replaces: Some(number) } => format!(" by {name} for {number}"),
+            });
             format!("issue {} {}{}", make.asset, make.revision, by.unwrap_or_default())
         }
         Action::Publish(object) => format!("publish {} {} {:?}", object.kind, object.name, object.revisions),
@@ -207,6 +212,8 @@ pub(crate) fn line(step: &Step) -> String {
         }
         Action::Activate(id, number) => format!("activate {id} {number}"),
         Action::Retire(id, number) => format!("retire {id} {number}"),
+        Action::Revoke(id, number) => format!("revoke {id} {number}"),
+        Action::Consult(id, number) => format!("consult {id} {number}"),
         Action::Delete(old) => format!("delete {}", old.name),
         Action::Note(id, place, problem) => {
             format!("note {id} {place} {}", problem.as_ref().map_or("gone", |problem| problem.code.name()))
@@ -255,7 +262,7 @@ pub(crate) fn ca() -> AssetSpec {
 /// A certificate of 90 days, renewed at a third.
 pub(crate) fn certificate(name: &str) -> AssetSpec {
     let of = KindSpec::Certificate(CertificateSpec {
-        authority: AssetId::new(AssetKind::Ca, "internal"),
+        issuers: vec![IssuerRef::Internal(AssetId::new(AssetKind::Ca, "internal"))],
         common_name: None,
         dns_names: vec![format!("{name}.example.org")],
         ip_addresses: Vec::new(),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::bench::days;
 use crate::desired::{Desired, KindSpec};
 use crate::model::{
-    AssetId, Content, Inventory, Make, OldObject, Part, Place, Rollout, RolloutRecord, Validity,
+    AssetId, Content, Inventory, Make, OldObject, Part, Place, Rollout, RolloutRecord, Signer, Validity,
 };
 
 /// Something that held from one time to another.
@@ -140,8 +140,11 @@ impl Checks {
         self.orders.entry(make.asset.clone()).or_default().push(at);
         let validity = |id: &AssetId, number: u32| known.assets.get(id)?.revisions.get(&number)?.validity;
         let ca = AssetId::new(crate::model::AssetKind::Ca, "internal");
-        let signer =
-            make.authority.clone().or_else(|| Some((ca.clone(), known.assets.get(&ca)?.active()?.number)));
+        let signer = match &make.signer {
+            Some(Signer::Internal(id, number)) => Some((id.clone(), *number)),
+            Some(Signer::Acme { .. }) => None,
+            None => known.assets.get(&ca).and_then(|record| Some((ca.clone(), record.active()?.number))),
+        };
         let Some((ca, number)) = signer else { return Ok(()) };
         let (Some(inner), Some(outer)) = (validity(&make.asset, make.revision), validity(&ca, number)) else {
             return Err(format!("{} {} has no validity", make.asset, make.revision));

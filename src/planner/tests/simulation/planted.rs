@@ -10,7 +10,7 @@ use super::at;
 use super::run::{Alter, Run};
 use super::shape::{Event, Key, Leaf, Shape, Where};
 use crate::desired::{KindSpec, Overlap, Turn};
-use crate::model::{Action, Make, OldObject, Plan, RevisionState, Step};
+use crate::model::{Action, Make, OldObject, Plan, RevisionState, Signer, Step};
 
 /// One certificate of 30 days and one JWT key, each in two services.
 fn shape() -> Shape {
@@ -124,7 +124,7 @@ fn i5_an_order_twice_a_day() {
                     revision: last.number + 1,
                     made_for: last.made_for.clone(),
                     keep_key_of: None,
-                    authority: Some(("ca/internal".parse().unwrap(), 1)),
+                    signer: Some(Signer::Internal("ca/internal".parse().unwrap(), 1)),
                 };
                 push(plan, bench, LEAF, Action::Issue(make));
             }
@@ -204,7 +204,7 @@ fn i14_a_leaf_that_outlives_its_ca() {
     let forgotten = |plan: &mut Plan, _: &Bench| {
         for step in &mut plan.steps {
             if let Action::Issue(make) = &mut step.action {
-                make.authority = None;
+                make.signer = None;
             }
         }
     };

@@ -1,0 +1,130 @@
+//! Asks a CA about what it has issued, and has it withdrawn.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::desk::ExecutorDesk;
+use super::{Executor, Outcome, issue};
+use crate::desired::Desired;
+use crate::failpoint;
+use crate::issuer::{Advice, Issuer};
+use crate::model::{AssetId, Code, Material, Problem, Renewal, Revision, RevisionState, RevocationReason};
+use crate::planner::{self, Seed};
+
+/// A CA that does not say when to ask again, or cannot be asked, is asked after this (RFC 9773 §4.3.3).
+const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+
+/// What is needed to speak to a revision's issuer about it.
+struct Subject<'a> {
+    revision: Revision,
+    material: Material,
+    name: String,
+    issuer: &'a dyn Issuer,
+}
+
+impl Executor {
+    /// Asks when to renew, and whether the certificate still stands. A CA that cannot be asked is no failure: our own
+    /// deadline holds.
+    pub(super) async fn consult(&self, desired: &Desired, id: &AssetId, number: u32) -> Outcome {
+        let subject = match self.subject(id, number).await? {
+            Ok(subject) => subject,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let now = self.clock.now();
+        let seed = Seed::of(&desired.instance);
+        let advice = match subject.issuer.advice(&subject.material, now).await {
+            Ok(advice) => Some(advice),
+            Err(error) => {
+                tracing::info!("{id}: {} could not be asked when to renew: {error}", subject.name);
+                None
+            }
+        };
+        let before = subject.revision.renewal.unwrap_or_default();
+        let renewal = renewal(before, advice, |window| planner::draw(seed, id, number, window), now);
+        self.books
+            .edit(|edit| {
+                if let Some(revision) = edit.asset(id).revisions.get_mut(&number) {
+                    revision.renewal = Some(renewal);
+                }
+            })
+            .await?;
+        Ok(Ok(()))
+    }
+
+    /// Has the certificate withdrawn. It is noted when the issuer has said so; until then it is tried again.
+    pub(super) async fn revoke(&self, id: &AssetId, number: u32) -> Outcome {
+        let subject = match self.subject(id, number).await? {
+            Ok(subject) => subject,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let reason =
+            subject.revision.to_revoke.as_ref().map_or(RevocationReason::Unspecified, |asked| asked.reason);
+        let desk = ExecutorDesk::new(self, &subject.name, id, false);
+        let intent = self.audit_event("revoking", id, Some(number), &[("reason", reason.name())]);
+        self.books.edit(|edit| edit.audit(intent)).await?;
+        let revoked = subject.issuer.revoke(&subject.material, reason, &desk).await;
+        desk.fault()?;
+        failpoint::hit("revoked");
+        if let Err(error) = revoked {
+            let problem =
+                Problem::new(Code::RevokeFailed, format!("{} ({})", error, issue::code(error.kind)));
+            return Ok(Err(problem));
+        }
+        self.revoked(id, number, reason).await
+    }
+
+    async fn revoked(&self, id: &AssetId, number: u32, reason: RevocationReason) -> Outcome {
+        let event = self.audit_event("revoked", id, Some(number), &[("reason", reason.name())]);
+        self.books
+            .edit(|edit| {
+                let now = edit.now;
+                let record = edit.asset(id);
+                let mut over = false;
+                if let Some(revision) = record.revisions.get_mut(&number) {
+                    revision.revoked_at = Some(now);
+                    over = revision.state != RevisionState::Active;
+                }
+                // What is still in use stays what it is until its successor is there: it is all that there is.
+                if over {
+                    record.ended(number, RevisionState::Revoked, now);
+                    edit.material(id, number, None);
+                }
+                edit.audit(event);
+            })
+            .await?;
+        Ok(Ok(()))
+    }
+
+    async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
+        let inventory = self.books.inventory().await;
+        let revision = inventory.assets.get(id).and_then(|record| record.revisions.get(&number)).cloned();
+        let material = self.books.material(id, number).await?;
+        let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
+        let found = (|| {
+            let issuer = self.issuers.get(&name)?.as_ref();
+            Some(Subject { revision: revision?, material: material?, name: name.clone(), issuer })
+        })();
+        Ok(found.ok_or_else(|| {
+            let message =
+                format!("revision {number} of {id}: its issuer `{name}` or its certificate is not there");
+            Problem::new(Code::RevokeFailed, message)
+        }))
+    }
+}
+
+/// What is kept of the CA's advice: a window that is new gets its moment drawn, once; one that is not keeps it.
+fn renewal(
+    before: Renewal,
+    advice: Option<Advice>,
+    draw: impl FnOnce((Timestamp, Timestamp)) -> Timestamp,
+    now: Timestamp,
+) -> Renewal {
+    let Some(advice) = advice else { return Renewal { ask_at: Some(now + ASK_AGAIN), ..before } };
+    let same = advice.window == before.window;
+    Renewal {
+        window: advice.window,
+        chosen: if same { before.chosen } else { advice.window.map(draw) },
+        explanation_url: advice.explanation_url,
+        ask_at: Some(now + advice.ask_again_after.unwrap_or(ASK_AGAIN)),
+        revoked_since: advice.revoked.unwrap_or(false).then(|| before.revoked_since.unwrap_or(now)),
+    }
+}

@@ -1,0 +1,98 @@
+//! What an issuer keeps, kept in the books: before it goes on, it is durable.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Executor, Fatal};
+use crate::issuer::{Desk, Event, NotKept, Slot};
+use crate::model::{AssetId, OrderNote, OrderOutcome, Secret};
+
+/// For one issuer, and one asset of it.
+pub(super) struct ExecutorDesk<'a> {
+    executor: &'a Executor,
+    issuer: &'a str,
+    asset: &'a AssetId,
+    replaces: bool,
+    /// An issuer can only say that it could not go on; here is why.
+    fault: Mutex<Option<Fatal>>,
+}
+
+impl<'a> ExecutorDesk<'a> {
+    pub(super) fn new(executor: &'a Executor, issuer: &'a str, asset: &'a AssetId, replaces: bool) -> Self {
+        Self { executor, issuer, asset, replaces, fault: Mutex::new(None) }
+    }
+
+    /// Why the issuer could not go on, where the state was at fault.
+    pub(super) fn fault(&self) -> Result<(), Fatal> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+
+    fn key(&self, slot: Slot) -> String {
+        match slot {
+            Slot::Account => format!("acme-account/{}", self.issuer),
+            Slot::Order => order_key(self.issuer, self.asset),
+        }
+    }
+
+    fn noted(&self, result: Result<(), Fatal>) -> Result<(), NotKept> {
+        result.map_err(|fatal| {
+            *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fatal);
+            NotKept
+        })
+    }
+}
+
+/// Where the open order of an asset is kept.
+pub(super) fn order_key(issuer: &str, asset: &AssetId) -> String {
+    format!("acme-order/{issuer}/{asset}")
+}
+
+#[async_trait]
+impl Desk for ExecutorDesk<'_> {
+    async fn recall(&self, slot: Slot) -> Result<Option<Secret>, NotKept> {
+        Ok(self.executor.books.kept(&self.key(slot)).await)
+    }
+
+    async fn keep(&self, slot: Slot, value: Option<Secret>, event: Option<Event<'_>>) -> Result<(), NotKept> {
+        let event = event.map(|event| {
+            let details: Vec<_> = event.details.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let details = [vec![("issuer", self.issuer)], details].concat();
+            self.executor.audit_event(event.action, self.asset, None, &details)
+        });
+        let kept = self.executor.books.edit(|edit| {
+            edit.keep(self.key(slot), value);
+            event.into_iter().for_each(|event| edit.audit(event));
+        });
+        let kept = kept.await;
+        self.noted(kept)
+    }
+
+    async fn ordering(&self) -> Result<(), NotKept> {
+        let noted = self.executor.books.edit(|edit| {
+            let at = edit.now;
+            let record = edit.asset(self.asset);
+            // An order that was placed and lost has come to nothing, like one that failed.
+            let retry = record.orders.last().is_some_and(|order| order.outcome != OrderOutcome::Issued);
+            record.ordered(OrderOutcome::Failed, &[]);
+            record.ordering(OrderNote {
+                at,
+                issuer: self.issuer.to_owned(),
+                replaces: self.replaces,
+                retry,
+                outcome: OrderOutcome::Open,
+                failed_names: Vec::new(),
+            });
+        });
+        let noted = noted.await;
+        self.noted(noted)
+    }
+
+    async fn not_ordered(&self) -> Result<(), NotKept> {
+        let noted = self.executor.books.edit(|edit| {
+            edit.asset(self.asset).orders.pop_if(|order| order.outcome == OrderOutcome::Open);
+        });
+        let noted = noted.await;
+        self.noted(noted)
+    }
+}
