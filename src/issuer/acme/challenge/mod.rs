@@ -1,5 +1,10 @@
 //! How control over a name is shown to a CA (RFC 8555 §8): one trait, one file a way.
 
+pub mod http;
+mod listener;
+mod registry;
+pub mod tls_alpn;
+
 use std::fmt;
 use std::net::IpAddr;
 
