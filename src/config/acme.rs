@@ -147,6 +147,7 @@ pub enum HttpAnswer {
 pub struct Dns01 {
     pub(super) publisher: DnsPublisher,
     pub(super) resolvers: Vec<SocketAddr>,
+    pub(super) name_servers: Vec<SocketAddr>,
     pub(super) propagation: SignedDuration,
 }
 
@@ -159,6 +160,11 @@ impl Dns01 {
     /// The recursive name servers that say which ones are the zone's own; empty: the machine's.
     pub fn resolvers(&self) -> &[SocketAddr] {
         &self.resolvers
+    }
+
+    /// The zone's own name servers, where they cannot be found by asking (split horizon, other ports); empty: they are found.
+    pub fn name_servers(&self) -> &[SocketAddr] {
+        &self.name_servers
     }
 
     /// How long the zone's own name servers may take to show the record; zero: they are not asked.
