@@ -10,6 +10,7 @@
 
 mod account;
 mod addresses;
+mod authorization;
 mod chain;
 pub mod challenge;
 mod csr;

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use instant_acme::{
-    Account, AuthorizationStatus, ChallengeStatus, ChallengeType, Identifier, NewOrder, Order, OrderStatus,
-};
+use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
 use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::challenge::{Proof, Solver, Subject};
+use super::authorization::{Found, failure, proof, ready};
+use super::challenge::{Proof, Solver};
 use super::http::Client;
 use super::refusal::{harmless, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
@@ -315,90 +314,8 @@ fn identifiers(request: &Request) -> Vec<Identifier> {
     dns.chain(request.ip_addresses.iter().copied().map(Identifier::Ip)).collect()
 }
 
-/// What there is to be done for one authorization.
-enum Found {
-    Proven,
-    Open(Proof),
-    NoSuch(String, String),
-}
-
-/// What is to be shown for the `at`th authorization.
-async fn proof(order: &mut Order, at: usize, kind: &str) -> Result<Found, instant_acme::Error> {
-    let mut authorizations = order.authorizations();
-    let mut authorization = nth(&mut authorizations, at).await?;
-    if authorization.status == AuthorizationStatus::Valid {
-        return Ok(Found::Proven);
-    }
-    let subject = match authorization.identifier().identifier {
-        Identifier::Dns(name) => Subject::Dns(name.to_ascii_lowercase()),
-        Identifier::Ip(ip) => Subject::Ip(*ip),
-        other => return Ok(Found::NoSuch(format!("{other:?}"), "what we do not know".to_owned())),
-    };
-    let offers: Vec<String> =
-        authorization.challenges.iter().map(|one| name(&one.r#type).to_owned()).collect();
-    let Some(challenge) = authorization.challenge(of_name(kind)) else {
-        return Ok(Found::NoSuch(subject.to_string(), offers.join(", ")));
-    };
-    let key_authorization = challenge.key_authorization().as_str().to_owned();
-    Ok(Found::Open(Proof { subject, token: challenge.token.clone(), key_authorization }))
-}
-
-/// Tells the CA that the `at`th authorization can be looked at, unless it has been told.
-async fn ready(order: &mut Order, at: usize, kind: &str) -> Result<(), instant_acme::Error> {
-    let mut authorizations = order.authorizations();
-    let mut authorization = nth(&mut authorizations, at).await?;
-    if authorization.status != AuthorizationStatus::Pending {
-        return Ok(());
-    }
-    match authorization.challenge(of_name(kind)) {
-        Some(mut challenge) if challenge.status == ChallengeStatus::Pending => challenge.set_ready().await,
-        _ => Ok(()),
-    }
-}
-
-/// What has failed in the `at`th authorization.
-async fn failure(order: &mut Order, at: usize) -> Result<Option<(String, String)>, instant_acme::Error> {
-    let mut authorizations = order.authorizations();
-    let authorization = nth(&mut authorizations, at).await?;
-    if authorization.status != AuthorizationStatus::Invalid {
-        return Ok(None);
-    }
-    let name = authorization.identifier().to_string();
-    let why = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
-    Ok(Some((name, why.map_or_else(|| "no reason".to_owned(), |why| harmless(&why.to_string())))))
-}
-
-async fn nth<'a>(
-    authorizations: &'a mut instant_acme::Authorizations<'_>,
-    at: usize,
-) -> Result<instant_acme::AuthorizationHandle<'a>, instant_acme::Error> {
-    // The library fetches each authorization once, and hands it out one after the other only.
-    for _ in 0..at {
-        authorizations.next().await.transpose()?;
-    }
-    authorizations.next().await.unwrap_or(Err(instant_acme::Error::Str("an authorization")))
-}
-
 async fn look(order: &mut Order) -> Result<(), instant_acme::Error> {
     order.refresh().await.map(|_| ())
-}
-
-fn of_name(kind: &str) -> ChallengeType {
-    match kind {
-        "http-01" => ChallengeType::Http01,
-        "tls-alpn-01" => ChallengeType::TlsAlpn01,
-        _ => ChallengeType::Dns01,
-    }
-}
-
-fn name(kind: &ChallengeType) -> &str {
-    match kind {
-        ChallengeType::Http01 => "http-01",
-        ChallengeType::Dns01 => "dns-01",
-        ChallengeType::TlsAlpn01 => "tls-alpn-01",
-        ChallengeType::Unknown(name) => name,
-        _ => "another",
-    }
 }
 
 fn word(state: OrderStatus) -> &'static str {
@@ -418,15 +335,6 @@ fn is_gone(error: &instant_acme::Error) -> bool {
 /// RFC 9773 §7.4.
 fn is_replaced(error: &instant_acme::Error) -> bool {
     refusal(error).is_some_and(|refusal| refusal.is("alreadyReplaced") || refusal.status == 409)
-}
-
-impl Proof {
-    /// A token that is more than a token could be a path, a header or a command (RFC 8555 §8.1).
-    fn checked(self) -> Result<Self, String> {
-        let good = (16..=128).contains(&self.token.len())
-            && self.token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-        if good { Ok(self) } else { Err(format!("the challenge's token for {} is not one", self.subject)) }
-    }
 }
 
 /// A solver, shared.
