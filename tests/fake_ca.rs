@@ -1,5 +1,5 @@
 //! The tests' own CA: a whole order works, and each fault does what it says.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 #[path = "fake_ca/bad.rs"]
 mod bad;

@@ -12,8 +12,8 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use super::client::{Hand, Https, account, csr, encode, identifiers, issue, parts, problem, prove, wanted};
 use super::{start, verify};
 use crate::fake_ca::{
-    Ari, Body, Chain, Dates, Endpoint, FakeCa, Forced, Link, Names, Problem, RetryAfter, Reuse, Token, Twist,
-    What,
+    Answer, Ari, Body, Chain, Dates, Endpoint, FakeCa, Forced, Link, Names, Problem, RetryAfter, Reuse,
+    Token, Twist, What,
 };
 
 #[tokio::test]
@@ -74,6 +74,8 @@ async fn forced_answers_and_retry_after() {
         statuses.push(hand.order(&["a.test"]).await.status);
     }
     assert_eq!(statuses, [503, 503, 201]);
+    force(Forced::answer(Answer::Redirect(307, "https://169.254.169.254/".to_owned())));
+    assert_eq!(hand.order(&["a.test"]).await.header("location"), "https://169.254.169.254/");
     force(Forced::html(502));
     let seen = hand.order(&["a.test"]).await;
     assert_eq!((seen.status, seen.header("content-type")), (502, "text/html"));
@@ -87,6 +89,21 @@ async fn forced_answers_and_retry_after() {
     let order = hand.order(&["a.test"]).await;
     let seen = hand.post(order.header("location"), &Value::Null).await;
     assert_eq!((seen.status, seen.header("retry-after")), (200, "3"));
+}
+
+#[tokio::test]
+async fn what_is_planned_comes_in_the_tests_own_time() {
+    let (ca, clock) = start().await;
+    let hand = Hand::enrolled(&ca).await;
+    let hours = |hours| clock.now() + SignedDuration::from_hours(hours);
+    ca.at(hours(8), |faults| *faults = crate::fake_ca::Faults::default());
+    ca.at(hours(2), |faults| faults.everywhere = Some(Forced::empty(503)));
+    let mut statuses = Vec::new();
+    for _ in 0..10 {
+        statuses.push(hand.https.get(&ca.directory_url()).await.unwrap().status);
+        clock.advance(Duration::from_secs(3600));
+    }
+    assert_eq!(statuses, [200, 200, 503, 503, 503, 503, 503, 503, 200, 200]);
 }
 
 #[tokio::test]

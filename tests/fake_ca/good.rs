@@ -2,6 +2,7 @@
 
 use instant_acme::{Account, ExternalAccountKey, NewAccount, NewOrder, RevocationReason, RevocationRequest};
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -62,7 +63,7 @@ async fn accounts() {
     assert!(client.update_contacts(&["tel:1"]).await.is_err());
 
     let old = ca.accounts()[0].key.clone();
-    client.update_key().await.unwrap();
+    let _ = client.update_key().await.unwrap();
     assert_ne!(ca.accounts()[0].key, old);
     issue(&client, &["a.test"]).await.unwrap();
 
@@ -130,6 +131,62 @@ async fn revoked_by_account_and_by_certificate_key() {
     let owner = Hand { key, ..stranger };
     assert_eq!(owner.post("revokeCert", &payload).await.status, 200);
     assert_eq!(ca.certificates()[1].revoked, Some(1));
+}
+
+/// instant-acme makes P-256 only; certificates have other keys too, and those revoke as well.
+#[tokio::test]
+async fn certificates_of_other_keys() {
+    let (ca, _) = start().await;
+    ca.faults(|faults| faults.reuse = Reuse::Already);
+    let hand = Hand::enrolled(&ca).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    for (number, (kind, option, algorithm)) in
+        [("rsa:2048", "", "RS256"), ("ec", "ec_paramgen_curve:P-384", "ES384")].into_iter().enumerate()
+    {
+        let key = folder.path().join("key.pem");
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["req", "-newkey", kind, "-nodes", "-subj", "/CN=a.test", "-sha384", "-outform", "DER"]);
+        openssl.args(["-addext", "subjectAltName=DNS:a.test", "-keyout"]).arg(&key);
+        openssl.args(if option.is_empty() { vec![] } else { vec!["-pkeyopt", option] });
+        let order = hand.order(&["a.test"]).await.json();
+        let csr = json!({ "csr": encode(&openssl.output().unwrap().stdout) });
+        let done = hand.post(order["finalize"].as_str().unwrap(), &csr).await;
+        assert_eq!(done.json()["status"], "valid", "{}", done.json());
+
+        let (url, leaf) = (hand.url("revokeCert"), ca.certificates()[number].issued.der.clone());
+        let header = json!({ "alg": algorithm, "nonce": hand.nonce().await, "url": url });
+        let body = signed_with(&key, header, &json!({ "certificate": encode(&leaf) }).to_string());
+        let seen = hand.https.ask(http::Method::POST, &url, body).await.unwrap();
+        assert_eq!((seen.status, ca.certificates()[number].revoked), (200, Some(0)), "{seen:?}");
+    }
+}
+
+/// A JWS by an RSA or a P-384 key, which its header then names.
+fn signed_with(key: &std::path::Path, mut header: Value, payload: &str) -> Vec<u8> {
+    use ring::signature::{
+        ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+    };
+    let der = rustls_pki_types::PrivatePkcs8KeyDer::from_pem_file(key).unwrap();
+    let der = der.secret_pkcs8_der();
+    let random = ring::rand::SystemRandom::new();
+    let sign: Box<dyn Fn(&[u8]) -> Vec<u8>> = if header["alg"] == "RS256" {
+        let key = RsaKeyPair::from_pkcs8(der).unwrap();
+        let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(key.public());
+        header["jwk"] = json!({ "kty": "RSA", "n": encode(&public.n), "e": encode(&public.e) });
+        Box::new(move |message| {
+            let mut signature = vec![0; key.public().modulus_len()];
+            key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).unwrap();
+            signature
+        })
+    } else {
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, der, &random).unwrap();
+        let (x, y) = key.public_key().as_ref()[1..].split_at(48);
+        header["jwk"] = json!({ "kty": "EC", "crv": "P-384", "x": encode(x), "y": encode(y) });
+        Box::new(move |message| key.sign(&random, message).unwrap().as_ref().to_vec())
+    };
+    let (protected, payload) = (encode(header.to_string().as_bytes()), encode(payload.as_bytes()));
+    let signature = encode(&sign(format!("{protected}.{payload}").as_bytes()));
+    json!({ "protected": protected, "payload": payload, "signature": signature }).to_string().into_bytes()
 }
 
 #[tokio::test]

@@ -158,6 +158,8 @@ pub enum Answer {
     Empty(u16),
     /// What a proxy before the CA says.
     Html(u16),
+    /// To another address.
+    Redirect(u16, String),
     /// Anything: status, content type, body.
     Text(u16, &'static str, String),
 }
@@ -200,6 +202,7 @@ impl Forced {
             Answer::Problem(problem) => problem.reply(),
             Answer::Empty(status) => Reply::empty(*status),
             Answer::Html(status) => Reply::text(*status, "text/html", PAGE),
+            Answer::Redirect(status, to) => Reply::empty(*status).header("location", to),
             Answer::Text(status, content, body) => Reply::text(*status, content, body),
         };
         match &self.retry_after {

@@ -138,6 +138,12 @@ impl FakeCa {
         change(&mut self.shared.state.lock().unwrap().faults)
     }
 
+    /// Changes what is wrong when the CA's time has come to `at`: where sleeping moves a virtual clock on,
+    /// no test could do it in time.
+    pub fn at(&self, at: Timestamp, change: impl FnOnce(&mut Faults) + Send + 'static) {
+        self.shared.state.lock().unwrap().plan(at, Box::new(change));
+    }
+
     /// Nothing is wrong any more.
     pub fn heal(&self) {
         self.faults(|faults| *faults = Faults::default());
@@ -201,11 +207,16 @@ impl FakeCa {
         }
     }
 
-    /// The CA revokes all that it has issued, and that is not revoked, and counts it.
+    /// The CA revokes all that it has issued, and counts what was not revoked before.
     pub fn revoke_all(&self) -> usize {
+        self.revoke_if(|_| true)
+    }
+
+    /// The CA revokes some of what it has issued; for reason 4, superseded.
+    pub fn revoke_if(&self, chosen: impl Fn(&Certificate) -> bool) -> usize {
         let now = (self.shared.now)();
         let state = &mut *self.shared.state.lock().unwrap();
-        let live = state.certificates.iter_mut().filter(|found| found.revoked.is_none());
+        let live = state.certificates.iter_mut().filter(|found| found.revoked.is_none() && chosen(found));
         let mut count = 0;
         for found in live {
             found.revoked = Some(4);

@@ -257,13 +257,19 @@ fn read_csr(der: &[u8], names: &[String]) -> Result<CertificateSigningRequestPar
     let csr = CertificateSigningRequestParams::from_der(&der.into());
     let csr = csr.map_err(|error| Problem::bad_csr(&error.to_string()))?;
     let mut asked: BTreeSet<String> = csr.params.subject_alt_names.iter().filter_map(name).collect();
-    if let Some(DnValue::Utf8String(common)) = csr.params.distinguished_name.get(&DnType::CommonName) {
-        asked.insert(common.clone());
-    }
+    asked.extend(csr.params.distinguished_name.get(&DnType::CommonName).and_then(text));
     if asked == names.iter().cloned().collect() {
         Ok(csr)
     } else {
         Err(Problem::bad_csr("the names are not those of the order"))
+    }
+}
+
+fn text(value: &DnValue) -> Option<String> {
+    match value {
+        DnValue::Utf8String(text) => Some(text.clone()),
+        DnValue::PrintableString(text) => Some(text.as_str().to_owned()),
+        _ => None,
     }
 }
 

@@ -31,13 +31,16 @@ impl Desk<'_> {
     }
 
     fn proven(&mut self, like: &Authorization) -> Option<usize> {
-        for id in 0..self.state.authorizations.len() {
-            self.settle_proof(id);
-        }
-        self.state.authorizations.iter().position(|there| {
-            there.status == ProofStatus::Valid
-                && (there.account, &there.identifier, there.wildcard)
-                    == (like.account, &like.identifier, like.wildcard)
+        let same = |there: &Authorization| {
+            (there.account, &there.identifier, there.wildcard)
+                == (like.account, &like.identifier, like.wildcard)
+        };
+        (0..self.state.authorizations.len()).find(|id| {
+            let candidate = same(&self.state.authorizations[*id]);
+            if candidate {
+                self.settle_proof(*id);
+            }
+            candidate && self.state.authorizations[*id].status == ProofStatus::Valid
         })
     }
 

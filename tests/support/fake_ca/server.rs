@@ -62,7 +62,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((connection, _)) = listener.accept().await else {
             continue;
         };
-        if !shared.state.lock().unwrap().faults.down {
+        if !shared.state.lock().unwrap().faults_at((shared.now)()).down {
             tokio::spawn(speak(connection, shared.clone()));
         }
     }
@@ -107,12 +107,14 @@ async fn read(request: Request<Incoming>) -> Result<Asked, Closed> {
 
 impl Shared {
     fn handle(&self, asked: &Asked, untrusted: bool) -> Outcome {
+        let now = (self.now)();
         let state = &mut *self.state.lock().unwrap();
+        let faults = state.faults_at(now);
         // A connection from before the fault would let the client keep what it should lose.
-        if state.faults.down || state.faults.untrusted != untrusted {
+        if faults.down || faults.untrusted != untrusted {
             return Outcome::Close;
         }
-        let (now, route) = ((self.now)(), Route::of(&asked.path));
+        let route = Route::of(&asked.path);
         let (endpoint, names) = (route.endpoint(), state.names_of(&route, &asked.body));
         if state.faults.hang.contains(&endpoint) {
             state.note(now, What::Request { endpoint, status: 0, problem: None, lost: true }, names);

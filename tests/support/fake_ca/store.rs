@@ -26,7 +26,11 @@ pub struct State {
     pub bindings: BTreeMap<String, Vec<u8>>,
     nonces: HashSet<String>,
     dice: Dice,
+    planned: Vec<(Timestamp, Change)>,
 }
+
+/// What a test wants changed later.
+pub type Change = Box<dyn FnOnce(&mut Faults) + Send>;
 
 /// An account; its address is its place in the list.
 #[derive(Debug, Clone)]
@@ -165,6 +169,20 @@ pub struct Certificate {
 }
 
 impl State {
+    /// Changes the faults when the CA's time has come to `at`.
+    pub fn plan(&mut self, at: Timestamp, change: Change) {
+        self.planned.push((at, change));
+        self.planned.sort_by_key(|(at, _)| *at);
+    }
+
+    /// The faults as they are at `now`.
+    pub fn faults_at(&mut self, now: Timestamp) -> &mut Faults {
+        while self.planned.first().is_some_and(|(at, _)| *at <= now) {
+            (self.planned.remove(0).1)(&mut self.faults);
+        }
+        &mut self.faults
+    }
+
     /// A nonce that will be good once.
     pub fn new_nonce(&mut self) -> String {
         let nonce = encode(&random::<16>());
