@@ -256,7 +256,6 @@ pub async fn prove(order: &mut Order) -> Result<(), Error> {
         let kind = if authorization.wildcard { ChallengeType::Dns01 } else { ChallengeType::Http01 };
         authorization.challenge(kind).ok_or(Error::Str("no challenge"))?.set_ready().await?;
     }
-    drop(authorizations);
     match order.poll_ready(&policy()).await? {
         OrderStatus::Ready => Ok(()),
         _ => Err(Error::Str("the order is invalid")),

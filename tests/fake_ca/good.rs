@@ -161,6 +161,8 @@ async fn certificates_of_other_keys() {
     }
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// A JWS by an RSA or a P-384 key, which its header then names.
 fn signed_with(key: &std::path::Path, mut header: Value, payload: &str) -> Vec<u8> {
     use ring::signature::{
@@ -169,7 +171,7 @@ fn signed_with(key: &std::path::Path, mut header: Value, payload: &str) -> Vec<u
     let der = rustls_pki_types::PrivatePkcs8KeyDer::from_pem_file(key).unwrap();
     let der = der.secret_pkcs8_der();
     let random = ring::rand::SystemRandom::new();
-    let sign: Box<dyn Fn(&[u8]) -> Vec<u8>> = if header["alg"] == "RS256" {
+    let sign: Sign = if header["alg"] == "RS256" {
         let key = RsaKeyPair::from_pkcs8(der).unwrap();
         let public = ring::rsa::PublicKeyComponents::<Vec<u8>>::from(key.public());
         header["jwk"] = json!({ "kty": "RSA", "n": encode(&public.n), "e": encode(&public.e) });
