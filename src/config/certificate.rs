@@ -18,11 +18,25 @@ pub enum KeyRotation {
     Never,
 }
 
+/// What of its first issuer a certificate is made for. Who comes after it only helps out: another list behind the first
+/// asks for no new revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// An internal CA, by its name: its root is what clients trust, and it signs for `duration`.
+    Internal(String),
+    /// An ACME CA. Which one is all the same to clients, and the lifetime is its own matter.
+    Acme {
+        /// What it is ordered by.
+        profile: Option<String>,
+    },
+}
+
 /// `[certificates.NAME]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     pub(super) name: String,
     pub(super) issuers: Vec<String>,
+    pub(super) maker: Maker,
     pub(super) challenge: Option<Challenge>,
     pub(super) common_name: Option<String>,
     pub(super) dns_names: Vec<String>,
@@ -87,12 +101,12 @@ impl Certificate {
         self.key_rotation
     }
 
-    /// The lifetime that is asked for; shorter than the issuer's intermediate's.
+    /// The lifetime that is asked of an internal CA; shorter than its intermediate's. An ACME CA is not asked.
     pub fn duration(&self) -> SignedDuration {
         self.duration
     }
 
-    /// How long before its end it is renewed; shorter than its lifetime.
+    /// How long before its end it is renewed; shorter than its lifetime, where that is ours to say.
     pub fn renew_before(&self) -> RenewBefore {
         self.renew_before
     }
@@ -102,19 +116,25 @@ impl Certificate {
         &self.targets
     }
 
-    /// What a revision is made for: names, usages, key, issuer and lifetime. Another value asks for
-    /// a new revision; the order of names does not.
+    /// What a revision is made for: names, usages and key; with an internal CA as the first issuer also that CA and the
+    /// lifetime, with an ACME CA its profile. Another value asks for a new revision; the order of names does not, and
+    /// the other issuers do not.
     pub fn made_for(&self) -> String {
-        format!(
-            "cn={:?} dns={} ip={} usages={} key={} issuer={} lifetime={}",
+        let wish = format!(
+            "cn={:?} dns={} ip={} usages={} key={}",
             self.common_name.as_deref().unwrap_or_default(),
             sorted(self.dns_names.iter().map(String::clone)),
             sorted(self.ip_addresses.iter().map(IpAddr::to_string)),
             sorted(self.usages.iter().map(|usage| usage.name().to_owned())),
             self.key_algorithm.name(),
-            self.issuers.join(","),
-            duration_text(self.duration).replace(' ', "")
-        )
+        );
+        match &self.maker {
+            Maker::Internal(issuer) => {
+                format!("{wish} issuer={issuer} lifetime={}", duration_text(self.duration).replace(' ', ""))
+            }
+            Maker::Acme { profile: Some(profile) } => format!("{wish} profile={profile}"),
+            Maker::Acme { profile: None } => wish,
+        }
     }
 }
 

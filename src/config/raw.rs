@@ -129,11 +129,7 @@ impl<'a> Item<'a> {
         Some(entries.iter().map(|(name, value)| (name.get_ref().as_ref(), self.entry(name, value))).collect())
     }
 
-    fn entry(
-        &self,
-        name: &'a Spanned<Cow<'a, str>>,
-        value: &'a Spanned<DeValue<'a>>,
-    ) -> Item<'a> {
+    fn entry(&self, name: &'a Spanned<Cow<'a, str>>, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
         let key = joined(&self.key, name.get_ref());
         Item { cx: self.cx, key, at: name.span().start, value: value.get_ref() }
     }

@@ -34,7 +34,12 @@ impl Keyturn {
 
     /// In the engine's network, where what it delivers to listens on 127.0.0.1.
     pub fn beside(engine: &Engine) -> Self {
-        Self { network: Some(engine.network()), ..Self::alone() }
+        Self::inside(engine.network())
+    }
+
+    /// In a network without an engine (`Namespace::network`), where ports like 53, 80 and 443 are free.
+    pub fn inside(network: PathBuf) -> Self {
+        Self { network: Some(network), ..Self::alone() }
     }
 
     /// Its folder; `keyturn.toml` is there, and relative paths in it start there.

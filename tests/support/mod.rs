@@ -29,16 +29,22 @@
     clippy::disallowed_methods
 )]
 
+mod acme2certifier;
+mod authority;
 mod certs;
 mod challtestsrv;
 mod cluster;
 mod command;
+mod dns;
+mod dns_config;
 mod engine;
 mod files;
 mod guarded;
 mod images;
 mod keyturn;
+mod lego;
 mod namespace;
+mod openbao;
 mod pebble;
 mod pebble_log;
 mod pebble_watch;
@@ -48,17 +54,23 @@ mod prober;
 mod services;
 mod site;
 mod skip;
+mod venv;
 
+pub use acme2certifier::{Acme2certifier, Acme2certifierOptions, Ari};
+pub use authority::Authority;
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
 pub use challtestsrv::ChallTestSrv;
 pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
+pub use dns::{Bind, BindOptions};
 pub use engine::{Engine, pause, wait_for};
 pub use files::{Found, Tree, files_site, status};
 pub use guarded::Guarded;
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
+pub use lego::{Lego, Proof, lego};
 pub use namespace::{Namespace, in_netns};
+pub use openbao::{OpenBao, OpenBaoOptions};
 pub use pebble::{Pebble, PebbleOptions};
 pub use pebble_log::PebbleCounts;
 pub use pebble_watch::PebbleWatch;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{CertificateParams, DnType, KeyPair};
 
+use super::authority::Authority;
 use super::command::{Ran, command};
 use super::guarded::Guarded;
 use super::namespace::inside;
@@ -28,6 +29,11 @@ impl Place {
     /// Its folder.
     pub fn dir(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Its network, where it is not the machine's own.
+    pub fn network(&self) -> Option<&Path> {
+        self.network.as_deref()
     }
 
     /// A path in its folder, as text.
@@ -54,12 +60,17 @@ impl Place {
         Guarded::start(program, &self.dir().join(format!("{name}.log")), self.network.as_deref())
     }
 
-    /// Runs `program` in its network to its end.
-    pub fn run(&self, program: Command) -> Ran {
-        let mut program = match &self.network {
+    /// The same command, run in its network.
+    pub fn inside(&self, program: Command) -> Command {
+        match &self.network {
             Some(network) => inside(network, &program),
             None => program,
-        };
+        }
+    }
+
+    /// Runs `program` in its network to its end.
+    pub fn run(&self, program: Command) -> Ran {
+        let mut program = self.inside(program);
         let output = program.output().unwrap_or_else(|error| panic!("{program:?}: {error}"));
         Ran::new(output.status, &output.stdout, &output.stderr)
     }
@@ -87,23 +98,14 @@ impl Place {
 
     /// Makes `ca.pem`, and `tls.crt` and `tls.key` for localhost and 127.0.0.1 under it.
     pub fn make_tls(&self) {
-        let (ca, key) = authority();
-        self.write("ca.pem", &ca.self_signed(&key).unwrap().pem());
-        let issuer = Issuer::new(ca, key);
+        let root = Authority::root("peer TLS CA");
+        self.write("ca.pem", &root.certificate);
         let key = KeyPair::generate().unwrap();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut server = CertificateParams::new(names).unwrap();
         server.distinguished_name.push(DnType::CommonName, "peer");
         server.use_authority_key_identifier_extension = true;
-        self.write("tls.crt", &server.signed_by(&key, &issuer).unwrap().pem());
+        self.write("tls.crt", &server.signed_by(&key, &root.issuer).unwrap().pem());
         self.write("tls.key", &key.serialize_pem());
     }
-}
-
-fn authority() -> (CertificateParams, KeyPair) {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name.push(DnType::CommonName, "peer CA");
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    (ca, KeyPair::generate().unwrap())
 }

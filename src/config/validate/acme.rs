@@ -26,7 +26,7 @@ const INTERNAL_KEYS: [&str; 7] = [
 pub(super) const NO_STAPLING: &str = "no public CA answers OCSP any more (Let's Encrypt stopped in August 2025), so a \
     certificate that asks for stapled answers would be refused by browsers; take this out";
 
-/// How an email address in `eab` and the like is written wrongly most often: the secret itself.
+/// How the key of `eab` would be called by who writes it here, where it must not be.
 const EAB_VALUES: [&str; 3] = ["hmac", "hmac_key", "key"];
 
 pub(super) fn acme(name: &str, t: &mut Table<'_>, daemon: Option<&Daemon>) -> Option<AcmeIssuer> {
@@ -57,7 +57,7 @@ pub(super) fn acme(name: &str, t: &mut Table<'_>, daemon: Option<&Daemon>) -> Op
     })
 }
 
-/// The directory's URL. https only: accounts and orders are signed, but what the CA says is not (RFC 8555 §6.1).
+/// The directory's URL. https only: what is asked is signed, what the CA answers is not (RFC 8555 §6.1).
 fn server(item: &Item<'_>) -> Option<String> {
     let text = item.line()?;
     if text.starts_with("http://") {
@@ -79,7 +79,7 @@ fn server(item: &Item<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// An address that a CA takes as a contact (RFC 8555 §7.3): one, and no more than one.
+/// An address that a CA takes as a contact (RFC 8555 §7.3): one, without headers.
 fn email(item: &Item<'_>) -> Option<String> {
     let text = item.line()?;
     let address = text.strip_prefix("mailto:").unwrap_or(text);
@@ -106,7 +106,10 @@ fn profile(item: &Item<'_>) -> Option<String> {
 
 fn eab(t: &mut Table<'_>) -> Option<Eab> {
     let kid = t.required("kid", "\"kid-1\"", |item| item.line().map(str::to_owned));
-    t.misplaced(&EAB_VALUES, "is a secret; write it into a file, and the file's name here: hmac_file = \"…\"");
+    t.misplaced(
+        &EAB_VALUES,
+        "is a secret; write it into a file, and the file's name here: hmac_file = \"…\"",
+    );
     let hmac_file = t.required("hmac_file", "\"credential:eab\"", Item::secret_file);
     Some(Eab { kid: kid?, hmac_file: hmac_file? })
 }

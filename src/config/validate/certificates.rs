@@ -3,22 +3,20 @@
 use jiff::SignedDuration;
 
 use super::SHORTEST_LIFETIME;
+use super::acme::NO_STAPLING;
 use super::challenge::challenge;
 use super::issuers::Issuers;
 use super::named::Named;
-use super::names::{common_name, dns_name, host_fault, ip_address};
+use super::names::{common_name, dns_name, ip_address};
+use super::ordered::{self, Wish};
+use super::subject::{Names, check_constraints, check_names};
 use super::targets::{About, targets};
 use crate::config::certificate::{Certificate, KeyRotation};
 use crate::config::daemon::Daemon;
 use crate::config::duration::{RenewBefore, duration_text};
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table};
-use crate::config::words::quoted;
 use crate::model::{AssetId, AssetKind, KeyAlgorithm, Usage};
-
-/// What the names of a certificate may take in DER, in bytes: in PEM, with its chain and its key, it is then still one
-/// record of the state (64 KiB), and far from what a Docker secret holds (511,999 bytes).
-const MOST_NAMES: usize = 40_000;
 
 /// `daemon` is `None` where it is faulty.
 pub(super) fn certificate(
@@ -31,8 +29,8 @@ pub(super) fn certificate(
 }
 
 fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon>) -> Option<Certificate> {
-    let issuers = Named::read(t, issuers);
-    let ca = issuers.as_ref().and_then(|named| named.internal);
+    let named = Named::read(t, issuers);
+    let ca = named.as_ref().and_then(|named| named.internal);
     let challenge = t.optional("challenge", |item| challenge(item, daemon));
     let common_name = t.optional("common_name", common_name);
     let dns_names = t.or("dns_names", Vec::new(), |item| item.distinct(dns_name));
@@ -59,14 +57,31 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon
         asset: AssetId::new(AssetKind::Certificate, name),
         rsa: key.is_none_or(|(algorithm, _)| algorithm.rsa_bits().is_some()),
         names: dns_names.clone().unwrap_or_default(),
+        authority: named.as_ref().is_none_or(|named| !named.only_acme()),
     };
     let targets = targets(t, &about);
+    t.misplaced(&["must_staple"], NO_STAPLING);
 
-    check_lifetimes(t, duration, renew_before, ca);
+    if named.as_ref().is_some_and(Named::only_acme) {
+        warn_duration(t);
+    } else {
+        check_lifetimes(t, duration, renew_before, ca);
+    }
+    let named = named?;
+    let wish = Wish {
+        challenge: challenge.as_ref().map(Option::as_ref),
+        dns_names: dns_names.as_deref().unwrap_or_default(),
+        ip_addresses: ip_addresses.as_deref().unwrap_or_default(),
+        usages: usages.as_deref().unwrap_or_default(),
+        algorithm: key.map(|(algorithm, _)| algorithm),
+    };
+    ordered::check(t, &named, &wish);
+    let common_name = common_name_for(t, &named, common_name?, dns_names.as_deref());
     let (key_algorithm, key_rotation) = key?;
     Some(Certificate {
         name: name.to_owned(),
-        issuers: issuers?.names,
+        maker: named.maker?,
+        issuers: named.names,
         challenge: challenge?,
         common_name: common_name?,
         dns_names: dns_names?,
@@ -78,6 +93,28 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon
         renew_before: renew_before?,
         targets: targets?,
     })
+}
+
+/// As it is for an internal CA alone; for ACME it must be one of the names that control is shown over.
+#[allow(clippy::option_option)]
+fn common_name_for(
+    t: &Table<'_>,
+    named: &Named<'_>,
+    common_name: Option<String>,
+    dns_names: Option<&[String]>,
+) -> Option<Option<String>> {
+    match (common_name, dns_names) {
+        (Some(common_name), Some(dns_names)) if !named.acme.is_empty() => {
+            ordered::common_name(t, &common_name, dns_names).map(Some)
+        }
+        (common_name, _) => Some(common_name),
+    }
+}
+
+fn warn_duration(t: &Table<'_>) {
+    if t.has("duration") {
+        t.warning("duration", "has no effect: an ACME CA decides by itself how long its certificates live");
+    }
 }
 
 fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {
@@ -110,78 +147,6 @@ fn renew_before(item: &Item<'_>) -> Option<RenewBefore> {
         }
         Ok(renew_before) => Some(renew_before),
         Err(message) => item.fault(message),
-    }
-}
-
-/// The subject's names, each list faultless in itself.
-struct Names {
-    common_name: Option<String>,
-    dns_names: Vec<String>,
-    has_ip: bool,
-    is_server: bool,
-}
-
-/// A server is known by its SANs; a client may have just a common name.
-fn check_names(t: &Table<'_>, names: &Names) {
-    // Each has a tag and a length of two to four bytes before it.
-    let size: usize = names.dns_names.iter().map(|name| name.len() + 4).sum();
-    if size > MOST_NAMES {
-        let message = format!(
-            "{} names take {size} bytes, and a certificate that can be kept and delivered has room for {MOST_NAMES}; \
-             split them over several certificates, or use a wildcard",
-            names.dns_names.len()
-        );
-        t.fault::<()>("dns_names", message);
-    }
-    let has_san = !names.dns_names.is_empty() || names.has_ip;
-    match &names.common_name {
-        None if !has_san => {
-            t.fault::<()>(
-                "dns_names",
-                "a certificate needs a name: write dns_names, ip_addresses or common_name",
-            );
-        }
-        Some(_) if !has_san && names.is_server => {
-            t.fault::<()>(
-                "dns_names",
-                "a server certificate needs dns_names or ip_addresses: TLS clients do not read the common name",
-            );
-        }
-        Some(name) if names.is_server && host_fault(name).is_none() && !is_named(name, names) => {
-            t.warning(
-                "common_name",
-                format!("{} is not in dns_names, so no TLS client accepts it", quoted(name)),
-            );
-        }
-        _ => {}
-    }
-}
-
-fn is_named(common_name: &str, names: &Names) -> bool {
-    names.dns_names.iter().any(|name| name.eq_ignore_ascii_case(common_name))
-}
-
-/// A CA whose name constraints exclude a name cannot sign for it: verifiers would refuse the leaf.
-fn check_constraints(t: &Table<'_>, names: &Names, ca: &InternalCa) {
-    let outside = |name: &str| {
-        format!(
-            "{} lies outside of what issuers.{} may sign for (name_constraints.permitted_dns: {})",
-            quoted(name),
-            ca.name(),
-            ca.permitted_dns().join(", ")
-        )
-    };
-    for name in names.dns_names.iter().filter(|name| !ca.permits(name)) {
-        t.fault::<()>("dns_names", outside(name));
-    }
-    // OpenSSL holds a common name that looks like a DNS name to the constraints, where there is no dNSName.
-    if let Some(name) = &names.common_name
-        && names.dns_names.is_empty()
-        && name.contains('.')
-        && host_fault(name).is_none()
-        && !ca.permits(&name.to_ascii_lowercase())
-    {
-        t.fault::<()>("common_name", outside(name));
     }
 }
 

@@ -16,7 +16,12 @@ fn read(name: &str, t: &mut Table<'_>) -> Option<DhParams> {
     let source = t.or("source", DhSource::Generate, |item| item.choice(&DhSource::ALL, DhSource::name));
     let bits = t.or("bits", 2048, |item| bits(item, source));
     let rotate_every = rotation(t, source);
-    let about = About { asset: AssetId::new(AssetKind::DhParams, name), rsa: false, names: Vec::new() };
+    let about = About {
+        asset: AssetId::new(AssetKind::DhParams, name),
+        rsa: false,
+        names: Vec::new(),
+        authority: false,
+    };
     let targets = targets(t, &about);
     Some(DhParams {
         name: name.to_owned(),

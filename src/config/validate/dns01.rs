@@ -41,7 +41,10 @@ fn publisher(t: &mut Table<'_>) -> Option<DnsPublisher> {
         (None, Some(item)) => provider(t, &item),
         (None, None) => {
             t.ignore_rest();
-            t.fault("provider", "is missing; write provider = \"cloudflare\", or hook = \"/path/of/a/program\"")
+            t.fault(
+                "provider",
+                "is missing; write provider = \"cloudflare\", or hook = \"/path/of/a/program\"",
+            )
         }
     }
 }

@@ -75,6 +75,12 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
     if !part.is_of(kind) {
         return item.fault(format!("{} has no part {part}; it has {}", about.asset, known(kind).join(", ")));
     }
+    if part == Part::Ca && !about.authority {
+        return item.fault(
+            "is the bundle of an internal CA's roots, and none is among the issuers; clients have a public CA's root \
+             already, and its intermediates are in chain",
+        );
+    }
     if part == Part::PrivateKeyPkcs1 && !about.rsa {
         return item.fault("PKCS#1 is for RSA keys only; write private-key");
     }

@@ -12,8 +12,10 @@ mod issuers;
 mod jwt_keys;
 mod named;
 mod names;
+mod ordered;
 mod overlap;
 mod schedule;
+mod subject;
 mod targets;
 mod verify;
 mod window;
@@ -49,9 +51,8 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let schedule = t.section("schedule", schedule::schedule);
     let docker = t.section("docker", daemon::docker);
     let delivery = t.section("delivery", daemon::delivery);
-    let issuers = named(t, "issuers", AssetKind::Ca, |name, item| {
-        issuers::issuer(name, item, daemon.as_ref())
-    });
+    let issuers =
+        named(t, "issuers", AssetKind::Ca, |name, item| issuers::issuer(name, item, daemon.as_ref()));
     let certificates = named(t, "certificates", AssetKind::Certificate, |name, item| {
         certificates::certificate(name, item, &issuers, daemon.as_ref())
     });

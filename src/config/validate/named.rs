@@ -2,6 +2,7 @@
 
 use super::issuers::{Issuer, Issuers};
 use crate::config::acme::AcmeIssuer;
+use crate::config::certificate::Maker;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table, not_one_of};
 
@@ -12,8 +13,10 @@ pub(super) struct Named<'a> {
     pub(super) internal: Option<&'a InternalCa>,
     /// The others, those that are faulty themselves left out.
     pub(super) acme: Vec<&'a AcmeIssuer>,
+    /// What of the first a certificate is made for; `None` where that one is faulty itself.
+    pub(super) maker: Option<Maker>,
     /// Whether one of them is faulty, so that it could be either.
-    pub(super) unsure: bool,
+    unsure: bool,
 }
 
 impl<'a> Named<'a> {
@@ -39,7 +42,25 @@ impl<'a> Named<'a> {
                 None => unsure = true,
             }
         }
-        Self { names, internal, acme, unsure }
+        let first = names.first().and_then(|name| issuers.get(name)).and_then(Option::as_ref);
+        Self { internal, acme, maker: first.map(maker), unsure, names }
+    }
+
+    /// Whether all are ACME CAs, for sure.
+    pub(super) fn only_acme(&self) -> bool {
+        self.internal.is_none() && !self.unsure
+    }
+
+    /// Whether none is an ACME CA, for sure.
+    pub(super) fn no_acme(&self) -> bool {
+        self.acme.is_empty() && !self.unsure
+    }
+}
+
+fn maker(issuer: &Issuer) -> Maker {
+    match issuer {
+        Issuer::Internal(ca) => Maker::Internal(ca.name().to_owned()),
+        Issuer::Acme(issuer) => Maker::Acme { profile: issuer.profile().map(str::to_owned) },
     }
 }
 

@@ -50,37 +50,47 @@ pub(super) fn plain_name(name: &str) -> Option<()> {
     (ends && inside).then_some(())
 }
 
-/// A DNS name that may begin with `*.`, in lower case.
+/// A DNS name that may begin with `*.`, in lower case and A-labels.
 pub(super) fn dns_name(item: &Item<'_>) -> Option<String> {
-    let name = item.line()?.to_ascii_lowercase();
-    let Some(base) = name.strip_prefix("*.") else {
-        return checked(item, &name);
+    let text = item.line()?;
+    let Some(base) = text.strip_prefix("*.") else {
+        return checked(item, text);
     };
-    checked(item, base)?;
+    let base = checked(item, base)?;
     if base.contains('.') {
-        return Some(name);
+        return Some(format!("*.{base}"));
     }
-    item.fault(format!("{} covers a whole top-level domain; verifiers do not honour that", quoted(&name)))
+    item.fault(format!("{} covers a whole top-level domain; verifiers do not honour that", quoted(text)))
 }
 
-/// A DNS name without a wildcard, in lower case.
+/// A DNS name without a wildcard, in lower case and A-labels.
 pub(super) fn host_name(item: &Item<'_>) -> Option<String> {
-    let name = item.line()?.to_ascii_lowercase();
-    checked(item, &name)
+    checked(item, item.line()?)
 }
 
-fn checked(item: &Item<'_>, name: &str) -> Option<String> {
-    match host_fault(name) {
-        None => Some(name.to_owned()),
-        Some(reason) => item.fault(format!("{} is not a DNS name: {reason}", quoted(name))),
+fn checked(item: &Item<'_>, text: &str) -> Option<String> {
+    let name = a_labels(text);
+    match host_fault(&name) {
+        None => Some(name),
+        Some(reason) => item.fault(format!("{} is not a DNS name: {reason}", quoted(text))),
     }
+}
+
+/// `name` in lower case, its U-labels as A-labels (UTS 46, as browsers do it); one that has none is left as it is.
+pub(super) fn a_labels(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_owned())
 }
 
 /// Why `name` is no host name (RFC 1123 §2.1). Underscores pass: the Swarm's own service names have them.
 pub(super) fn host_fault(name: &str) -> Option<&'static str> {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.is_ascii() {
-        return Some("write its A-label, which begins with xn-- (`idn NAME` prints it)");
+        return Some(
+            "it has characters that no name has; an A-label, which begins with xn--, does for those that are meant",
+        );
     }
     if name.contains('*') {
         return Some("a * stands only for the whole first label: *.example.org");

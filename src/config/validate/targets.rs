@@ -20,6 +20,8 @@ pub(super) struct About {
     pub(super) rsa: bool,
     /// The DNS names of a certificate.
     pub(super) names: Vec<String>,
+    /// Whether an internal CA may have signed a certificate, so that there is a bundle of its roots.
+    pub(super) authority: bool,
 }
 
 /// What only the one or the other kind of target has.
