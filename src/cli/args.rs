@@ -97,6 +97,11 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: CaVerb,
     },
+    /// The accounts at ACME CAs
+    Acme {
+        #[command(subcommand)]
+        verb: AcmeVerb,
+    },
     /// The history: who did what to which asset
     Audit {
         /// Check that no line was changed, dropped or added
@@ -146,6 +151,20 @@ pub(super) enum CaVerb {
     },
     #[command(external_subcommand)]
     Later(Vec<String>),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AcmeVerb {
+    /// Give the account a new key; the old one is forgotten
+    Rollover {
+        /// The issuer's name
+        issuer: String,
+    },
+    /// Make a new account where a person has deactivated the one that there was
+    Register {
+        /// The issuer's name
+        issuer: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 21] = [
+const PLANNED: [&str; 20] = [
     "daemon",
     "rollback",
     "hold",
@@ -14,7 +14,6 @@ const PLANNED: [&str; 21] = [
     "csr",
     "import",
     "stack-env",
-    "acme",
     "approvals",
     "approve",
     "deny",

@@ -1,5 +1,6 @@
 //! The command line: the composition root, one file a verb.
 
+mod acme;
 mod args;
 mod audit;
 mod ca;
@@ -61,6 +62,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
         Verb::Ca { verb } => ca::run(cli, verb),
+        Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),

@@ -47,6 +47,7 @@ pub use target::{
 
 use crate::model::{AssetId, AssetKind};
 use findings::{Findings, Source, Spot};
+pub(crate) use raw::not_one_of;
 use raw::{Context, Table};
 use validate::OwnerCheck;
 

@@ -284,6 +284,6 @@ pub(super) fn not_yet(what: &str) -> String {
 }
 
 /// The message for a value that is none of `names`.
-pub(super) fn not_one_of(text: &str, names: &[&str]) -> String {
+pub(crate) fn not_one_of(text: &str, names: &[&str]) -> String {
     format!("{} is not known; {}", quoted(text), advice(text, names))
 }

@@ -9,10 +9,10 @@ use crate::issuer::{Desk, Event, NotKept, Slot};
 use crate::model::{AssetId, OrderNote, OrderOutcome, Secret};
 
 /// For one issuer, and one asset of it.
-pub(super) struct ExecutorDesk<'a> {
+pub struct ExecutorDesk<'a> {
     executor: &'a Executor,
     issuer: &'a str,
-    asset: &'a AssetId,
+    asset: Option<&'a AssetId>,
     replaces: bool,
     /// An issuer can only say that it could not go on; here is why.
     fault: Mutex<Option<Fatal>>,
@@ -20,18 +20,22 @@ pub(super) struct ExecutorDesk<'a> {
 
 impl<'a> ExecutorDesk<'a> {
     pub(super) fn new(executor: &'a Executor, issuer: &'a str, asset: &'a AssetId, replaces: bool) -> Self {
-        Self { executor, issuer, asset, replaces, fault: Mutex::new(None) }
+        Self { executor, issuer, asset: Some(asset), replaces, fault: Mutex::new(None) }
     }
 
     /// Why the issuer could not go on, where the state was at fault.
-    pub(super) fn fault(&self) -> Result<(), Fatal> {
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store has said.
+    pub fn fault(&self) -> Result<(), Fatal> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
     fn key(&self, slot: Slot) -> String {
         match slot {
             Slot::Account => format!("acme-account/{}", self.issuer),
-            Slot::Order => order_key(self.issuer, self.asset),
+            Slot::Order => self.asset.map_or_else(String::new, |asset| order_key(self.issuer, asset)),
         }
     }
 
@@ -40,6 +44,13 @@ impl<'a> ExecutorDesk<'a> {
             *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fatal);
             NotKept
         })
+    }
+}
+
+impl Executor {
+    /// A desk for what concerns an issuer alone: its account.
+    pub fn desk<'a>(&'a self, issuer: &'a str) -> ExecutorDesk<'a> {
+        ExecutorDesk { executor: self, issuer, asset: None, replaces: false, fault: Mutex::new(None) }
     }
 }
 
@@ -58,7 +69,7 @@ impl Desk for ExecutorDesk<'_> {
         let event = event.map(|event| {
             let details: Vec<_> = event.details.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let details = [vec![("issuer", self.issuer)], details].concat();
-            self.executor.audit_event(event.action, self.asset, None, &details)
+            self.executor.event_of(event.action, self.asset, &details)
         });
         let kept = self.executor.books.edit(|edit| {
             edit.keep(self.key(slot), value);
@@ -69,9 +80,10 @@ impl Desk for ExecutorDesk<'_> {
     }
 
     async fn ordering(&self) -> Result<(), NotKept> {
+        let Some(asset) = self.asset else { return Ok(()) };
         let noted = self.executor.books.edit(|edit| {
             let at = edit.now;
-            let record = edit.asset(self.asset);
+            let record = edit.asset(asset);
             // An order that was placed and lost has come to nothing, like one that failed.
             let retry = record.orders.last().is_some_and(|order| order.outcome != OrderOutcome::Issued);
             record.ordered(OrderOutcome::Failed, &[]);
@@ -89,8 +101,9 @@ impl Desk for ExecutorDesk<'_> {
     }
 
     async fn not_ordered(&self) -> Result<(), NotKept> {
+        let Some(asset) = self.asset else { return Ok(()) };
         let noted = self.executor.books.edit(|edit| {
-            edit.asset(self.asset).orders.pop_if(|order| order.outcome == OrderOutcome::Open);
+            edit.asset(asset).orders.pop_if(|order| order.outcome == OrderOutcome::Open);
         });
         let noted = noted.await;
         self.noted(noted)

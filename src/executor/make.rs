@@ -90,11 +90,16 @@ impl Executor {
         revision: Option<u32>,
         details: &[(&str, &str)],
     ) -> Event {
+        Event { revision, ..self.event_of(action, Some(asset), details) }
+    }
+
+    /// The same, of an issuer where there is no asset.
+    pub(super) fn event_of(&self, action: &str, asset: Option<&AssetId>, details: &[(&str, &str)]) -> Event {
         Event {
             actor: self.actor.clone(),
             action: action.to_owned(),
-            asset: Some(asset.clone()),
-            revision,
+            asset: asset.cloned(),
+            revision: None,
             detail: details.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             at: self.clock.now(),
         }

@@ -32,6 +32,7 @@ use crate::planner::{self, Seed};
 use crate::target::Target;
 use crate::verify::Verifier;
 
+pub use desk::ExecutorDesk;
 pub use books::{Books, BooksError, Edit, inventory_of};
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};

@@ -73,7 +73,7 @@ impl Acme {
         account.map_err(|error| self.failed("to open the account", &error))
     }
 
-    async fn register(
+    pub(super) async fn register(
         &self,
         client: &Client,
         mut accounts: Accounts,

@@ -37,6 +37,18 @@ impl Acme {
         Ok(account)
     }
 
+    /// Makes another account in the place of the one that there was: what a person does who has deactivated it.
+    ///
+    /// # Errors
+    ///
+    /// When the CA refuses or cannot be reached; the old account is then kept.
+    pub async fn register_anew(&self, desk: &dyn Desk) -> Result<String, IssueError> {
+        let client = self.client().await?;
+        let _one = self.registering.lock().await;
+        let accounts = self.accounts(desk).await?;
+        Ok(self.register(&client, accounts, desk).await?.id().to_owned())
+    }
+
     /// After a crash in the middle: the CA is told again, and whichever key it has is the one.
     pub(super) async fn settle_key(
         &self,
