@@ -114,14 +114,16 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_words_of_a_failure_are_told_without_secrets() {
-        let error = shell("echo out; echo err hush-hush >&2; exit 3", Duration::from_secs(10)).await.unwrap_err();
+        let error =
+            shell("echo out; echo err hush-hush >&2; exit 3", Duration::from_secs(10)).await.unwrap_err();
         assert!(error.contains("exit status: 3"), "{error}");
         assert!(error.contains("err [secret]") && error.contains("out"), "{error}");
     }
 
     #[tokio::test]
     async fn a_torrent_of_words_is_cut() {
-        let error = shell("yes | head -c 5000000; echo the end; exit 1", Duration::from_secs(30)).await.unwrap_err();
+        let error =
+            shell("yes | head -c 5000000; echo the end; exit 1", Duration::from_secs(30)).await.unwrap_err();
         assert!(error.ends_with("the end") && error.len() < 2 * MOST_WORDS, "{}", error.len());
     }
 
@@ -141,7 +143,10 @@ mod tests {
             if stat.contains(") Z ") {
                 return;
             }
-            tokio::task::spawn_blocking(|| std::process::Command::new("sleep").arg("0.02").status()).await.unwrap().unwrap();
+            tokio::task::spawn_blocking(|| std::process::Command::new("sleep").arg("0.02").status())
+                .await
+                .unwrap()
+                .unwrap();
         }
         panic!("process {pid} is still there");
     }

@@ -16,9 +16,11 @@ use crate::issuer::acme::Acme;
 pub(super) fn run(cli: &Cli, verb: &AcmeVerb) -> Result<u8, Failure> {
     let config = state::config(cli)?;
     match verb {
-        AcmeVerb::Rollover { issuer } => on_account(cli, &config, issuer, "has a new key", async |acme, house| {
-            acme.roll_over(&house.executor.desk(issuer)).await
-        }),
+        AcmeVerb::Rollover { issuer } => {
+            on_account(cli, &config, issuer, "has a new key", async |acme, house| {
+                acme.roll_over(&house.executor.desk(issuer)).await
+            })
+        }
         AcmeVerb::Register { issuer } => on_account(cli, &config, issuer, "is new", async |acme, house| {
             acme.register_anew(&house.executor.desk(issuer)).await
         }),
@@ -35,7 +37,10 @@ fn on_account(
 ) -> Result<u8, Failure> {
     if !config.acme_issuers().contains_key(issuer) {
         let known: Vec<&str> = config.acme_issuers().keys().map(String::as_str).collect();
-        return Err(Failure::usage(format!("there is no ACME issuer of that name: {}", not_one_of(issuer, &known))));
+        return Err(Failure::usage(format!(
+            "there is no ACME issuer of that name: {}",
+            not_one_of(issuer, &known)
+        )));
     }
     state::warn(config);
     let result = compose::with_house(config, true, async |house| {

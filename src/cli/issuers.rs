@@ -53,9 +53,7 @@ fn one(config: &Config, issuer: &AcmeIssuer, solvers: &mut Solvers<'_>) -> Resul
         ca_file: issuer.ca_file().map(PathBuf::from),
         profile: issuer.profile().map(str::to_owned),
         preferred_chain: issuer.preferred_chain().map(str::to_owned),
-        eab: issuer
-            .eab()
-            .map(|eab| Eab { kid: eab.kid().to_owned(), hmac_file: eab.hmac_file().to_owned() }),
+        eab: issuer.eab().map(|eab| Eab { kid: eab.kid().to_owned(), hmac_file: eab.hmac_file().to_owned() }),
         concurrency: issuer.concurrency(),
     };
     let solver = issuer.challenge().map(|challenge| solvers.of(challenge)).transpose()?;
@@ -81,7 +79,8 @@ impl Solvers<'_> {
     fn of(&mut self, challenge: &Challenge) -> Result<Arc<dyn Solver>, Failure> {
         Ok(match challenge {
             Challenge::Http01(HttpAnswer::Listen(address)) => {
-                let new = || Arc::new(HttpSolver::listening(*address, Arc::clone(self.clock))) as Arc<dyn Solver>;
+                let new =
+                    || Arc::new(HttpSolver::listening(*address, Arc::clone(self.clock))) as Arc<dyn Solver>;
                 Arc::clone(self.http.entry(*address).or_insert_with(new))
             }
             Challenge::Http01(HttpAnswer::Webroot(folder)) => Arc::new(HttpSolver::webroot(folder.clone())),

@@ -32,8 +32,8 @@ use crate::planner::{self, Seed};
 use crate::target::Target;
 use crate::verify::Verifier;
 
-pub use desk::ExecutorDesk;
 pub use books::{Books, BooksError, Edit, inventory_of};
+pub use desk::ExecutorDesk;
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
 

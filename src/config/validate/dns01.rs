@@ -24,7 +24,12 @@ pub(super) fn dns01(t: &mut Table<'_>) -> Option<Dns01> {
     let propagation = t.or("propagation", PROPAGATION, |item| item.duration(SignedDuration::ZERO));
     t.misplaced(&["listen", "webroot"], "belongs to kind = \"http-01\"");
     let publisher = publisher(t);
-    Some(Dns01 { publisher: publisher?, resolvers: resolvers?, propagation: propagation?, name_servers: Vec::new() })
+    Some(Dns01 {
+        publisher: publisher?,
+        resolvers: resolvers?,
+        propagation: propagation?,
+        name_servers: Vec::new(),
+    })
 }
 
 fn publisher(t: &mut Table<'_>) -> Option<DnsPublisher> {

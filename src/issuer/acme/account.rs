@@ -180,7 +180,16 @@ fn binding(kid: &str, file: &Path) -> Result<ExternalAccountKey, String> {
 
 impl Acme {
     pub(super) fn failed(&self, doing: &str, error: &Error) -> IssueError {
-        issue_error(&self.config.server, doing, error)
+        let mut told = issue_error(&self.config.server, doing, error);
+        if refusal(error)
+            .is_some_and(|refusal| refusal.is("unauthorized") && matches!(refusal.status, 401 | 403))
+        {
+            told.message.push_str(&format!(
+                "; if someone has deactivated the account, `keyturn acme register {}` makes another",
+                self.config.name
+            ));
+        }
+        told
     }
 
     pub(super) fn local(&self, why: impl std::fmt::Display) -> IssueError {

@@ -7,11 +7,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::refusal::Unreached;
 
-/// Refuses a URL that is not https, or that names an address nobody's CA is at.
+/// Refuses a URL that is not https, or that [`check_host`] refuses.
 pub(super) fn check(uri: &Uri) -> Result<(), Unreached> {
     if uri.scheme_str() != Some("https") {
         return Err(Unreached(format!("refuses to speak to {uri}: it is not https")));
     }
+    check_host(uri)
+}
+
+/// Refuses a URL that names an address nobody's CA is at.
+pub(super) fn check_host(uri: &Uri) -> Result<(), Unreached> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     match host.parse::<IpAddr>() {
         Ok(ip) if is_forbidden(ip) => {

@@ -47,7 +47,10 @@ pub(super) async fn ready(order: &mut Order, at: usize, kind: &str) -> Result<()
 }
 
 /// What has failed in the `at`th authorization.
-pub(super) async fn failure(order: &mut Order, at: usize) -> Result<Option<(String, String)>, instant_acme::Error> {
+pub(super) async fn failure(
+    order: &mut Order,
+    at: usize,
+) -> Result<Option<(String, String)>, instant_acme::Error> {
     let mut authorizations = order.authorizations();
     let authorization = nth(&mut authorizations, at).await?;
     if authorization.status != AuthorizationStatus::Invalid {

@@ -60,19 +60,9 @@ impl Line {
     pub(super) fn new(directory_url: &str, roots: &[u8], clock: Arc<dyn Clock>) -> Result<Self, Unreached> {
         let roots = reqwest::Certificate::from_pem_bundle(roots)
             .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("keyturn/", env!("CARGO_PKG_VERSION")))
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_PATIENCE)
-            .timeout(PATIENCE)
-            .dns_resolver(Arc::new(Guarded))
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(|error| Unreached(format!("no TLS client: {}", chain(&error))))?;
+        let client = reqwest::Client::builder().https_only(true).tls_certs_merge(roots);
         Ok(Self {
-            client,
+            client: configured(client)?,
             clock,
             directory_url: directory_url.to_owned(),
             nonces: Mutex::default(),
@@ -237,6 +227,23 @@ async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Unreached> {
     Ok(body.to_bytes().to_vec())
 }
 
+/// For what is signed, and therefore fetched without TLS: revocation lists.
+pub(super) fn plain_client() -> Result<reqwest::Client, Unreached> {
+    configured(reqwest::Client::builder())
+}
+
+fn configured(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Unreached> {
+    client
+        .user_agent(concat!("keyturn/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_PATIENCE)
+        .timeout(PATIENCE)
+        .dns_resolver(Arc::new(Guarded))
+        .build()
+        .map_err(|error| Unreached(format!("no TLS client: {}", chain(&error))))
+}
+
 fn is_bad_nonce(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::BAD_REQUEST && Refusal::read(status, None, body).is("badNonce")
 }
@@ -266,7 +273,7 @@ fn alternates(headers: &HeaderMap) -> Vec<String> {
     links.flat_map(|line| line.split(", ").filter_map(one)).collect()
 }
 
-fn unreached(error: &reqwest::Error) -> Unreached {
+pub(super) fn unreached(error: &reqwest::Error) -> Unreached {
     if error.is_timeout() {
         return Unreached(format!("no whole reply within {} s", PATIENCE.as_secs()));
     }

@@ -13,6 +13,7 @@ mod addresses;
 mod authorization;
 mod chain;
 pub mod challenge;
+mod crl;
 mod csr;
 mod directory;
 mod http;
@@ -160,12 +161,19 @@ impl Issuer for Acme {
         })
     }
 
-    async fn advice(&self, certificate: &Material, _now: Timestamp) -> Result<Advice, IssueError> {
+    async fn advice(&self, certificate: &Material, now: Timestamp) -> Result<Advice, IssueError> {
         let client = self.client().await?;
         let leaf = certificate.certificate.as_deref().unwrap_or_default();
         let advice = renewal::ask(client.line(), leaf).await;
-        let advice = advice.map_err(|error| self.failed("for renewal information", &error))?;
-        Ok(advice.unwrap_or_default())
+        if let Some(advice) = advice.map_err(|error| self.failed("for renewal information", &error))? {
+            return Ok(advice);
+        }
+        let revoked = crl::is_revoked(certificate, now).await;
+        let revoked = revoked.map_err(|error| {
+            let message = format!("the revocation list of {} could not be read: {error}", self.config.server);
+            IssueError::new(IssueErrorKind::Unreachable, message)
+        })?;
+        Ok(Advice { revoked, ..Advice::default() })
     }
 
     async fn revoke(
