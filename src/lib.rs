@@ -15,7 +15,8 @@
 //! - [`executor`] observes, carries a plan out step by step, and makes no choices.
 //! - [`issuer`], [`keys`], [`target`], [`verify`] and [`store`] are the adapters; they never see each other.
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
-//! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us.
+//! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
+//!   [`process`] runs programs of the operator's.
 //! - [`cli`] is the composition root: it alone names concrete types.
 //!
 //! `tests/architecture.rs` holds these arrows.
@@ -32,6 +33,7 @@ pub mod keys;
 pub mod model;
 pub mod pki;
 pub mod planner;
+pub mod process;
 pub mod store;
 pub mod target;
 pub mod verify;

@@ -32,13 +32,14 @@ const IMPURE: [&[&str]; 9] = [
 ];
 
 /// What adapters may import: never each other, nor what decides and drives.
-const BELOW: &[&str] = &["model", "config", "desired", "clock", "audit", "pki", "failpoint"];
+const BELOW: &[&str] = &["model", "config", "desired", "clock", "audit", "pki", "failpoint", "process"];
 
 /// Which modules of the crate a module may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("clock", &[]),
     ("failpoint", &[]),
+    ("process", &[]),
     ("pki", &["model"]),
     ("audit", &["model", "clock"]),
     ("config", &["model"]),

@@ -1,19 +1,16 @@
 //! Puts the house together: the one place, beside `workshop`, that names concrete types.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use super::fail::Failure;
 use super::report::Lines;
-use super::workshop::{self, Workshop};
-use super::{owner, state};
+use super::workshop::Workshop;
+use super::{issuers, owner, state};
 use crate::clock::{Clock, Entropy, System};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::{Books, Executor};
-use crate::issuer::Issuer;
-use crate::model::AssetId;
 use crate::store::StateStore;
 use crate::target::Target;
 use crate::target::file::Directories;
@@ -54,7 +51,7 @@ where
         let lines = Arc::new(Lines::new(quiet));
         let executor = Executor {
             books: Books::open(store, Arc::clone(&clock), &entropy).await?,
-            issuers: issuers(config, &entropy),
+            issuers: issuers::all(config, &clock, &entropy)?,
             maker: Arc::new(Workshop::new(config, &entropy, Arc::clone(&lines))),
             swarm: swarm(config, &desired, &clock).await,
             files: Arc::new(Directories),
@@ -66,11 +63,6 @@ where
         };
         work(House { executor, desired }).await
     })
-}
-
-fn issuers(config: &Config, entropy: &Entropy) -> BTreeMap<String, Arc<dyn Issuer>> {
-    let one = |(id, authority): (AssetId, _)| (id.name, Arc::new(authority) as Arc<dyn Issuer>);
-    workshop::authorities(config, entropy).into_iter().map(one).collect()
 }
 
 /// The Swarm, where any target needs it; one that cannot be reached says so whenever it is asked.

@@ -9,6 +9,7 @@ mod dhparam;
 mod explain;
 mod export;
 mod fail;
+mod issuers;
 mod later;
 mod output;
 mod owner;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hyper::Uri;
 use jiff::SignedDuration;
 
 use super::target::Command;
@@ -33,6 +34,11 @@ impl AcmeIssuer {
     /// The directory's URL (RFC 8555 §7.1.1), https.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether it is Let's Encrypt, whose limits and rules are known.
+    pub fn is_lets_encrypt(&self) -> bool {
+        is_lets_encrypt(&self.server)
     }
 
     /// Whom the CA may write to; without `mailto:`.
@@ -74,6 +80,13 @@ impl AcmeIssuer {
     pub fn limits(&self) -> Limits {
         self.limits
     }
+}
+
+/// Whether the directory at `server` is Let's Encrypt's: the live one or the one to try things with.
+pub(super) fn is_lets_encrypt(server: &str) -> bool {
+    let uri = server.parse::<Uri>().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    host.to_ascii_lowercase().ends_with(".api.letsencrypt.org")
 }
 
 /// External account binding: who the CA knows us as.
@@ -134,6 +147,7 @@ pub enum HttpAnswer {
 pub struct Dns01 {
     pub(super) publisher: DnsPublisher,
     pub(super) resolvers: Vec<SocketAddr>,
+    pub(super) name_servers: Vec<SocketAddr>,
     pub(super) propagation: SignedDuration,
 }
 
@@ -146,6 +160,11 @@ impl Dns01 {
     /// The recursive name servers that say which ones are the zone's own; empty: the machine's.
     pub fn resolvers(&self) -> &[SocketAddr] {
         &self.resolvers
+    }
+
+    /// The zone's own name servers, where they cannot be found by asking (split horizon, other ports); empty: they are found.
+    pub fn name_servers(&self) -> &[SocketAddr] {
+        &self.name_servers
     }
 
     /// How long the zone's own name servers may take to show the record; zero: they are not asked.

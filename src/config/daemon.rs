@@ -51,6 +51,11 @@ impl Daemon {
     pub fn public_listen(&self) -> Option<SocketAddr> {
         self.public_listen
     }
+
+    /// Where everyone may ask, http-01's CAs among them.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public_listen.unwrap_or(self.listen)
+    }
 }
 
 /// `[docker]`.

@@ -4,6 +4,7 @@
 //! for the type it must have; what does not fit is noted with its place, reading goes on, and what was
 //! not asked for is an unknown key. So one run tells a person everything.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
 
@@ -130,7 +131,7 @@ impl<'a> Item<'a> {
 
     fn entry(
         &self,
-        name: &'a Spanned<std::borrow::Cow<'a, str>>,
+        name: &'a Spanned<Cow<'a, str>>,
         value: &'a Spanned<DeValue<'a>>,
     ) -> Item<'a> {
         let key = joined(&self.key, name.get_ref());
@@ -143,7 +144,7 @@ pub(super) struct Table<'a> {
     pub(super) cx: &'a Context<'a>,
     spot: Spot,
     entries: Option<&'a DeTable<'a>>,
-    known: Vec<&'static str>,
+    known: Vec<Cow<'static, str>>,
     rest_is_moot: bool,
 }
 
@@ -160,14 +161,15 @@ impl<'a> Table<'a> {
 
     fn refuse_rest(&self) -> bool {
         let mut good = true;
+        let known: Vec<&str> = self.known.iter().map(AsRef::as_ref).collect();
         for (name, _) in self.entries.into_iter().flatten() {
-            if self.rest_is_moot || self.known.contains(&name.get_ref().as_ref()) {
+            if self.rest_is_moot || known.contains(&name.get_ref().as_ref()) {
                 continue;
             }
             good = false;
             let spot = Spot { key: joined(&self.spot.key, name.get_ref()), at: name.span().start };
             let findings = &self.cx.findings;
-            let advice = if findings.is_full() { String::new() } else { advice(name.get_ref(), &self.known) };
+            let advice = if findings.is_full() { String::new() } else { advice(name.get_ref(), &known) };
             findings.fault(spot, format!("unknown key; {advice}"));
         }
         good
@@ -179,13 +181,15 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`, where it is given.
-    pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
+    pub(super) fn item(&mut self, key: impl Into<Cow<'static, str>>) -> Option<Item<'a>> {
+        let key = key.into();
+        let found = self.entries.and_then(|entries| entries.get_key_value(key.as_ref()));
+        let path = joined(&self.spot.key, &key);
         if !self.known.contains(&key) {
             self.known.push(key);
         }
-        let (name, value) = self.entries?.get_key_value(key)?;
-        let key = joined(&self.spot.key, key);
-        Some(Item { cx: self.cx, key, at: name.span().start, value: value.get_ref() })
+        let (name, value) = found?;
+        Some(Item { cx: self.cx, key: path, at: name.span().start, value: value.get_ref() })
     }
 
     /// The value of a key that must be there; `example` says how it is written.
@@ -239,7 +243,7 @@ impl<'a> Table<'a> {
     /// Refuses keys that a later version will know: never accepted and ignored.
     pub(super) fn not_yet(&mut self, keys: &[&'static str], what: &str) {
         for key in keys {
-            if let Some(item) = self.item(key) {
+            if let Some(item) = self.item(*key) {
                 item.fault::<()>(not_yet(what));
             }
         }
@@ -248,7 +252,7 @@ impl<'a> Table<'a> {
     /// Refuses keys that belong elsewhere.
     pub(super) fn misplaced(&mut self, keys: &[&'static str], message: &str) {
         for key in keys {
-            if let Some(item) = self.item(key) {
+            if let Some(item) = self.item(*key) {
                 item.fault::<()>(message);
             }
         }

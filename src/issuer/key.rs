@@ -61,8 +61,8 @@ impl PublicKeyData for SubjectKey {
     }
 }
 
-/// A CA's private key. Our own are ECDSA; an imported CA may have another.
-pub(super) struct CaKey {
+/// A private key that signs: a CA's, of which our own are ECDSA, or the subject's own in a request.
+pub(super) struct SigningPair {
     public: SubjectKey,
     pair: Pair,
     entropy: Entropy,
@@ -75,7 +75,7 @@ enum Pair {
     Rsa(RsaKeyPair),
 }
 
-impl CaKey {
+impl SigningPair {
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
         let public = SubjectKey::read(key, entropy)?;
         let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
@@ -100,7 +100,7 @@ impl CaKey {
     }
 }
 
-impl PublicKeyData for CaKey {
+impl PublicKeyData for SigningPair {
     fn der_bytes(&self) -> &[u8] {
         self.public.der_bytes()
     }
@@ -110,7 +110,7 @@ impl PublicKeyData for CaKey {
     }
 }
 
-impl SigningKey for CaKey {
+impl SigningKey for SigningPair {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let random = self.entropy.ring();
         let failed = |_| rcgen::Error::RingUnspecified;

@@ -30,28 +30,42 @@
 )]
 
 mod certs;
+mod challtestsrv;
 mod cluster;
 mod command;
 mod engine;
 mod files;
+mod guarded;
 mod images;
 mod keyturn;
 mod namespace;
+mod pebble;
+mod pebble_log;
+mod pebble_watch;
+mod place;
+mod ports;
 mod prober;
 mod services;
 mod site;
 mod skip;
 
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
+pub use challtestsrv::ChallTestSrv;
 pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
 pub use engine::{Engine, pause, wait_for};
 pub use files::{Found, Tree, files_site, status};
+pub use guarded::Guarded;
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
 pub use namespace::{Namespace, in_netns};
+pub use pebble::{Pebble, PebbleOptions};
+pub use pebble_log::PebbleCounts;
+pub use pebble_watch::PebbleWatch;
+pub use place::Place;
+pub use ports::Port;
 pub use prober::{Failure, Leaf, Prober, Report};
 pub use services::{Nginx, Plain};
 pub use site::{DH, Site};
-pub(crate) use skip::engine_or_skip;
+pub(crate) use skip::{engine_or_skip, skip_without};
 pub use skip::{missing, skipped};

@@ -11,8 +11,8 @@ pub fn missing() -> Option<String> {
         return Some("an own Docker engine needs root".to_owned());
     }
     let tools = ["dockerd", "docker", "nginx", "busybox", "unshare", "nsenter", "ip", "tar", "ldd"];
-    if let Some(tool) = tools.into_iter().find(|tool| !is_installed(tool)) {
-        return Some(format!("`{tool}` is not installed (scripts/install-test-deps)"));
+    if let Some(reason) = not_installed(&tools) {
+        return Some(reason);
     }
     let status = Command::new("unshare")
         .args(["--net", "--mount", "--uts", "--pid", "--fork", "true"])
@@ -22,6 +22,12 @@ pub fn missing() -> Option<String> {
         Ok(status) if status.success() => None,
         _ => Some("namespaces are not permitted here".to_owned()),
     }
+}
+
+/// The first of `tools` that is not here, as a reason to skip.
+pub(super) fn not_installed(tools: &[&str]) -> Option<String> {
+    let tool = tools.iter().find(|tool| !is_installed(tool))?;
+    Some(format!("`{tool}` is not installed (scripts/install-test-deps)"))
 }
 
 fn is_installed(tool: &str) -> bool {
@@ -53,3 +59,16 @@ macro_rules! engine_or_skip {
     }};
 }
 pub(crate) use engine_or_skip;
+
+/// Ends the test as a named skip where one of these peers (`Pebble`, `Bind`, …) cannot be started.
+macro_rules! skip_without {
+    ($($peer:ty),+) => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here).trim_end_matches("::here");
+        let reasons = [$(<$peer>::missing()),+];
+        if let Some(reason) = reasons.into_iter().flatten().next() {
+            return $crate::support::skipped(name, &reason);
+        }
+    }};
+}
+pub(crate) use skip_without;

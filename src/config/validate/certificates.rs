@@ -2,13 +2,17 @@
 
 use jiff::SignedDuration;
 
+use super::SHORTEST_LIFETIME;
+use super::challenge::challenge;
+use super::issuers::Issuers;
+use super::named::Named;
 use super::names::{common_name, dns_name, host_fault, ip_address};
 use super::targets::{About, targets};
-use super::{Read, SHORTEST_LIFETIME};
 use crate::config::certificate::{Certificate, KeyRotation};
+use crate::config::daemon::Daemon;
 use crate::config::duration::{RenewBefore, duration_text};
 use crate::config::issuer::InternalCa;
-use crate::config::raw::{Item, Table, not_one_of, not_yet};
+use crate::config::raw::{Item, Table};
 use crate::config::words::quoted;
 use crate::model::{AssetId, AssetKind, KeyAlgorithm, Usage};
 
@@ -16,16 +20,20 @@ use crate::model::{AssetId, AssetKind, KeyAlgorithm, Usage};
 /// record of the state (64 KiB), and far from what a Docker secret holds (511,999 bytes).
 const MOST_NAMES: usize = 40_000;
 
-/// The issuers by name; `None`: there, and faulty.
-pub(super) type Issuers = Read<InternalCa>;
-
-pub(super) fn certificate(name: &str, item: &Item<'_>, issuers: &Issuers) -> Option<Certificate> {
-    item.table(|t| read(name, t, issuers))
+/// `daemon` is `None` where it is faulty.
+pub(super) fn certificate(
+    name: &str,
+    item: &Item<'_>,
+    issuers: &Issuers,
+    daemon: Option<&Daemon>,
+) -> Option<Certificate> {
+    item.table(|t| read(name, t, issuers, daemon))
 }
 
-fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate> {
-    let issuer = issuer(t, issuers);
-    let ca = issuer.as_ref().and_then(|name| issuers.get(name)).and_then(Option::as_ref);
+fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon>) -> Option<Certificate> {
+    let issuers = Named::read(t, issuers);
+    let ca = issuers.as_ref().and_then(|named| named.internal);
+    let challenge = t.optional("challenge", |item| challenge(item, daemon));
     let common_name = t.optional("common_name", common_name);
     let dns_names = t.or("dns_names", Vec::new(), |item| item.distinct(dns_name));
     let ip_addresses = t.or("ip_addresses", Vec::new(), |item| item.distinct(ip_address));
@@ -47,7 +55,6 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
         t.or("duration", SignedDuration::from_hours(24 * 90), |item| item.duration(SHORTEST_LIFETIME));
     let third = RenewBefore::Share { numerator: 1, denominator: 3 };
     let renew_before = t.or("renew_before", third, renew_before);
-    t.not_yet(&["challenge"], "ACME challenges come");
     let about = About {
         asset: AssetId::new(AssetKind::Certificate, name),
         rsa: key.is_none_or(|(algorithm, _)| algorithm.rsa_bits().is_some()),
@@ -59,8 +66,8 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
     let (key_algorithm, key_rotation) = key?;
     Some(Certificate {
         name: name.to_owned(),
-        issuers: vec![issuer?],
-        challenge: None,
+        issuers: issuers?.names,
+        challenge: challenge?,
         common_name: common_name?,
         dns_names: dns_names?,
         ip_addresses: ip_addresses?,
@@ -71,42 +78,6 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers) -> Option<Certificate>
         renew_before: renew_before?,
         targets: targets?,
     })
-}
-
-/// The one issuer; it may be left unsaid where there is only one.
-fn issuer(t: &mut Table<'_>, issuers: &Issuers) -> Option<String> {
-    let Some(item) = t.item("issuers") else {
-        let mut names = issuers.keys();
-        return match (names.next(), names.next()) {
-            (Some(only), None) => Some(only.clone()),
-            (None, _) => t.fault(
-                "issuers",
-                "is missing, and there is no issuer; add [issuers.NAME] with kind = \"internal\"",
-            ),
-            (Some(first), Some(_)) => t.fault(
-                "issuers",
-                format!("is missing, and there are several issuers; write issuers = [{first:?}]"),
-            ),
-        };
-    };
-    let mut named = item.distinct(|item| known_issuer(item, issuers))?;
-    match named.len() {
-        0 => item.fault("is empty; name an issuer"),
-        1 => named.pop(),
-        _ => item.fault(not_yet("a second issuer to fall back on comes") + ", and name one"),
-    }
-}
-
-fn known_issuer(item: &Item<'_>, issuers: &Issuers) -> Option<String> {
-    let name = item.text()?;
-    if issuers.contains_key(name) {
-        return Some(name.to_owned());
-    }
-    if item.cx.findings.is_full() {
-        return item.fault("unknown issuer");
-    }
-    let known: Vec<&str> = issuers.keys().map(String::as_str).collect();
-    item.fault(format!("no such issuer: {}", not_one_of(name, &known)))
 }
 
 fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {

@@ -18,11 +18,18 @@ const PREFLIGHT_TIMEOUT: SignedDuration = SignedDuration::from_secs(120);
 /// A command on this machine: `["nginx", "-t"]`, or `{ command = […], timeout = "30s" }`.
 pub(super) fn command(item: &Item<'_>) -> Option<Command> {
     let mut command = read(item, TIMEOUT)?;
-    // A relative path starts at the configuration's folder, as every path there; a bare name is searched in $PATH.
-    if let Some(program) = command.argv.first_mut().filter(|program| program.contains('/')) {
-        *program = resolved(item.cx.base, program).to_string_lossy().into_owned();
+    if let Some(name) = command.argv.first_mut() {
+        *name = program(item, name);
     }
     Some(command)
+}
+
+/// A relative path starts at the configuration's folder, as every path there; a bare name is searched in $PATH.
+pub(super) fn program(item: &Item<'_>, name: &str) -> String {
+    if !name.contains('/') {
+        return name.to_owned();
+    }
+    resolved(item.cx.base, name).to_string_lossy().into_owned()
 }
 
 /// A command in a container: its paths are the container's.
@@ -43,7 +50,7 @@ fn read(item: &Item<'_>, timeout: SignedDuration) -> Option<Command> {
     }
 }
 
-fn time(t: &mut Table<'_>, default: SignedDuration) -> Option<SignedDuration> {
+pub(super) fn time(t: &mut Table<'_>, default: SignedDuration) -> Option<SignedDuration> {
     t.or("timeout", default, |item| item.duration(SignedDuration::from_secs(1)))
 }
 

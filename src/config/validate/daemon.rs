@@ -55,7 +55,7 @@ fn instance(item: &Item<'_>) -> Option<String> {
     ))
 }
 
-fn address(item: &Item<'_>) -> Option<SocketAddr> {
+pub(super) fn address(item: &Item<'_>) -> Option<SocketAddr> {
     let text = item.line()?;
     match text.parse::<SocketAddr>() {
         Ok(address) if address.port() != 0 => Some(address),

@@ -1,33 +1,56 @@
 //! `[issuers.*]`.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
-use super::SHORTEST_LIFETIME;
+use super::acme::acme;
 use super::names::{common_name, host_name};
+use super::{Read, SHORTEST_LIFETIME};
+use crate::config::acme::AcmeIssuer;
+use crate::config::daemon::Daemon;
 use crate::config::duration::duration_text;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table, not_one_of, not_yet};
 
 /// What only an ACME issuer has.
-const ACME_KEYS: [&str; 7] = ["server", "email", "ca_file", "profile", "preferred_chain", "eab", "challenge"];
+const ACME_KEYS: [&str; 9] =
+    ["server", "email", "ca_file", "profile", "preferred_chain", "eab", "challenge", "concurrency", "limits"];
 
-pub(super) fn issuer(name: &str, item: &Item<'_>) -> Option<InternalCa> {
-    item.table(|t| {
-        let kind = t.required("kind", "\"internal\"", kind);
-        if kind.is_none() {
+/// Whoever signs.
+pub(super) enum Issuer {
+    Internal(InternalCa),
+    Acme(AcmeIssuer),
+}
+
+/// The issuers by name; `None`: there, and faulty.
+pub(super) type Issuers = Read<Issuer>;
+
+/// `daemon` is `None` where it is faulty.
+pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Option<Issuer> {
+    item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
+        Some("internal") => internal(name, t).map(Issuer::Internal),
+        Some("acme") => acme(name, t, daemon).map(Issuer::Acme),
+        other => {
             // Which keys are right depends on the kind.
             t.ignore_rest();
+            t.fault("kind", not_one_of(other?, &["internal", "acme"]))
         }
-        kind.and_then(|()| internal(name, t))
     })
 }
 
-fn kind(item: &Item<'_>) -> Option<()> {
-    match item.text()? {
-        "internal" => Some(()),
-        "acme" => item.fault(not_yet("ACME issuers come") + ", or use kind = \"internal\""),
-        other => item.fault(not_one_of(other, &["internal"])),
+/// The internal ones and the others, where all are good.
+pub(super) fn by_kind(
+    issuers: Issuers,
+) -> Option<(BTreeMap<String, InternalCa>, BTreeMap<String, AcmeIssuer>)> {
+    let (mut internal, mut acme) = (BTreeMap::new(), BTreeMap::new());
+    for (name, issuer) in issuers {
+        match issuer? {
+            Issuer::Internal(ca) => drop(internal.insert(name, ca)),
+            Issuer::Acme(issuer) => drop(acme.insert(name, issuer)),
+        }
     }
+    Some((internal, acme))
 }
 
 fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
@@ -38,7 +61,7 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let kept = t.or("root", (), root_kept);
     t.not_yet(&["crl"], "certificate revocation lists come");
     t.not_yet(&["trust_before"], "turning over a root in steps comes");
-    t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\", which comes with a later version; take this out");
+    t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
     let (root, intermediate) = (root?, intermediate?);
     if intermediate >= root {

@@ -1,12 +1,16 @@
 //! The second stage: from a tree to a `Config` that cannot be wrong. One file a section.
 
+mod acme;
 mod certificates;
+mod challenge;
 mod commands;
 mod daemon;
 mod dh_params;
+mod dns01;
 mod files;
 mod issuers;
 mod jwt_keys;
+mod named;
 mod names;
 mod overlap;
 mod schedule;
@@ -45,21 +49,24 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let schedule = t.section("schedule", schedule::schedule);
     let docker = t.section("docker", daemon::docker);
     let delivery = t.section("delivery", daemon::delivery);
-    let issuers = named(t, "issuers", AssetKind::Ca, issuers::issuer);
+    let issuers = named(t, "issuers", AssetKind::Ca, |name, item| {
+        issuers::issuer(name, item, daemon.as_ref())
+    });
     let certificates = named(t, "certificates", AssetKind::Certificate, |name, item| {
-        certificates::certificate(name, item, &issuers)
+        certificates::certificate(name, item, &issuers, daemon.as_ref())
     });
     let jwt_keys = named(t, "jwt_keys", AssetKind::JwtKey, jwt_keys::jwt_key);
     let dh_params = named(t, "dh_params", AssetKind::DhParams, dh_params::dh_params);
     refuse_later_sections(t);
     overlap::check(t.cx);
+    let (internal_cas, acme_issuers) = issuers::by_kind(issuers)?;
     let config = Config {
         daemon: daemon?,
         schedule: schedule?,
         docker: docker?,
         delivery: delivery?,
-        internal_cas: whole(issuers)?,
-        acme_issuers: BTreeMap::new(),
+        internal_cas,
+        acme_issuers,
         certificates: whole(certificates)?,
         jwt_keys: whole(jwt_keys)?,
         dh_params: whole(dh_params)?,
@@ -117,7 +124,10 @@ fn warn_unused(t: &mut Table<'_>, config: &Config) {
     let named = config.certificates.values().flat_map(Certificate::issuers);
     let used: BTreeSet<&str> = named.map(String::as_str).collect();
     let issuers = t.item("issuers").and_then(|item| item.entries()).unwrap_or_default();
-    for (_, item) in issuers.into_iter().filter(|(name, _)| !used.contains(name)) {
-        item.warning("no certificate names it; its CA is made and kept all the same");
+    for (name, item) in issuers.into_iter().filter(|(name, _)| !used.contains(name)) {
+        item.warning(match config.internal_cas.contains_key(name) {
+            true => "no certificate names it; its CA is made and kept all the same",
+            false => "no certificate names it; nothing is asked of it",
+        });
     }
 }

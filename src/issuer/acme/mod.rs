@@ -1,3 +1,179 @@
 //! ACME (RFC 8555): certificates from a CA that looks whether we control the names.
+//!
+//! ```text
+//! issue ──> account (made once, kept) ──> order (kept as soon as it is placed, resumed) ──> challenges ──> finalize
+//!                                                                                             │
+//!       <── what came is checked: key, dates, chain, order of issuers <── certificate <───────┘
+//! ```
+//!
+//! The protocol is instant-acme's; under it lies a client of our own ([`http`]) that trusts nothing a CA sends.
 
+mod account;
+mod addresses;
+mod authorization;
+mod chain;
 pub mod challenge;
+mod csr;
+mod directory;
+mod http;
+mod jws;
+mod order;
+mod refusal;
+mod renewal;
+mod revoke;
+mod rollover;
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+
+use self::http::{Client, Line};
+use self::order::{Job, SharedSolver};
+use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request};
+use crate::clock::{Clock, Entropy};
+use crate::model::{AssetId, Made, Material, RevocationReason};
+
+/// What of the configuration an ACME issuer works by.
+#[derive(Debug, Clone)]
+pub struct AcmeConfig {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The directory's URL.
+    pub server: String,
+    /// Whom the CA may write to.
+    pub email: Option<String>,
+    /// Roots for the CA's own TLS, beside the machine's; PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The profile to order by.
+    pub profile: Option<String>,
+    /// The common name of the topmost issuer of the chain to take.
+    pub preferred_chain: Option<String>,
+    /// External account binding.
+    pub eab: Option<Eab>,
+    /// How many orders are worked on at once.
+    pub concurrency: usize,
+}
+
+/// External account binding (RFC 8555 §7.3.4).
+#[derive(Debug, Clone)]
+pub struct Eab {
+    /// The key's name at the CA.
+    pub kid: String,
+    /// Where its MAC key is.
+    pub hmac_file: PathBuf,
+}
+
+/// A CA that speaks ACME.
+pub struct Acme {
+    config: AcmeConfig,
+    solvers: BTreeMap<AssetId, SharedSolver>,
+    solver: Option<SharedSolver>,
+    clock: Arc<dyn Clock>,
+    entropy: Entropy,
+    line: OnceCell<Arc<Line>>,
+    registering: Mutex<()>,
+    slots: Semaphore,
+}
+
+/// Does it again with a fresh nonce, as long as that is all that is wrong: the library gives up after three.
+macro_rules! patiently {
+    ($call:expr) => {{
+        let mut left = 5;
+        loop {
+            match $call.await {
+                Err(error) if left > 0 && $crate::issuer::acme::refusal::is_bad_nonce(&error) => left -= 1,
+                other => break other,
+            }
+        }
+    }};
+}
+use patiently;
+
+impl Acme {
+    /// `solver` shows control where the certificate has none of its own in `solvers`.
+    pub fn new(
+        config: AcmeConfig,
+        solver: Option<Arc<dyn challenge::Solver>>,
+        solvers: BTreeMap<AssetId, Arc<dyn challenge::Solver>>,
+        clock: Arc<dyn Clock>,
+        entropy: Entropy,
+    ) -> Self {
+        let slots = Semaphore::new(config.concurrency.max(1));
+        Self {
+            config,
+            solvers,
+            solver,
+            clock,
+            entropy,
+            line: OnceCell::new(),
+            registering: Mutex::default(),
+            slots,
+        }
+    }
+
+    /// The connections to it, opened when they are needed first.
+    async fn client(&self) -> Result<Client, IssueError> {
+        let open = async || {
+            let roots = match &self.config.ca_file {
+                None => Vec::new(),
+                Some(file) => std::fs::read(file)
+                    .map_err(|error| self.local(format!("ca_file {}: {error}", file.display())))?,
+            };
+            let line = Line::new(&self.config.server, &roots, Arc::clone(&self.clock));
+            line.map(Arc::new).map_err(|error| self.local(error))
+        };
+        Ok(Client::new(Arc::clone(self.line.get_or_try_init(open).await?)))
+    }
+
+    fn solver(&self, asset: &AssetId) -> Result<&SharedSolver, IssueError> {
+        let own = self.solvers.get(asset).or(self.solver.as_ref());
+        own.ok_or_else(|| self.local(format!("neither it nor {asset} has a challenge")))
+    }
+
+    fn refused(&self, why: impl std::fmt::Display) -> IssueError {
+        IssueError::new(IssueErrorKind::Refused, format!("{}: {why}", self.config.server))
+    }
+
+    async fn order(&self, request: &Request, desk: &dyn Desk) -> Result<Made, IssueError> {
+        let _slot = self.slots.acquire().await;
+        let client = self.client().await?;
+        let account = self.account(&client, desk).await?;
+        Job { acme: self, request, desk, client, account }.run().await
+    }
+}
+
+#[async_trait]
+impl Issuer for Acme {
+    async fn issue(&self, request: &Request, desk: &dyn Desk) -> Result<Made, IssueError> {
+        // The library has panicked on what a CA sent before; that must end one order, not the daemon.
+        let ordered = AssertUnwindSafe(self.order(request, desk)).catch_unwind().await;
+        ordered.unwrap_or_else(|_| {
+            let message =
+                format!("{} has sent something that the ACME library cannot bear", self.config.server);
+            Err(IssueError::new(IssueErrorKind::Unreachable, message))
+        })
+    }
+
+    async fn advice(&self, certificate: &Material, _now: Timestamp) -> Result<Advice, IssueError> {
+        let client = self.client().await?;
+        let leaf = certificate.certificate.as_deref().unwrap_or_default();
+        let advice = renewal::ask(client.line(), leaf).await;
+        let advice = advice.map_err(|error| self.failed("for renewal information", &error))?;
+        Ok(advice.unwrap_or_default())
+    }
+
+    async fn revoke(
+        &self,
+        certificate: &Material,
+        reason: RevocationReason,
+        desk: &dyn Desk,
+    ) -> Result<(), IssueError> {
+        self.withdraw(certificate, reason, desk).await
+    }
+}

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use self::template::Authority;
-use super::key::{self, CaKey, SubjectKey};
+use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request};
 use crate::clock::Entropy;
 use crate::model::{KeyAlgorithm, Made, Material, RevocationReason, Secret};
@@ -102,7 +102,7 @@ impl InternalCa {
 
     fn new_root(&self, now: Timestamp) -> Result<(String, Secret), IssueError> {
         let key = self.new_key(KeyAlgorithm::EcdsaP384)?;
-        let signer = CaKey::read(&key, &self.entropy).map_err(refused)?;
+        let signer = SigningPair::read(&key, &self.entropy).map_err(refused)?;
         let name = self.unique_name("Root", now)?;
         let validity = template::unclipped(self.root_lifetime, now).map_err(refused)?;
         let params = template::root(&name, validity, &self.entropy).map_err(later)?;

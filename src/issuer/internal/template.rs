@@ -7,7 +7,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::super::key::{CaKey, SubjectKey};
+use super::super::key::{SigningPair, SubjectKey};
 use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
 use crate::clock::Entropy;
 use crate::issuer::{Request, Usage};
@@ -36,12 +36,12 @@ pub(super) fn unclipped(lifetime: SignedDuration, now: Timestamp) -> Result<Span
 pub(super) struct Authority {
     validity: Validity,
     certificate: Vec<u8>,
-    issuer: rcgen::Issuer<'static, CaKey>,
+    issuer: rcgen::Issuer<'static, SigningPair>,
 }
 
 impl Authority {
     pub(super) fn new(certificate: &str, key: &Secret, entropy: &Entropy) -> Result<Self, String> {
-        let key = CaKey::read(key, entropy)?;
+        let key = SigningPair::read(key, entropy)?;
         if !key.is_of(certificate) {
             return Err("its key does not belong to its certificate".to_owned());
         }

@@ -188,7 +188,7 @@ fn ca_keys_of_both_curves_sign() {
 #[test]
 fn an_rsa_ca_key_signs() {
     let key = subject_key(KeyAlgorithm::Rsa2048);
-    let signer = CaKey::read(&key, &Entropy::system()).unwrap();
+    let signer = SigningPair::read(&key, &Entropy::system()).unwrap();
     let span = template::unclipped(DAY * 365, now()).unwrap();
     let root = template::root("Old RSA CA", span, &Entropy::system()).unwrap().self_signed(&signer).unwrap();
     let previous = Material { anchors: vec![root.pem()], anchor_key: Some(key), ..Material::default() };

@@ -9,8 +9,8 @@
 //! dir/tls.crt     -> .cert.edge/tls.crt
 //! ```
 
-mod command;
 mod install;
+mod signal;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use crate::model::{
     AssetId, Code, Install, Labels, NewObject, OldObject, Parcel, Place, Problem, Reload, Rollout, Secret,
     World,
 };
+use crate::process::{self, Environment};
 
 /// Directories on this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,7 +64,7 @@ impl Target for Directories {
     async fn settle(&self, rollout: &Rollout, goods: &Goods) -> Result<(), Problem> {
         let private = private_lines(rollout, goods);
         for (command, timeout) in tests(rollout) {
-            command::run(command, timeout, &private).await.map_err(|why| {
+            process::run(command, timeout, Environment::Ours, &private).await.map_err(|why| {
                 Problem::new(Code::FileTestFailed, format!("{}: {why}", rollout.place.name()))
             })?;
         }
@@ -118,8 +119,8 @@ impl Directories {
     async fn reload(&self, rollout: &Rollout, private: &[&str]) -> Result<(), Problem> {
         for (reload, timeout) in reloads(rollout) {
             let done = match reload {
-                Reload::Command(command) => command::run(command, timeout, private).await,
-                Reload::Signal { signal, pid_file } => command::signal(signal, pid_file),
+                Reload::Command(command) => process::run(command, timeout, Environment::Ours, private).await,
+                Reload::Signal { signal, pid_file } => signal::send(signal, pid_file),
             };
             done.map_err(|why| Problem::new(Code::ReloadFailed, format!("{}: {why}", rollout.place.name())))?;
         }

@@ -123,6 +123,6 @@ fn a_pid_file_that_means_everyone_is_refused() {
     let file = dir.path().join("pid");
     for text in ["-1", "0", "1", "", "nginx"] {
         fs::write(&file, text).unwrap();
-        assert!(command::signal("HUP", &file).is_err(), "{text}");
+        assert!(signal::send("HUP", &file).is_err(), "{text}");
     }
 }

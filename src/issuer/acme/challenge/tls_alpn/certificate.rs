@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::super::{Proof, Subject};
 use crate::clock::Entropy;
-use crate::issuer::key::{self, CaKey};
+use crate::issuer::key::{self, SigningPair};
 use crate::model::{KeyAlgorithm, Secret};
 use crate::pki::pem;
 
@@ -26,7 +26,7 @@ const COMMON_NAME: &str = "ACME challenge";
 /// Made by a fresh key that nothing else is ever signed with.
 pub(super) fn make(proof: &Proof, entropy: &Entropy, now: Timestamp) -> Result<CertifiedKey, String> {
     let secret = key::generate(KeyAlgorithm::EcdsaP256, entropy)?;
-    let signer = CaKey::read(&secret, entropy)?;
+    let signer = SigningPair::read(&secret, entropy)?;
     let certificate = params(proof, now)?.self_signed(&signer).map_err(|error| error.to_string())?;
     let chain = vec![certificate.der().clone()];
     Ok(CertifiedKey::new(chain, for_rustls(&secret)?))

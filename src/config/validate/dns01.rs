@@ -1,0 +1,131 @@
+//! `challenge` with `kind = "dns-01"`: who writes the record, and who is asked whether it is there.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+use super::commands::{program, time};
+use crate::config::acme::{Dns01, DnsPublisher};
+use crate::config::dns_providers::{DnsProviderSpec, Key, dns_provider, dns_provider_names};
+use crate::config::raw::{Item, Table, not_one_of};
+use crate::config::target::Command;
+use crate::config::words::quoted;
+
+/// For a hook: providers may be slow, and some hooks wait until the record is there.
+const HOOK_TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
+
+/// For the record to be there: secondaries are told, or ask, within minutes.
+const PROPAGATION: SignedDuration = SignedDuration::from_mins(5);
+
+pub(super) fn dns01(t: &mut Table<'_>) -> Option<Dns01> {
+    let resolvers = t.or("resolvers", Vec::new(), resolvers);
+    let propagation = t.or("propagation", PROPAGATION, |item| item.duration(SignedDuration::ZERO));
+    t.misplaced(&["listen", "webroot"], "belongs to kind = \"http-01\"");
+    let publisher = publisher(t);
+    Some(Dns01 { publisher: publisher?, resolvers: resolvers?, propagation: propagation?, name_servers: Vec::new() })
+}
+
+fn publisher(t: &mut Table<'_>) -> Option<DnsPublisher> {
+    match (t.item("hook"), t.item("provider")) {
+        (Some(_), Some(provider)) => {
+            t.ignore_rest();
+            provider.fault("stands beside hook; one of them writes the record")
+        }
+        (Some(hook), None) => {
+            let command = hook_program(&hook);
+            let timeout = time(t, HOOK_TIMEOUT);
+            Some(DnsPublisher::Hook(Command { argv: vec![command?], timeout: timeout? }))
+        }
+        (None, Some(item)) => provider(t, &item),
+        (None, None) => {
+            t.ignore_rest();
+            t.fault("provider", "is missing; write provider = \"cloudflare\", or hook = \"/path/of/a/program\"")
+        }
+    }
+}
+
+/// A program, without arguments of its own: it gets `present|cleanup FQDN VALUE`.
+fn hook_program(item: &Item<'_>) -> Option<String> {
+    item.line().map(|name| program(item, name))
+}
+
+fn provider(t: &mut Table<'_>, item: &Item<'_>) -> Option<DnsPublisher> {
+    let name = item.text();
+    let Some(spec) = name.and_then(dns_provider) else {
+        // Which keys are right depends on the provider.
+        t.ignore_rest();
+        return item.fault(not_one_of(name?, &dns_provider_names()));
+    };
+    t.misplaced(&["timeout"], "belongs to a hook");
+    let settings = settings(t, spec);
+    let secrets = secrets(t, spec);
+    Some(DnsPublisher::Provider { name: spec.name.to_owned(), settings: settings?, secrets: secrets? })
+}
+
+/// All are read, also after a fault.
+fn settings(t: &mut Table<'_>, spec: &DnsProviderSpec) -> Option<BTreeMap<String, String>> {
+    let read = |key: &Key| match t.item(key.name) {
+        Some(item) => setting(&item, key).map(|text| Some((key.name.to_owned(), text))),
+        None => absent(t, key.name, key),
+    };
+    whole(spec.settings.iter().map(read).collect())
+}
+
+fn setting(item: &Item<'_>, key: &Key) -> Option<String> {
+    let text = item.line()?;
+    if key.one_of.is_empty() || key.one_of.contains(&text) {
+        return Some(text.to_owned());
+    }
+    item.fault(not_one_of(text, key.one_of))
+}
+
+fn secrets(t: &mut Table<'_>, spec: &DnsProviderSpec) -> Option<BTreeMap<String, PathBuf>> {
+    let read = |key: &Key| {
+        let written = format!("{}_file", key.name);
+        // Taken for a secret whatever stands there, so that it is repeated in no message.
+        if let Some(value) = t.item(key.name) {
+            return value.fault(format!(
+                "is a secret; write it into a file, and the file's name here: {written} = \"credential:NAME\" or a path"
+            ));
+        }
+        match t.item(written.clone()) {
+            Some(item) => item.secret_file().map(|path| Some((key.name.to_owned(), path))),
+            None => absent(t, &written, key),
+        }
+    };
+    whole(spec.secrets.iter().map(read).collect())
+}
+
+/// Those that are there, where none is faulty.
+fn whole<T>(all: Vec<Option<Option<(String, T)>>>) -> Option<BTreeMap<String, T>> {
+    let all: Vec<Option<(String, T)>> = all.into_iter().collect::<Option<_>>()?;
+    Some(all.into_iter().flatten().collect())
+}
+
+/// A key that is not there; the outer `None` where it should be.
+#[allow(clippy::option_option)]
+fn absent<T>(t: &Table<'_>, written: &str, key: &Key) -> Option<Option<T>> {
+    if !key.required {
+        return Some(None);
+    }
+    t.fault(written, format!("is missing: {}", key.what))
+}
+
+fn resolvers(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+    let resolvers = item.distinct(resolver)?;
+    if resolvers.is_empty() {
+        return item.fault("is empty; leave it out to ask the machine's own resolvers");
+    }
+    Some(resolvers)
+}
+
+/// An address; port 53 where it has none.
+fn resolver(item: &Item<'_>) -> Option<SocketAddr> {
+    let text = item.line()?;
+    let whole = text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    whole.or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::from((ip, 53)))).or_else(|| {
+        item.fault(format!("{} is not an address; write IP or IP:PORT, such as 127.0.0.1:53", quoted(text)))
+    })
+}

@@ -1,0 +1,341 @@
+//! One order, from placing it to the certificate (RFC 8555 §7.4), resumed where a crash or a slow CA has left it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
+use jiff::Timestamp;
+use ring::digest;
+use serde::{Deserialize, Serialize};
+
+use super::authorization::{Found, failure, proof, ready};
+use super::challenge::{Proof, Solver};
+use super::http::Client;
+use super::refusal::{harmless, refusal};
+use super::{Acme, chain, csr, patiently, renewal};
+use crate::failpoint;
+use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
+use crate::model::{Made, Secret};
+use crate::pki;
+
+/// The first pause between two looks at an order; each next one is half as long again, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// An order that a CA is still at work on after this is left, and taken up again in a later pass.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What must be known of an order to go on with it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    url: String,
+    server: String,
+    /// What was ordered: another wish needs another order.
+    wish: String,
+    placed_at: Timestamp,
+}
+
+/// One order at work.
+pub(super) struct Job<'a> {
+    pub(super) acme: &'a Acme,
+    pub(super) request: &'a Request,
+    pub(super) desk: &'a dyn Desk,
+    pub(super) client: Client,
+    pub(super) account: Account,
+}
+
+impl Job<'_> {
+    /// All of it.
+    pub(super) async fn run(&self) -> Result<Made, IssueError> {
+        let mut order = match self.resumed().await? {
+            Some(order) => order,
+            None => self.placed().await?,
+        };
+        failpoint::hit("acme-order-stored");
+        let done = self.finish(&mut order).await;
+        if order.state().status == OrderStatus::Invalid {
+            // Nothing will come of it any more.
+            self.desk.keep(Slot::Order, None, None).await?;
+        }
+        done
+    }
+
+    async fn finish(&self, order: &mut Order) -> Result<Made, IssueError> {
+        if order.state().status == OrderStatus::Pending {
+            self.authorize(order).await?;
+        }
+        if order.state().status == OrderStatus::Ready {
+            self.finalize(order).await?;
+        }
+        self.settled(order, OrderStatus::Processing).await?;
+        self.collect(order).await
+    }
+
+    /// The order that was placed before, if it is for the same and can still come to something.
+    async fn resumed(&self) -> Result<Option<Order>, IssueError> {
+        let Some(kept) = self.desk.recall(Slot::Order).await? else { return Ok(None) };
+        let kept: Option<Kept> = serde_json::from_slice(kept.expose()).ok();
+        let same = kept.filter(|kept| kept.wish == self.wish() && kept.server == self.acme.config.server);
+        if let Some(kept) = same {
+            match patiently!(self.account.order(kept.url.clone())) {
+                Ok(mut order) => {
+                    if order.state().status != OrderStatus::Invalid {
+                        return Ok(Some(order));
+                    }
+                }
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(self.failed("to show an order", &error).await?),
+            }
+        }
+        self.desk.keep(Slot::Order, None, None).await?;
+        Ok(None)
+    }
+
+    async fn placed(&self) -> Result<Order, IssueError> {
+        let identifiers = identifiers(self.request);
+        let directory = self.client.line().directory().await;
+        let directory = directory.map_err(|error| self.acme.failed("for its directory", &error))?;
+        let replaces = self.request.replaces.as_deref().filter(|_| directory.renewal_info.is_some());
+        let replaces = replaces.and_then(|certificate| renewal::identifier(certificate).ok());
+        let mut new = NewOrder::new(&identifiers);
+        if let Some(profile) = &self.acme.config.profile {
+            directory.check_profile(profile).map_err(|why| self.acme.refused(why))?;
+            new = new.profile(profile);
+        }
+        self.desk.ordering().await?;
+        let plain = NewOrder::new(&identifiers);
+        let plain = match &self.acme.config.profile {
+            Some(profile) => plain.profile(profile),
+            None => plain,
+        };
+        if let Some(replaces) = replaces {
+            new = new.replaces(replaces);
+        }
+        let mut placed = patiently!(self.account.new_order(&new));
+        // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
+        if placed.as_ref().is_err_and(is_replaced) {
+            placed = patiently!(self.account.new_order(&plain));
+        }
+        failpoint::hit("acme-order-placed");
+        match placed {
+            Ok(order) => self.stored(order).await,
+            Err(error) => {
+                if refusal(&error).is_some_and(|refusal| refusal.status < 500) {
+                    self.desk.not_ordered().await?;
+                }
+                Err(self.failed("a new order", &error).await?)
+            }
+        }
+    }
+
+    async fn stored(&self, order: Order) -> Result<Order, IssueError> {
+        let kept = Kept {
+            url: order.url().to_owned(),
+            server: self.acme.config.server.clone(),
+            wish: self.wish(),
+            placed_at: self.request.now,
+        };
+        let bytes = serde_json::to_vec(&kept).map_err(|error| self.acme.local(error))?;
+        let event = Event { action: "acme-ordered", details: vec![("order", kept.url)] };
+        self.desk.keep(Slot::Order, Some(Secret::new(bytes)), Some(event)).await?;
+        Ok(order)
+    }
+
+    /// Shows control over every name that the CA wants to see it of.
+    async fn authorize(&self, order: &mut Order) -> Result<(), IssueError> {
+        let solver = self.acme.solver(&self.request.asset)?;
+        let proofs = self.proofs(order, solver.as_ref()).await?;
+        let shown = solver.present(&proofs).await;
+        failpoint::hit("acme-challenge-set");
+        let done = match shown {
+            Ok(()) => self.validated(order, solver.as_ref()).await,
+            Err(error) => Err(self.acme.local(error)),
+        };
+        if let Err(error) = solver.clean_up(&proofs).await {
+            tracing::warn!("{}: what was put up for the CA stays: {error}", self.request.asset);
+        }
+        done
+    }
+
+    async fn validated(&self, order: &mut Order, solver: &dyn Solver) -> Result<(), IssueError> {
+        self.trigger(order, solver).await?;
+        failpoint::hit("acme-challenge-triggered");
+        self.settled(order, OrderStatus::Pending).await?;
+        if order.state().status == OrderStatus::Invalid {
+            return Err(self.unproven(order).await);
+        }
+        Ok(())
+    }
+
+    /// What is to be shown, for each name that is not proven yet.
+    async fn proofs(&self, order: &mut Order, solver: &dyn Solver) -> Result<Vec<Proof>, IssueError> {
+        let mut proofs = Vec::new();
+        let count = order.state().authorizations.len();
+        for at in 0..count {
+            // One after the other: the library's iterator holds on to the order, and a bad nonce must not end it.
+            let found = patiently!(proof(order, at, solver.challenge()));
+            match found {
+                Ok(Found::Open(proof)) => proofs.push(proof.checked().map_err(|why| self.acme.refused(why))?),
+                Ok(Found::Proven) => {}
+                Ok(Found::NoSuch(name, offers)) => {
+                    let message = format!(
+                        "for {name} it offers {offers}, and the configuration has {}",
+                        solver.challenge()
+                    );
+                    return Err(self.acme.refused(message));
+                }
+                Err(error) => return Err(self.failed("an authorization", &error).await?),
+            }
+        }
+        Ok(proofs)
+    }
+
+    /// Tells the CA to look.
+    async fn trigger(&self, order: &mut Order, solver: &dyn Solver) -> Result<(), IssueError> {
+        let count = order.state().authorizations.len();
+        for at in 0..count {
+            if let Err(error) = patiently!(ready(order, at, solver.challenge())) {
+                return Err(self.failed("to look at a challenge", &error).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The order is sent in; never twice, since it is only done where the CA says that it waits for it.
+    async fn finalize(&self, order: &mut Order) -> Result<(), IssueError> {
+        let csr = csr::csr(self.request, &self.acme.entropy).map_err(|why| self.acme.local(why))?;
+        let sent = patiently!(order.finalize_csr(&csr));
+        failpoint::hit("acme-finalized");
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed("to finalize the order", &error).await?),
+        }
+    }
+
+    /// Waits until the order is no longer in `state`.
+    async fn settled(&self, order: &mut Order, state: OrderStatus) -> Result<(), IssueError> {
+        let clock = self.client.line().clock();
+        let since = clock.monotonic();
+        let mut pause = FIRST_PAUSE;
+        let mut asked = None;
+        while order.state().status == state {
+            if clock.monotonic().saturating_sub(since) > PATIENCE {
+                let message = format!("the order {} is still {}", order.url(), word(state));
+                return Err(IssueError {
+                    retry_after: None,
+                    ..IssueError::new(IssueErrorKind::Pending, message)
+                });
+            }
+            clock.sleep(asked.unwrap_or(pause).min(PATIENCE)).await;
+            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            match patiently!(look(order)) {
+                Ok(()) => asked = self.client.last().retry_after.map(|pause| pause.unsigned_abs()),
+                Err(error) => return Err(self.failed("to show the order", &error).await?),
+            }
+        }
+        Ok(())
+    }
+
+    async fn collect(&self, order: &mut Order) -> Result<Made, IssueError> {
+        if order.state().status != OrderStatus::Valid {
+            return Err(self.unproven(order).await);
+        }
+        let text = match patiently!(order.certificate()) {
+            Ok(text) => text.unwrap_or_default(),
+            Err(error) => return Err(self.failed("to hand out the certificate", &error).await?),
+        };
+        failpoint::hit("acme-certificate-fetched");
+        let text = self.preferred(text).await;
+        let bad = |why| {
+            IssueError::new(IssueErrorKind::BadCertificate, format!("{}: {why}", self.acme.config.server))
+        };
+        chain::read(&text, self.request, &self.acme.entropy).map_err(bad)
+    }
+
+    /// The chain that the configuration prefers, where the CA offers it; else its own choice.
+    async fn preferred(&self, first: String) -> String {
+        let Some(wanted) = &self.acme.config.preferred_chain else { return first };
+        if chain::top(&first).as_ref() == Some(wanted) {
+            return first;
+        }
+        for url in self.client.last().alternates {
+            // The library reads no certificates from there; what it cannot read is kept beside.
+            let _ = patiently!(self.account.order(url.clone()));
+            let text = String::from_utf8(self.client.last().body).unwrap_or_default();
+            if chain::top(&text).as_ref() == Some(wanted) {
+                return text;
+            }
+        }
+        tracing::warn!(
+            "{}: the CA offers no chain up to `{wanted}`; its own choice is taken",
+            self.request.asset
+        );
+        first
+    }
+
+    /// Why the CA does not believe us, in its own words, and of which names.
+    async fn unproven(&self, order: &mut Order) -> IssueError {
+        let mut words = Vec::new();
+        let mut failed_names = Vec::new();
+        let count = order.state().authorizations.len();
+        for at in 0..count {
+            if let Ok(Some((name, why))) = patiently!(failure(order, at)) {
+                words.push(format!("{name}: {why}"));
+                failed_names.push(name);
+            }
+        }
+        if let Some(problem) = &order.state().error
+            && words.is_empty()
+        {
+            words.push(harmless(&problem.to_string()));
+        }
+        let kind = if failed_names.is_empty() { IssueErrorKind::Refused } else { IssueErrorKind::Unproven };
+        let message = format!("{} has ended the order: {}", self.acme.config.server, words.join("; "));
+        IssueError { failed_names, ..IssueError::new(kind, message) }
+    }
+
+    /// What is to be said of an error of the library; an account that the CA has lost is forgotten.
+    async fn failed(&self, doing: &str, error: &instant_acme::Error) -> Result<IssueError, IssueError> {
+        self.acme.forget_lost(error, self.desk).await?;
+        Ok(self.acme.failed(doing, error))
+    }
+
+    /// Names, key and profile.
+    fn wish(&self) -> String {
+        let names =
+            identifiers(self.request).iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(",");
+        let key = digest::digest(&digest::SHA256, self.request.private_key.expose());
+        format!("{names} {:?} key {}", self.acme.config.profile, pki::hex(&key.as_ref()[..16]))
+    }
+}
+
+fn identifiers(request: &Request) -> Vec<Identifier> {
+    let dns = request.dns_names.iter().cloned().map(Identifier::Dns);
+    dns.chain(request.ip_addresses.iter().copied().map(Identifier::Ip)).collect()
+}
+
+async fn look(order: &mut Order) -> Result<(), instant_acme::Error> {
+    order.refresh().await.map(|_| ())
+}
+
+fn word(state: OrderStatus) -> &'static str {
+    match state {
+        OrderStatus::Pending => "being looked into by the CA",
+        _ => "being worked on by the CA",
+    }
+}
+
+/// An order that the CA does not know (any more).
+fn is_gone(error: &instant_acme::Error) -> bool {
+    let gone = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED]
+        .map(|status| status.as_u16());
+    refusal(error).is_some_and(|refusal| gone.contains(&refusal.status) && !refusal.account_is_lost())
+}
+
+/// RFC 9773 §7.4.
+fn is_replaced(error: &instant_acme::Error) -> bool {
+    refusal(error).is_some_and(|refusal| refusal.is("alreadyReplaced") || refusal.status == 409)
+}
+
+/// A solver, shared.
+pub(super) type SharedSolver = Arc<dyn Solver>;

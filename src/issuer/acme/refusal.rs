@@ -1,0 +1,152 @@
+//! What goes wrong with a CA, and whose fault it is.
+
+use http::StatusCode;
+use instant_acme::Error;
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use crate::issuer::{IssueError, IssueErrorKind};
+
+/// No more of what a CA says is repeated than this, in characters.
+const LONGEST_WORDS: usize = 500;
+const ACME_ERROR: &str = "urn:ietf:params:acme:error:";
+
+/// There was no reply that could be used; the words say why.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreached(pub(super) String);
+
+/// A reply that says no.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    /// Of the problem type (RFC 8555 §6.7), what follows the common prefix; empty where it has none.
+    pub(super) kind: String,
+    /// In the CA's words, made harmless.
+    pub(super) detail: String,
+    pub(super) retry_after: Option<SignedDuration>,
+    /// What is wrong with single identifiers (RFC 8555 §6.7.1).
+    pub(super) of_names: Vec<(String, String)>,
+}
+
+/// A problem document (RFC 7807), as far as we read it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Document {
+    r#type: String,
+    detail: String,
+    subproblems: Vec<Subproblem>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Subproblem {
+    detail: String,
+    identifier: Identifier,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Identifier {
+    value: String,
+}
+
+impl Refusal {
+    /// A body that is no problem document (a proxy's page) leaves the status alone to tell.
+    pub(super) fn read(status: StatusCode, retry_after: Option<SignedDuration>, body: &[u8]) -> Self {
+        let document: Document = serde_json::from_slice(body).unwrap_or_default();
+        let of_names =
+            document.subproblems.iter().map(|sub| (sub.identifier.value.clone(), harmless(&sub.detail)));
+        Self {
+            status: status.as_u16(),
+            kind: document.r#type.strip_prefix(ACME_ERROR).unwrap_or_default().to_owned(),
+            detail: harmless(&document.detail),
+            retry_after,
+            of_names: of_names.filter(|(name, _)| !name.is_empty()).collect(),
+        }
+    }
+
+    /// Whether it is of this type of RFC 8555 §6.7.
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
+    /// Whether the CA does not know the account, as one that has lost it says.
+    pub(super) fn account_is_lost(&self) -> bool {
+        self.is("accountDoesNotExist")
+    }
+
+    /// Whose fault it is.
+    fn fault(&self) -> IssueErrorKind {
+        match (self.kind.as_str(), self.status) {
+            ("rateLimited", _) | (_, 429) => IssueErrorKind::Limited,
+            // Some CAs are busy with 503 and a Retry-After.
+            (_, 503) if self.retry_after.is_some() => IssueErrorKind::Limited,
+            ("serverInternal" | "badNonce", _) | (_, 500..) => IssueErrorKind::Unreachable,
+            ("connection" | "dns" | "incorrectResponse" | "tls", _) => IssueErrorKind::Unproven,
+            // A proxy, or a server that is no CA.
+            ("", _) => IssueErrorKind::Unreachable,
+            _ => IssueErrorKind::Refused,
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.kind.is_empty() { "no reason that ACME knows" } else { &self.kind };
+        write!(f, "HTTP {} ({kind})", self.status)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        self.of_names.iter().try_for_each(|(name, why)| write!(f, "; {}: {why}", harmless(name)))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What a CA says is shown to people and kept: one line, of bounded length, without control characters.
+pub(super) fn harmless(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut clean: String = clean.take(LONGEST_WORDS + 1).collect();
+    if clean.chars().count() > LONGEST_WORDS {
+        clean.pop();
+        clean.push('…');
+    }
+    clean
+}
+
+/// The refusal in an error of the library, where it is one.
+pub(super) fn refusal(error: &Error) -> Option<&Refusal> {
+    match error {
+        Error::Other(inner) => inner.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether a fresh nonce is all that is needed; the library has tried three already.
+pub(super) fn is_bad_nonce(error: &Error) -> bool {
+    match error {
+        Error::Api(problem) => problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":badNonce")),
+        error => refusal(error).is_some_and(|refusal| refusal.is("badNonce")),
+    }
+}
+
+/// As the one who has asked for a certificate is told; `doing` is what could not be done.
+pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
+    if let Some(refusal) = refusal(error) {
+        let message = format!("{ca} has refused {doing}: {refusal}");
+        let failed_names = refusal.of_names.iter().map(|(name, _)| name.clone()).collect();
+        return IssueError { message, kind: refusal.fault(), retry_after: refusal.retry_after, failed_names };
+    }
+    let (kind, words) = match error {
+        Error::Other(inner) if inner.is::<Unreached>() => (IssueErrorKind::Unreachable, inner.to_string()),
+        Error::Api(problem) => (IssueErrorKind::Unreachable, harmless(&problem.to_string())),
+        // serde's words could quote what was sent.
+        Error::Json(error) => {
+            (IssueErrorKind::Unreachable, format!("a reply that is not ACME ({:?})", error.classify()))
+        }
+        Error::Unsupported(what) => (IssueErrorKind::Refused, format!("it does not support {what}")),
+        error => (IssueErrorKind::Unreachable, harmless(&error.to_string())),
+    };
+    IssueError::new(kind, format!("{doing} at {ca} failed: {words}"))
+}
