@@ -4,6 +4,7 @@
 //!
 //! - `<!-- run: quickstart -->`: in a copy of `examples/quickstart`, by itself;
 //! - `<!-- run: swarm -->`: in a copy of `examples/swarm`, on a real engine, with the blocks of its page before it;
+//! - `<!-- run: acme -->`: in a copy of `examples/acme`, against a Pebble in the place of the CA;
 //! - `<!-- run: nothing -->`: in an empty folder;
 //! - `<!-- not run: REASON -->`: not at all. They are counted, so that none slips in.
 //!
@@ -19,11 +20,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use keyturn::config::{Config, Environment};
-use support::{Engine, Ran, engine_or_skip, in_netns, nginx_image};
+use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "README.md",
+    "docs/acme.md",
     "docs/configuration.md",
     "docs/container.md",
     "docs/files.md",
@@ -171,6 +173,17 @@ impl<'e> Ground<'e> {
         fs::write(file, toml).unwrap();
     }
 
+    /// The CA is a Pebble on this machine, and so is the way to the listener.
+    fn point_at(&self, pebble: &Pebble) {
+        let file = self.at.join("examples/acme/keyturn.toml");
+        let server = format!("{}\"\nca_file = \"{}", pebble.directory(), pebble.ca_file().display());
+        let toml = fs::read_to_string(&file)
+            .unwrap()
+            .replace("https://acme-staging-v02.api.letsencrypt.org/directory", &server)
+            .replace("0.0.0.0:80", &format!("127.0.0.1:{}", pebble.http_port()));
+        fs::write(file, toml).unwrap();
+    }
+
     /// Runs the block's commands; each must print what the page says, and succeed unless that is an error of ours.
     fn play(&mut self, block: &Block) {
         for (command, printed) in block.commands() {
@@ -258,7 +271,7 @@ fn every_block_of_commands_says_how_it_is_run() {
                 println!("{}: not run: {reason}", block.place());
                 not_run += 1;
             }
-            (None, Some("quickstart" | "swarm" | "nothing")) => {}
+            (None, Some("quickstart" | "swarm" | "acme" | "nothing")) => {}
             _ => panic!("{}: no comment says how it is run, but `{}`", block.place(), block.mark),
         }
     }
@@ -269,9 +282,22 @@ fn every_block_of_commands_says_how_it_is_run() {
 #[test]
 fn commands_without_a_swarm_do_what_is_shown() {
     for block in blocks() {
-        if let Some(example) = block.runs_in().filter(|example| *example != "swarm") {
+        if let Some(example) = block.runs_in().filter(|example| !matches!(*example, "swarm" | "acme")) {
             Ground::new(example, None).play(&block);
         }
+    }
+}
+
+#[test]
+fn commands_with_a_ca_do_what_is_shown() {
+    if let Some(reason) = Pebble::missing() {
+        return skipped("docs::commands_with_a_ca_do_what_is_shown", &reason);
+    }
+    for block in blocks().iter().filter(|block| block.runs_in() == Some("acme")) {
+        let pebble = Pebble::start();
+        let mut ground = Ground::new("acme", None);
+        ground.point_at(&pebble);
+        ground.play(block);
     }
 }
 
