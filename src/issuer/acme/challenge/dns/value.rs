@@ -65,7 +65,11 @@ pub(super) fn checked(entry: Entry) -> Result<Entry, String> {
     let words = std::iter::once(&entry.fqdn).chain(&entry.values).chain(&entry.domains);
     for word in words {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if word.is_empty() || word.len() > 253 || word.starts_with('-') && word == &entry.fqdn || !word.chars().all(plain) {
+        if word.is_empty()
+            || word.len() > 253
+            || word.starts_with('-') && word == &entry.fqdn
+            || !word.chars().all(plain)
+        {
             return Err(format!("{word:?} holds characters that have no place in a DNS name or value"));
         }
     }
@@ -92,7 +96,8 @@ mod tests {
 
     #[test]
     fn apex_and_wildcard_share_a_name() {
-        let entries = entries(&[proof("example.org", "1"), proof("example.org", "2"), proof("b.example.org", "1")]);
+        let entries =
+            entries(&[proof("example.org", "1"), proof("example.org", "2"), proof("b.example.org", "1")]);
         let entries = entries.unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].fqdn, "_acme-challenge.example.org");
