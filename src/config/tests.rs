@@ -1,6 +1,5 @@
 //! The whole of it: the example of the design, each fault with its message and place, and hostile input.
 
-mod acme;
 mod example;
 mod faults;
 mod hostile;

@@ -118,7 +118,7 @@ fn which_issuer() {
     keyturn.toml:7:15: certificates.edge.issuers: is missing, and there are several issuers; write issuers = ["internal"]
     "#);
     assert_snapshot!(faults(&format!("{CA}{two}[certificates.edge]\ndns_names = [\"a\"]\nissuers = [\"internal\", \"second\"]\n")), @r#"
-    keyturn.toml:9:1: certificates.edge.issuers: not yet: a second issuer to fall back on comes with a later version; take this out, and name one
+    keyturn.toml:9:24: certificates.edge.issuers[1]: is a second internal CA; one is always there, so name one
     "#);
     assert_snapshot!(faults(&certificate("dns_names = [\"a\"]\nissuers = [\"intenal\"]")), @r#"
     keyturn.toml:6:12: certificates.edge.issuers[0]: no such issuer: `intenal` is not known; did you mean `internal`?

@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_value_is_the_digest_of_the_key_authorization() {
         // From `printf a.b | openssl dgst -sha256 -binary | basenc --base64url`.
-        assert_eq!(value("a.b"), "iyMiG3jlEpWGBI4nmVZ3gkxgnqqbSrpD4Uc3Mk5fCKk");
+        assert_eq!(value("a.b"), "LnM23I66h-9HLfVow1SCq_JXXcPl6sDFxiuP-urCyTQ");
     }
 
     #[test]
