@@ -135,6 +135,9 @@ pub struct Overlap {
     pub turn: Turn,
     /// A successor must have been known, proven, for this long before it is used.
     pub publish_before: SignedDuration,
+    /// Nobody goes on with an older set of public keys for longer than this: not even a key in wrong hands is replaced by
+    /// one that is known for less.
+    pub max_age: SignedDuration,
     /// A predecessor must stay known for this long after its last use.
     pub linger: SignedDuration,
     /// Whether a successor is always ready and known.
@@ -258,6 +261,7 @@ impl Overlap {
     pub const NONE: Self = Self {
         turn: Turn::Every(SignedDuration::MAX),
         publish_before: SignedDuration::ZERO,
+        max_age: SignedDuration::ZERO,
         linger: SignedDuration::ZERO,
         standby: false,
         rides: SignedDuration::ZERO,

@@ -157,6 +157,7 @@ fn what(step: &Step) -> String {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
+        Action::Forget(forget) => forget.place.name(),
         Action::Delete(old) => old.name.clone(),
         Action::Announce(_, number)
         | Action::Activate(_, number)

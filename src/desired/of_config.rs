@@ -102,6 +102,7 @@ fn jwt_key(config: &config::JwtKey) -> AssetSpec {
     let overlap = Overlap {
         turn: Turn::Every(config.rotate_every()),
         publish_before: config.publish_before().max(config.jwks_max_age()),
+        max_age: config.jwks_max_age(),
         linger: config.linger(),
         standby: true,
         rides: SignedDuration::ZERO,

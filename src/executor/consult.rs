@@ -6,8 +6,8 @@ use super::desk::ExecutorDesk;
 use super::{Executor, Outcome, issue};
 use crate::desired::Desired;
 use crate::failpoint;
-use crate::issuer::{Advice, Issuer};
-use crate::model::{AssetId, Code, Material, Problem, Renewal, Revision, RevisionState, RevocationReason};
+use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
+use crate::model::{AssetId, Code, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason};
 use crate::planner::{self, Seed};
 
 /// A CA that does not say when to ask again, or cannot be asked, is asked after this (RFC 9773 §4.3.3).
@@ -54,22 +54,50 @@ impl Executor {
     pub(super) async fn revoke(&self, id: &AssetId, number: u32) -> Outcome {
         let subject = match self.subject(id, number).await? {
             Ok(subject) => subject,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => {
+                let error = IssueError::new(IssueErrorKind::Local, problem.message);
+                return self.not_revoked(id, number, "", &error).await;
+            }
         };
         let reason =
             subject.revision.to_revoke.as_ref().map_or(RevocationReason::Unspecified, |asked| asked.reason);
-        let desk = ExecutorDesk::new(self, &subject.name, id, false);
+        let desk = ExecutorDesk::new(self, &subject.name, id);
         let intent = self.audit_event("revoking", id, Some(number), &[("reason", reason.name())]);
         self.books.edit(|edit| edit.audit(intent)).await?;
         let revoked = subject.issuer.revoke(&subject.material, reason, &desk).await;
         desk.fault()?;
         failpoint::hit("revoked");
-        if let Err(error) = revoked {
-            let problem =
-                Problem::new(Code::RevokeFailed, format!("{} ({})", error, issue::code(error.kind)));
-            return Ok(Err(problem));
+        match revoked {
+            Ok(()) => self.revoked(id, number, reason).await,
+            Err(error) => self.not_revoked(id, number, &subject.name, &error).await,
         }
-        self.revoked(id, number, reason).await
+    }
+
+    /// It is tried again: when that is, is kept over restarts.
+    async fn not_revoked(&self, id: &AssetId, number: u32, issuer: &str, error: &IssueError) -> Outcome {
+        let problem = Problem::new(Code::RevokeFailed, format!("{} ({})", error, issue::code(error.kind)));
+        self.books
+            .edit(|edit| {
+                let now = edit.now;
+                if let Some(pause) = error.retry_after {
+                    let record = edit.issuer(issuer);
+                    record.not_before = record.not_before.max(Some(now + pause));
+                    record.problem = Some(problem.clone());
+                }
+                if let Some(revision) = edit.asset(id).revisions.get_mut(&number)
+                    && let Some(asked) = &mut revision.to_revoke
+                {
+                    asked.effort.failed(problem.clone(), None, &REVOKING_PAUSES, now);
+                }
+                edit.audit(self.audit_event(
+                    "revoking-failed",
+                    id,
+                    Some(number),
+                    &[("reason", &problem.message)],
+                ));
+            })
+            .await?;
+        Ok(Err(problem))
     }
 
     async fn revoked(&self, id: &AssetId, number: u32, reason: RevocationReason) -> Outcome {
@@ -78,14 +106,9 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 let record = edit.asset(id);
-                let mut over = false;
-                if let Some(revision) = record.revisions.get_mut(&number) {
-                    revision.revoked_at = Some(now);
-                    over = revision.state != RevisionState::Active;
-                }
-                // What is still in use stays what it is until its successor is there: it is all that there is.
+                record.revoked(number, now);
+                let over = record.revisions.get(&number).is_none_or(|revision| revision.state.is_over());
                 if over {
-                    record.ended(number, RevisionState::Revoked, now);
                     edit.material(id, number, None);
                 }
                 edit.audit(event);

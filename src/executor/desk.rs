@@ -5,22 +5,37 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{Executor, Fatal};
+use crate::desired::CertificateSpec;
 use crate::issuer::{Desk, Event, NotKept, Slot};
-use crate::model::{AssetId, OrderNote, OrderOutcome, Secret};
+use crate::model::{AssetId, Make, OrderOutcome, Secret};
+use crate::planner;
 
 /// For one issuer, and one asset of it.
 pub struct ExecutorDesk<'a> {
     executor: &'a Executor,
     issuer: &'a str,
     asset: Option<&'a AssetId>,
-    replaces: bool,
+    /// What is ordered, and whether it replaces something.
+    wish: Option<(&'a CertificateSpec, &'a Make, bool)>,
     /// An issuer can only say that it could not go on; here is why.
     fault: Mutex<Option<Fatal>>,
 }
 
 impl<'a> ExecutorDesk<'a> {
-    pub(super) fn new(executor: &'a Executor, issuer: &'a str, asset: &'a AssetId, replaces: bool) -> Self {
-        Self { executor, issuer, asset: Some(asset), replaces, fault: Mutex::new(None) }
+    /// For what concerns a certificate that is there.
+    pub(super) fn new(executor: &'a Executor, issuer: &'a str, asset: &'a AssetId) -> Self {
+        Self { executor, issuer, asset: Some(asset), wish: None, fault: Mutex::new(None) }
+    }
+
+    /// For an order; `replaces`: whether it may name what it replaces.
+    pub(super) fn to_order(
+        executor: &'a Executor,
+        issuer: &'a str,
+        certificate: &'a CertificateSpec,
+        make: &'a Make,
+        replaces: bool,
+    ) -> Self {
+        Self { wish: Some((certificate, make, replaces)), ..Self::new(executor, issuer, &make.asset) }
     }
 
     /// Why the issuer could not go on, where the state was at fault.
@@ -50,7 +65,7 @@ impl<'a> ExecutorDesk<'a> {
 impl Executor {
     /// A desk for what concerns an issuer alone: its account.
     pub fn desk<'a>(&'a self, issuer: &'a str) -> ExecutorDesk<'a> {
-        ExecutorDesk { executor: self, issuer, asset: None, replaces: false, fault: Mutex::new(None) }
+        ExecutorDesk { executor: self, issuer, asset: None, wish: None, fault: Mutex::new(None) }
     }
 }
 
@@ -72,6 +87,11 @@ impl Desk for ExecutorDesk<'_> {
             self.executor.event_of(event.action, self.asset, &details)
         });
         let kept = self.executor.books.edit(|edit| {
+            if slot == Slot::Order
+                && let Some(asset) = self.asset
+            {
+                edit.asset(asset).order_kept(self.issuer, value.is_some());
+            }
             edit.keep(self.key(slot), value);
             event.into_iter().for_each(|event| edit.audit(event));
         });
@@ -80,21 +100,13 @@ impl Desk for ExecutorDesk<'_> {
     }
 
     async fn ordering(&self) -> Result<(), NotKept> {
-        let Some(asset) = self.asset else { return Ok(()) };
+        let Some((certificate, make, replaces)) = self.wish else { return Ok(()) };
         let noted = self.executor.books.edit(|edit| {
             let at = edit.now;
-            let record = edit.asset(asset);
-            // An order that was placed and lost has come to nothing, like one that failed.
-            let retry = record.orders.last().is_some_and(|order| order.outcome != OrderOutcome::Issued);
-            record.ordered(OrderOutcome::Failed, &[]);
-            record.ordering(OrderNote {
-                at,
-                issuer: self.issuer.to_owned(),
-                replaces: self.replaces,
-                retry,
-                outcome: OrderOutcome::Open,
-                failed_names: Vec::new(),
-            });
+            let record = edit.asset(&make.asset);
+            let by = (self.issuer, replaces);
+            let note = planner::order_note(certificate, record, &make.made_for, by, at);
+            record.ordering(note);
         });
         let noted = noted.await;
         self.noted(noted)

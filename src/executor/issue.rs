@@ -23,7 +23,7 @@ impl Executor {
             let message = format!("there is no issuer `{name}`");
             return self.not_made(make, Problem::new(Code::AuthorityMissing, message)).await;
         };
-        let desk = ExecutorDesk::new(self, name, &make.asset, request.replaces.is_some());
+        let desk = ExecutorDesk::to_order(self, name, certificate, make, request.replaces.is_some());
         let issued = issuer.issue(&request, &desk).await;
         desk.fault()?;
         match issued {
@@ -135,9 +135,7 @@ impl Executor {
                     record.problem = Some(problem.clone());
                 }
                 let record = edit.asset(&make.asset);
-                if error.kind != IssueErrorKind::Pending && error.kind != IssueErrorKind::Local {
-                    record.ordered(OrderOutcome::Failed, &error.failed_names);
-                }
+                record.order_failed(&error.failed_names);
                 let effort = match error.kind.is_the_issuers() {
                     true => record.by_issuer.entry(issuer.to_owned()).or_default(),
                     false => &mut record.effort,
@@ -159,7 +157,7 @@ impl Executor {
                 let now = edit.now;
                 let record = edit.asset(&make.asset);
                 record.ended(make.revision, RevisionState::Failed, now);
-                record.ordered(OrderOutcome::Failed, &[]);
+                record.ordered(OrderOutcome::Bad, &[]);
                 record.effort.failed(problem.clone(), Some(make.made_for.clone()), &MAKING_PAUSES, now);
                 if let Some(Signer::Acme { name, .. }) = &make.signer {
                     edit.keep(super::desk::order_key(name, &make.asset), None);

@@ -185,6 +185,7 @@ impl Executor {
             Action::Retire(id, number) => self.retire(id, *number).await,
             Action::Revoke(id, number) => self.revoke(id, *number).await,
             Action::Consult(id, number) => self.consult(desired, id, *number).await,
+            Action::Forget(forget) => self.forget(step, forget).await,
             Action::Delete(old) => self.delete(old).await,
             Action::Note(id, place, problem) => self.keep_in_mind(id, place, problem.as_ref()).await,
         }
@@ -263,6 +264,7 @@ fn key(step: &Step) -> String {
         }
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.to_string(),
+        Action::Forget(forget) => format!("{} forget", forget.place),
         Action::Delete(old) => old.name.clone(),
         Action::Announce(_, number)
         | Action::Activate(_, number)

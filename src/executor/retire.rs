@@ -1,8 +1,9 @@
 //! Notes what has become of revisions, and takes away what nobody needs any more.
 
 use super::{Executor, Outcome};
+use crate::audit::Event;
 use crate::failpoint;
-use crate::model::{AssetId, OldObject, Place, RevisionState};
+use crate::model::{AssetId, Forget, OldObject, Place, RevisionState, Step};
 
 impl Executor {
     /// Everyone who must know the revision has it.
@@ -45,6 +46,20 @@ impl Executor {
             .await?;
         failpoint::hit("retired");
         Ok(Ok(()))
+    }
+
+    /// Sees that a service cannot go back to what is in wrong hands; nothing in it changes or restarts.
+    pub(super) async fn forget(&self, step: &Step, forget: &Forget) -> Outcome {
+        let place = forget.place.to_string();
+        let event = |id| self.audit_event("forgetting", id, None, &[("place", place.as_str())]);
+        let events: Vec<Event> = step.assets.iter().map(event).collect();
+        self.books.edit(|edit| events.into_iter().for_each(|event| edit.audit(event))).await?;
+        let forgotten = match self.target(&forget.place) {
+            Ok(target) => target.forget(forget).await,
+            Err(problem) => Err(problem),
+        };
+        failpoint::hit("forgotten");
+        Ok(forgotten)
     }
 
     /// Removes a Docker object: the audit has it before, the records after.

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, Facts, IssuerRecord, LEDGER, ObjectKind, OrderNote, OrderOutcome, Parcel, Part,
-    Place, Problem, Reference, Revision, RevisionState, World,
+    AssetId, AssetKind, Facts, IssuerRecord, LEDGER, MOST_ORDERS, ObjectKind, OrderNote, OrderOutcome,
+    Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation, RevocationReason, World,
 };
 
 /// All facts that a plan is made from.
@@ -338,6 +338,9 @@ pub const DELIVERY_PAUSES: [i64; 5] = [60, 300, 900, 3600, 6 * 3600];
 /// Pauses in seconds between tries to make a revision: a minute, ten, a hundred, then daily.
 pub const MAKING_PAUSES: [i64; 4] = [60, 600, 6000, 86_400];
 
+/// Pauses in seconds between tries to have a certificate revoked: it must be done, and a CA that is away comes back.
+pub const REVOKING_PAUSES: [i64; 3] = [60, 600, 3600];
+
 /// Pauses in seconds after a fault of our own side, which costs nobody anything: a hook, a listener, a name server.
 pub const LOCAL_PAUSES: [i64; 1] = [60];
 
@@ -439,9 +442,12 @@ impl AssetRecord {
         });
     }
 
-    /// An order is about to be placed; what is too old to count is forgotten.
+    /// An order is about to be placed, and the one before it is given up where it was open; what is too old to count is
+    /// forgotten.
     pub fn ordering(&mut self, note: OrderNote) {
+        self.ordered(OrderOutcome::Failed, &[]);
         self.orders.retain(|order| note.at.duration_since(order.at) < LEDGER);
+        self.orders.drain(..self.orders.len().saturating_sub(MOST_ORDERS - 1));
         self.orders.push(note);
     }
 
@@ -450,6 +456,75 @@ impl AssetRecord {
         if let Some(order) = self.orders.iter_mut().rev().find(|order| order.outcome == OrderOutcome::Open) {
             order.outcome = outcome;
             order.failed_names = failed_names.to_vec();
+        }
+    }
+
+    /// The CA's answer to the open order is kept, or forgotten.
+    pub fn order_kept(&mut self, issuer: &str, kept: bool) {
+        let open = |order: &&mut OrderNote| order.outcome == OrderOutcome::Open && order.issuer == issuer;
+        if let Some(order) = self.orders.last_mut().filter(open) {
+            order.kept = kept;
+        }
+    }
+
+    /// A try has failed: an order that is kept is gone on with, every other has come to nothing.
+    pub fn order_failed(&mut self, failed_names: &[String]) {
+        match self.orders.last_mut().filter(|order| order.outcome == OrderOutcome::Open && order.kept) {
+            Some(order) => order.failed_names = failed_names.to_vec(),
+            None => self.ordered(OrderOutcome::Failed, failed_names),
+        }
+    }
+
+    /// The open order that the next try with `issuer` goes on with.
+    pub fn open_order(&self, issuer: &str, set: &str) -> Option<&OrderNote> {
+        let last = self.orders.last()?;
+        let goes_on = last.outcome == OrderOutcome::Open && last.kept;
+        (goes_on && last.issuer == issuer && last.set == set).then_some(last)
+    }
+
+    /// Whether another order for the names of `set` would be one that nobody has planned: the last one has come to
+    /// nothing, and the operator has not asked for another since.
+    pub fn is_retry(&self, set: &str) -> bool {
+        let Some(last) = self.orders.iter().rev().find(|order| order.set == set) else { return false };
+        let asked = self.request.as_ref().is_some_and(|request| request.at > last.at);
+        last.outcome != OrderOutcome::Issued && !asked
+    }
+
+    /// Whether `issuer` has issued for the same wish before.
+    pub fn has_had(&self, issuer: &str, made_for: &str) -> bool {
+        let had = |revision: &&Revision| revision.issuer.as_deref() == Some(issuer);
+        self.revisions.values().filter(had).any(|revision| revision.made_for == made_for)
+    }
+
+    /// The operator wants it turned over: what has failed before is tried at once. A key that is in wrong hands is never
+    /// used again, and what certifies it is revoked; with `key_stays` it is that of retiring revisions as well.
+    pub fn ask(&mut self, request: Request, key_stays: bool) {
+        self.effort = Effort::default();
+        for delivery in self.deliveries.values_mut().filter(|d| d.state == DeliveryState::Failed) {
+            delivery.effort = Effort::default();
+        }
+        if request.compromised && self.id.kind != AssetKind::DhParams {
+            self.compromise(&request, key_stays);
+        }
+        self.request = Some(request);
+    }
+
+    fn compromise(&mut self, request: &Request, key_stays: bool) {
+        for revision in self.revisions.values_mut().filter(|revision| revision.number <= request.after) {
+            let lives = revision.state.is_coming() || revision.state == RevisionState::Active;
+            if !lives && !(key_stays && revision.state == RevisionState::Retiring) {
+                continue;
+            }
+            revision.compromised = true;
+            if revision.issuer.is_some() {
+                revision.to_revoke = Some(Revocation {
+                    at: request.at,
+                    by: request.by.clone(),
+                    reason: RevocationReason::KeyCompromise,
+                    after_successor: true,
+                    effort: Effort::default(),
+                });
+            }
         }
     }
 
@@ -472,6 +547,15 @@ impl AssetRecord {
                 revision.state = RevisionState::Retiring;
                 revision.replaced_at.get_or_insert(now);
             }
+        }
+    }
+
+    /// The revision's certificate is withdrawn. One that is in use stays what it is until its successor is there: it is
+    /// all that there is.
+    pub fn revoked(&mut self, number: u32, now: Timestamp) {
+        self.change(number, |revision| revision.revoked_at = Some(now));
+        if self.revisions.get(&number).is_some_and(|revision| revision.state != RevisionState::Active) {
+            self.ended(number, RevisionState::Revoked, now);
         }
     }
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Problem;
+use super::{Effort, Problem};
 
 /// Who makes a certificate, as a plan has chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,18 @@ pub struct OrderNote {
     /// Whether the order before it had come to nothing: nobody planned this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retry: bool,
+    /// Whether its CA had issued for the same names before: a limit on a domain does not count those.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewal: bool,
+    /// Which exact set of names it is for: a digest, the same for the same names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub set: String,
+    /// The registered domains of the names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<String>,
+    /// Whether the CA's answer is kept: the next try goes on with this order, and places none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// What has become of it.
     #[serde(default)]
     pub outcome: OrderOutcome,
@@ -61,10 +73,15 @@ pub enum OrderOutcome {
     Issued,
     /// It came to nothing.
     Failed,
+    /// There is a certificate, but not the one that was asked for.
+    Bad,
 }
 
 /// How long an order stays in the ledger: no limit that we know of looks back further.
 pub const LEDGER: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// No more orders of one asset are kept: a record stays small, and no limit that we know of is as high for one set.
+pub const MOST_ORDERS: usize = 200;
 
 /// What an ACME CA has said that holds for all that is asked of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,9 +128,15 @@ pub struct Revocation {
     pub by: String,
     /// Why (RFC 5280 §5.3.1).
     pub reason: RevocationReason,
-    /// Its successor is served first, if that takes no longer than an hour.
+    /// Its successor is served first, if that takes no longer than [`SUCCESSOR_TIME`].
     pub after_successor: bool,
+    /// How the tries go.
+    #[serde(default)]
+    pub effort: Effort,
 }
+
+/// A certificate that is in use is revoked after this at the latest, successor or not.
+pub const SUCCESSOR_TIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why a certificate is revoked (CRLReason, RFC 5280 §5.3.1): those that a subscriber may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,6 +59,8 @@ pub enum Action {
     Retire(AssetId, u32),
     /// Have the revision's certificate revoked by who issued it.
     Revoke(AssetId, u32),
+    /// Update a service with the spec that it has, so that its `PreviousSpec` brings nothing back; nothing restarts.
+    Forget(Forget),
     /// Remove one of our Docker objects that nobody names.
     Delete(OldObject),
     /// Ask the revision's CA when to renew it, and whether it still stands; no list shows it.
@@ -74,7 +76,7 @@ impl Action {
             Self::Generate(_) => "generate",
             Self::Issue(_) => "issue",
             Self::Publish(_) | Self::Announce(..) => "publish",
-            Self::Rollout(_) => "rollout",
+            Self::Rollout(_) | Self::Forget(_) => "rollout",
             Self::Verify(_) | Self::Note(..) | Self::Consult(..) => "verify",
             Self::Activate(..) => "activate",
             Self::Retire(..) => "retire",
@@ -141,6 +143,15 @@ pub struct OldObject {
     pub id: Option<String>,
     /// Whose part.
     pub asset: AssetId,
+}
+
+/// A service that must not be able to go back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forget {
+    /// Where.
+    pub place: Place,
+    /// Docker's ID of the service.
+    pub service_id: String,
 }
 
 /// One update of one place, for all assets that are due there.

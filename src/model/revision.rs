@@ -123,6 +123,13 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// What it is to be revoked for, while that is not done and of use: what has ended need not be revoked.
+    pub fn awaits_revocation(&self, now: Timestamp) -> Option<&Revocation> {
+        let lasts = self.validity.is_some_and(|validity| now <= validity.not_after);
+        let can = lasts && self.revoked_at.is_none() && self.issuer.is_some() && !self.state.is_over();
+        self.to_revoke.as_ref().filter(|_| can)
+    }
+
     /// A revision whose number is taken at `now`, for `reason`.
     pub fn pending(number: u32, reason: &str, made_for: &str, now: Timestamp) -> Self {
         Self {

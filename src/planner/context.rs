@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use super::issuing::Ledger;
 use super::objects::Bytes;
 use super::site::{self, Labelled};
 use super::{Seed, Site};
@@ -23,6 +24,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Where jitter comes from.
     pub seed: Seed,
+    /// The orders placed so far.
+    pub(super) ledger: Ledger,
     /// What is kept of an asset that is new: nothing.
     blank: AssetRecord,
     sites: BTreeMap<&'a AssetId, Vec<Site<'a>>>,
@@ -55,6 +58,7 @@ impl<'a> Context<'a> {
             inventory,
             now,
             seed,
+            ledger: Ledger::of(inventory),
             blank: AssetRecord::new(AssetId::new(AssetKind::Ca, "")),
             sites: BTreeMap::new(),
             objects: BTreeMap::new(),

@@ -73,9 +73,7 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
         Action::Retire(id, number) => {
             on_record(inventory, id, |record| record.ended(*number, RevisionState::Retired, at));
         }
-        Action::Revoke(id, number) => on_record(inventory, id, |record| {
-            record.ended(*number, RevisionState::Revoked, at);
-        }),
+        Action::Revoke(id, number) => on_record(inventory, id, |record| record.revoked(*number, at)),
         Action::Consult(id, number) => on_record(inventory, id, |record| {
             if let Some(revision) = record.revisions.get_mut(number) {
                 // Nobody knows what the CA will say; it will be asked again.
@@ -84,6 +82,12 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
             }
         }),
         Action::Rollout(rollout) | Action::Verify(rollout) => rolled_out(inventory, rollout, at),
+        Action::Forget(forget) => {
+            let Place::Service(name) = &forget.place else { return };
+            if let Some(service) = inventory.world.services.get_mut(name) {
+                service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
+            }
+        }
         Action::Delete(old) => {
             inventory.objects.remove(&(old.kind, old.name.clone()));
             inventory.world.objects.retain(|object| (object.kind, &object.name) != (old.kind, &old.name));

@@ -41,6 +41,8 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
     // A failure of one issuer is none of the asset's once another has issued.
     problems.extend(record.by_issuer.values().filter_map(|effort| effort.problem.clone()));
     problems.extend(record.active().and_then(revoked));
+    let unrevoked = record.revisions.values().filter_map(|revision| revision.awaits_revocation(now));
+    problems.extend(unrevoked.filter_map(|asked| asked.effort.problem.clone()));
     for (place, delivery) in &record.deliveries {
         problems.extend(delivery.effort.problem.clone());
         problems.extend(delivery.note.clone());
@@ -84,7 +86,7 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
         if end < now {
             return Some(Problem::new(Code::Expired, format!("revision {} ended at {end}", revision.number)));
         }
-        if super::turn::clipped_by_root(spec, revision) {
+        if super::renewal::clipped_by_root(spec, revision) {
             return Some(Problem::new(Code::AuthorityEnding, format!("the root ends at {end}")));
         }
         if validity.left(now).as_secs() < validity.lifetime().as_secs() / 5 {

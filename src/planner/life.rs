@@ -3,8 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::turn::{aged, asked, changed, days};
-use super::{Context, Draft, Site, later, watch};
+use super::renewal::aged;
+use super::turn::{asked, changed, days};
+use super::{Context, Draft, Site, compromise, later, watch};
 use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{Action, AssetRecord, Delivery, Part, Place, Revision, RevisionState, Step};
 
@@ -61,7 +62,9 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
         }
         last = last.max(object.replaced_at.unwrap_or(last));
     }
-    Some(later(last, spec.overlap.linger))
+    // What a key in wrong hands has signed is worth nothing.
+    let linger = if revision.compromised { SignedDuration::ZERO } else { spec.overlap.linger };
+    Some(later(last, linger))
 }
 
 /// The revision that signs now: the one in use, or its successor once that is due and has been known for long
@@ -102,7 +105,9 @@ fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Opt
         let since = delivery.known_since.get(&revision.number).copied().or(delivery.delivered_at);
         last = last.max(since.unwrap_or(last));
     }
-    Some(later(last, spec.overlap.publish_before))
+    let overlap = &spec.overlap;
+    let hurried = compromise::is_open(context.record(&spec.id));
+    Some(later(last, if hurried { overlap.max_age } else { overlap.publish_before }))
 }
 
 /// Why the key in use should be replaced now, where it should.
@@ -130,7 +135,8 @@ fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision,
         draft.wake(super::renew_at(&spec.id, &spec.overlap, active, context.seed));
         return;
     };
-    let before = days(spec.overlap.publish_before);
+    let hurried = compromise::is_open(record);
+    let before = days(if hurried { spec.overlap.max_age } else { spec.overlap.publish_before });
     match ready_at(context, spec, revision) {
         Some(at) if at > context.now => {
             let reason = format!("{due}; the standby must have been in every JWKS for {before} first");
@@ -230,9 +236,13 @@ fn may_activate(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
 
 /// Of no use to anyone: what it signed is dead, no place and no object has it, and the retention has passed.
 fn may_retire(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) -> bool {
+    if revision.awaits_revocation(context.now).is_some() {
+        return false;
+    }
     let Some(unneeded) = needed_until(context, spec, revision) else { return false };
     let retention = match spec.kind {
         KindSpec::Ca(_) => SignedDuration::ZERO,
+        _ if revision.compromised => SignedDuration::ZERO,
         _ => context.desired.retention,
     };
     let at = unneeded.max(later(revision.replaced_at.unwrap_or(unneeded), retention));

@@ -3,14 +3,15 @@
 //! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of every
 //! asset and then of every place:
 //!
-//! 1. [`turn`]: is a new revision due? [`issuing`]: by whom?
-//! 2. [`life`]: may a revision be announced, activated, retired?
+//! 1. [`turn`]: is a new revision due? [`renewal`]: by its age? [`issuing`]: by whom?
+//! 2. [`life`]: may a revision be announced, activated, retired? [`revoking`]: is it to be withdrawn?
 //! 3. [`content`]: what should each place hold?
 //! 4. [`watch`]: is what was delivered still there, and is it shown to be served?
 //! 5. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
-//! 6. [`objects`]: which Docker objects are to be made, and which may go?
+//! 6. [`compromise`]: which services must forget what they had? [`objects`]: which Docker objects are to be made, and which may go?
 //! 7. [`health`]: what is wrong already?
 
+mod compromise;
 mod content;
 mod context;
 mod forecast;
@@ -18,6 +19,8 @@ mod health;
 mod issuing;
 mod life;
 mod objects;
+mod renewal;
+mod revoking;
 mod rollout;
 mod seed;
 mod site;
@@ -36,11 +39,12 @@ pub use content::identity;
 pub use context::Context;
 pub use forecast::{Forecast, assume, forecast};
 pub use health::health;
+pub use issuing::{IssuerUse, LimitUse, issuers, order_note};
 pub use life::last_needed;
+pub use renewal::{draw, renew_at};
 pub use seed::Seed;
 pub use site::{Site, sites};
 pub use text::render;
-pub use turn::{draw, renew_at};
 
 /// A clock that is further back than this against what the state has seen is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
@@ -55,11 +59,13 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
         return draft.plan;
     }
     for spec in desired.assets.values() {
-        issuing::consult(&context, spec, &mut draft);
         turn::consider(&context, spec, &mut draft);
+        issuing::consult(&context, spec, &mut draft);
         life::consider(&context, spec, &mut draft);
+        revoking::consider(&context, spec, &mut draft);
     }
     rollout::consider(&context, &mut draft);
+    compromise::consider(&context, &mut draft);
     objects::consider_old(&context, &mut draft);
     draft.plan.problems.extend(health(desired, inventory, now, seed));
     draft.finish()
@@ -90,6 +96,8 @@ struct Draft {
     plan: Plan,
     /// What is being made now: rollouts that it could ride on wait for it.
     making: BTreeSet<AssetId>,
+    /// The orders of this plan.
+    planned: issuing::Ledger,
     /// Names given to new objects, so that two places share one object.
     names: BTreeMap<objects::Bytes, String>,
     /// The highest number given to an object, by its name without number.
@@ -101,6 +109,7 @@ impl Draft {
         Self {
             plan: Plan { now, ..Plan::default() },
             making: BTreeSet::new(),
+            planned: issuing::Ledger::default(),
             names: BTreeMap::new(),
             numbers: HashMap::new(),
         }

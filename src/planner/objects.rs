@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Draft, content, later, life};
+use super::{Context, Draft, compromise, content, later, life};
 use crate::desired::AssetSpec;
 use crate::model::{
     Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
@@ -33,13 +33,14 @@ pub(super) fn rank(action: &Action) -> u8 {
         Action::Issue(_) => 2,
         Action::Publish(_) => 3,
         Action::Rollout(_) => 4,
-        Action::Verify(_) => 5,
-        Action::Note(..) => 6,
-        Action::Announce(..) => 7,
-        Action::Activate(..) => 8,
-        Action::Revoke(..) => 9,
-        Action::Delete(_) => 10,
-        Action::Retire(..) => 11,
+        Action::Forget(_) => 5,
+        Action::Verify(_) => 6,
+        Action::Note(..) => 7,
+        Action::Announce(..) => 8,
+        Action::Activate(..) => 9,
+        Action::Revoke(..) => 10,
+        Action::Delete(_) => 11,
+        Action::Retire(..) => 12,
     }
 }
 
@@ -156,6 +157,9 @@ fn reason_to_keep(
     if let Some(site) = context.sites(spec).iter().find(|site| life::in_place(context, spec, site).is_none())
     {
         return Some((None, format!("its successor is not proven in {}", site.place.name())));
+    }
+    if compromise::is_known_of(context, object) {
+        return None;
     }
     let until = later(object.replaced_at.unwrap_or(object.created_at), context.desired.retention);
     (until > context.now).then(|| (Some(until), "the retention has not passed".to_owned()))

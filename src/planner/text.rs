@@ -71,6 +71,7 @@ fn subject(step: &Step) -> String {
             format!("{assets} revision {number}")
         }
         Action::Rollout(rollout) | Action::Verify(rollout) => format!("{assets} in {}", rollout.place),
+        Action::Forget(forget) => format!("{assets} in {}", forget.place),
         Action::Delete(old) => format!("{assets} {} {}", old.kind, old.name),
         Action::Note(_, place, _) => format!("{assets} in {place}"),
     }

@@ -1,66 +1,16 @@
 //! Is a new revision due?
 //!
 //! A chain of small checks; the first that says yes gives the reason. What differs between kinds is in
-//! [`Overlap`], not here.
+//! [`crate::desired::Overlap`], not here.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Draft, Seed, later};
-use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
+use super::renewal::{aged, lead};
+use super::{Context, Draft, later};
+use crate::desired::{AssetSpec, KindSpec, Places};
 use crate::model::{
-    Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer,
-    Step, Validity,
+    Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
 };
-
-/// No jitter is longer than this.
-const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
-
-/// When the successor of `revision` is due; `None` while it has neither validity nor use.
-///
-/// A little earlier than the configuration says, by a chance that is fixed for each revision (at most an
-/// hour or a hundredth of its life), so that what was made together is not renewed together.
-pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
-    if let Some(at) = advised(overlap, revision) {
-        return Some(at);
-    }
-    let (due, life) = match (overlap.turn, revision.validity) {
-        (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
-        (turn, Some(validity)) => (later(validity.not_after, -lead(turn, validity)), validity.lifetime()),
-        _ => return None,
-    };
-    let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
-    let jitter = (span.as_secs() as f64 * seed.fraction(asset, revision.number)) as i64;
-    Some(later(due, SignedDuration::from_secs(-jitter)))
-}
-
-/// What the revision's CA advises (RFC 9773): that goes first, but half of our own time for a renewal is kept.
-fn advised(overlap: &Overlap, revision: &Revision) -> Option<Timestamp> {
-    let renewal = revision.renewal.as_ref()?;
-    let validity = revision.validity?;
-    let latest = later(validity.not_after, -(lead(overlap.turn, validity) / 2));
-    renewal.revoked_since.or(renewal.chosen).map(|at| at.min(latest))
-}
-
-/// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
-/// the same for the same window.
-pub fn draw(seed: Seed, asset: &AssetId, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
-    let (start, end) = window;
-    let span = end.duration_since(start).as_secs().max(0) as f64;
-    later(start, SignedDuration::from_secs((span * seed.fraction(asset, revision)) as i64))
-}
-
-/// How much of `validity` is left when a successor is due.
-pub(super) fn lead(turn: Turn, validity: Validity) -> SignedDuration {
-    let life = validity.lifetime().as_secs();
-    match turn {
-        Turn::ShareLeft { of, parts } => {
-            SignedDuration::from_secs(life / i64::from(parts.max(1)) * i64::from(of))
-        }
-        // A life that came out shorter than the lead would be due at its birth, again and again.
-        Turn::Left(lead) => lead.min(SignedDuration::from_secs(life / 2)),
-        Turn::Every(_) => SignedDuration::ZERO,
-    }
-}
 
 /// Plans the revisions that are due for one asset.
 pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
@@ -94,6 +44,7 @@ fn due(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, draft: &mu
     let mut due: Vec<Wish> = record
         .coming()
         .filter(|revision| revision.state == RevisionState::Pending && revision.made_for == spec.made_for)
+        .filter(|revision| !revision.compromised)
         .map(|revision| Wish { begun: Some(revision.number), reason: revision.reason.clone() })
         .collect();
     if spec.overlap.standby {
@@ -133,7 +84,15 @@ fn successor(
     newest: &Revision,
     draft: &mut Draft,
 ) -> Option<String> {
-    asked(record, newest).or_else(|| changed(spec, newest)).or_else(|| aged(context, spec, newest, draft))
+    asked(record, newest)
+        .or_else(|| changed(spec, newest))
+        .or_else(|| withdrawn(newest))
+        .or_else(|| aged(context, spec, newest, draft))
+}
+
+/// It was revoked before its successor was there.
+fn withdrawn(revision: &Revision) -> Option<String> {
+    revision.revoked_at.map(|at| format!("revision {} was revoked at {at}", revision.number))
 }
 
 /// The operator has asked for it.
@@ -146,58 +105,6 @@ pub(super) fn asked(record: &AssetRecord, revision: &Revision) -> Option<String>
 pub(super) fn changed(spec: &AssetSpec, revision: &Revision) -> Option<String> {
     (revision.made_for != spec.made_for)
         .then(|| format!("the configuration now asks for {} (was {})", spec.made_for, revision.made_for))
-}
-
-/// Its time has come.
-pub(super) fn aged(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    revision: &Revision,
-    draft: &mut Draft,
-) -> Option<String> {
-    let at = renew_at(&spec.id, &spec.overlap, revision, context.seed)?;
-    if at > context.now {
-        draft.wake(Some(at));
-        return None;
-    }
-    if gains_nothing(context, spec, revision) {
-        return None;
-    }
-    if let Some(renewal) = &revision.renewal {
-        if renewal.revoked_since.is_some() {
-            return Some("its CA has revoked it".to_owned());
-        }
-        if renewal.chosen.is_some_and(|chosen| chosen <= context.now) {
-            return Some("its CA suggests to renew it now".to_owned());
-        }
-    }
-    Some(match (spec.overlap.turn, revision.validity) {
-        (Turn::Every(every), _) => format!("in use for {}", days(every)),
-        (_, Some(validity)) => format!("ends at {}", validity.not_after),
-        _ => "its time has come".to_owned(),
-    })
-}
-
-/// Whether a successor would end when `revision` does, since what is above it ends then: making it again and
-/// again, each for a shorter life, helps nobody.
-fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
-    let KindSpec::Certificate(certificate) = &spec.kind else { return clipped_by_root(spec, revision) };
-    let Some(authority) = certificate.authority() else { return false };
-    let above = context.record(authority).active().and_then(|authority| authority.validity);
-    let (Some(own), Some(above)) = (revision.validity, above) else { return false };
-    let end = above.not_after.min(later(context.now, certificate.duration));
-    end.duration_since(own.not_after) <= hundredth(certificate.duration)
-}
-
-/// A new intermediate would end with its root just like this one.
-pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
-    let KindSpec::Ca(ca) = &spec.kind else { return false };
-    let slack = hundredth(ca.intermediate_lifetime).min(SignedDuration::from_hours(2));
-    revision.validity.is_some_and(|validity| validity.lifetime() + slack < ca.intermediate_lifetime)
-}
-
-fn hundredth(duration: SignedDuration) -> SignedDuration {
-    SignedDuration::from_secs(duration.as_secs() / 100)
 }
 
 /// The step that makes a revision, unless something stands in the way.
@@ -276,28 +183,6 @@ fn waits_for_engine(context: &Context<'_>, spec: &AssetSpec) -> Option<String> {
 fn only_swarm(spec: &AssetSpec) -> bool {
     let swarm = |target: &crate::desired::TargetSpec| matches!(target.places, Places::Services { .. });
     !spec.targets.is_empty() && spec.targets.iter().all(swarm)
-}
-
-/// The CA of our own and its revision that signs now, or what is waited for. A CA that is itself being made is made
-/// first.
-pub(super) fn signer_of_our_own(
-    context: &Context<'_>,
-    spec: &AssetSpec,
-    id: &AssetId,
-    draft: &mut Draft,
-) -> Result<Signer, String> {
-    let record = context.record(id);
-    if draft.making.contains(id) || record.coming().any(|revision| revision.state != RevisionState::Pending) {
-        draft.making.insert(spec.id.clone());
-        return Err(format!("waits for {id}"));
-    }
-    let active = record.active().ok_or_else(|| format!("waits for {id}"))?;
-    match active.validity {
-        Some(validity) if !validity.contains(context.now) => {
-            Err(format!("waits for {id}: its revision {} is not valid now", active.number))
-        }
-        _ => Ok(Signer::Internal(id.clone(), active.number)),
-    }
 }
 
 /// The revision whose key (of a CA: whose root) goes on.

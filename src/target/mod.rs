@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::model::{
-    AssetId, Labels, NewObject, ObjectKind, OldObject, Place, Problem, Reference, Rollout, Secret, World,
+    AssetId, Forget, Labels, NewObject, ObjectKind, OldObject, Place, Problem, Reference, Rollout, Secret,
+    World,
 };
 
 /// What a rollout delivers: the executor has rendered it, the target only puts it in place.
@@ -78,6 +79,11 @@ pub trait Target: Send + Sync {
     /// Clears up in directories where nothing is under way: a delivery that failed, or that a crash has interrupted
     /// after its outcome was noted, leaves a folder with a private key in it.
     async fn tidy(&self, _: BTreeSet<(AssetId, PathBuf)>) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Sees that nothing can bring a place back to what it had before what it has now; nothing restarts.
+    async fn forget(&self, _: &Forget) -> Result<(), Problem> {
         Ok(())
     }
 

@@ -15,8 +15,8 @@ use super::rng::Rng;
 use super::{Bug, seconds};
 use crate::clock::{Clock, Virtual};
 use crate::model::{
-    Code, Engine, Labels, NewObject, Object, ObjectKind, OldObject, Place, Problem, Reference, Rollout,
-    Secret, Service, Update, World, mount_path,
+    Code, Engine, Forget, Labels, NewObject, Object, ObjectKind, OldObject, Place, Problem, Reference,
+    Rollout, Secret, Service, Update, World, mount_path,
 };
 use crate::target::{Before, Goods, Target, Watch};
 
@@ -388,6 +388,18 @@ impl Target for Swarm {
 
     async fn finish(&self, _rollout: &Rollout) -> Result<(), Problem> {
         Ok(())
+    }
+
+    async fn forget(&self, forget: &Forget) -> Result<(), Problem> {
+        let intended = self.ledger.events().iter().any(|event| event.action == "forgetting");
+        self.must_be_intended(&format!("{} forgot", forget.place), intended);
+        let forgets = || {
+            let mut state = self.state.lock().unwrap();
+            let Some(service) = state.services.get_mut(&forget.place.name()) else { return Ok(()) };
+            service.previous = service.references.iter().map(|reference| reference.id.clone()).collect();
+            Ok(())
+        };
+        self.fuse.through(lost, forgets).await
     }
 
     async fn delete(&self, old: &OldObject) -> Result<(), Problem> {

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Due;
 use crate::desired::AssetSpec;
 use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
-use crate::planner::turn::lead;
-use crate::planner::{Context, Draft, later, life, watch};
+use crate::planner::renewal::lead;
+use crate::planner::{Context, Draft, compromise, later, life, watch};
 
 /// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
 /// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
@@ -53,7 +53,7 @@ pub(super) fn is_stopped(
 ) -> bool {
     let urgent_at = group.iter().filter_map(|due| urgent_at(context, due.spec)).min();
     let urgent = urgent_at.is_some_and(|at| at < context.now);
-    let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)));
+    let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)) || is_bad(context, due));
     let holding = |spec: &&&AssetSpec| !asked || is_asked(context.record(&spec.id));
     if let Some(spec) = making.iter().find(holding).filter(|_| !urgent) {
         defer(group, None, &format!("waits for {}, which is being made", spec.id), draft);
@@ -79,6 +79,11 @@ pub(super) fn is_stopped(
     let until = opening.into_iter().chain(urgent_at.map(after)).min();
     defer(group, until, "waits for a maintenance window", draft);
     true
+}
+
+/// Whether it takes away a key in wrong hands.
+fn is_bad(context: &Context<'_>, due: &Due<'_>) -> bool {
+    due.delivery.is_some_and(|delivery| compromise::is_in(context.record(&due.spec.id), delivery))
 }
 
 /// A rollout that we have begun is also finished.

@@ -214,6 +214,7 @@ pub(crate) fn line(step: &Step) -> String {
         Action::Retire(id, number) => format!("retire {id} {number}"),
         Action::Revoke(id, number) => format!("revoke {id} {number}"),
         Action::Consult(id, number) => format!("consult {id} {number}"),
+        Action::Forget(forget) => format!("forget {}", forget.place),
         Action::Delete(old) => format!("delete {}", old.name),
         Action::Note(id, place, problem) => {
             format!("note {id} {place} {}", problem.as_ref().map_or("gone", |problem| problem.code.name()))
@@ -245,7 +246,7 @@ fn spec(kind: AssetKind, name: &str, of: KindSpec, overlap: Overlap) -> AssetSpe
 
 fn plain(turn: Turn) -> Overlap {
     let none = SignedDuration::ZERO;
-    Overlap { turn, publish_before: none, linger: none, standby: false, rides: none }
+    Overlap { turn, publish_before: none, max_age: none, linger: none, standby: false, rides: none }
 }
 
 /// The CA `internal`: twenty years, its intermediate one.
@@ -289,6 +290,7 @@ pub(crate) fn jwt(name: &str) -> AssetSpec {
     let overlap = Overlap {
         turn: Turn::Every(days(60)),
         publish_before: hours(24),
+        max_age: SignedDuration::from_mins(5),
         linger: SignedDuration::from_secs(3600 + 300 + 60),
         standby: true,
         rides: SignedDuration::ZERO,

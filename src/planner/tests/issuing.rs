@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::bench::{Bench, acme_certificate, at, days, hours};
 use crate::desired::{AcmeSpec, KindSpec};
 use crate::model::{
-    AssetId, Code, Effort, IssuerRecord, Limits, MAKING_PAUSES, OrderNote, OrderOutcome, Problem, Renewal,
+    AssetId, AssetRecord, Code, Effort, IssuerRecord, Limits, MAKING_PAUSES, OrderNote, OrderOutcome,
+    Problem, Renewal,
 };
 
 const EDGE: &str = "certificates/edge";
@@ -19,7 +20,11 @@ fn bench(issuers: &[&str], limits: Limits) -> Bench {
 }
 
 fn note(at: Timestamp, retry: bool, outcome: OrderOutcome) -> OrderNote {
-    OrderNote { at, issuer: "le".to_owned(), replaces: false, retry, outcome, failed_names: Vec::new() }
+    let mut spec = acme_certificate("edge", &["le"]);
+    let KindSpec::Certificate(certificate) = &mut spec.kind else { panic!() };
+    let record = AssetRecord::new(EDGE.parse().unwrap());
+    let note = crate::planner::order_note(certificate, &record, &spec.made_for, ("le", false), at);
+    OrderNote { retry, outcome, ..note }
 }
 
 /// The issuer fails, as the executor writes it down.
@@ -43,7 +48,7 @@ fn the_next_one_is_asked_when_the_first_fails_and_the_first_again_later() {
     assert_eq!(bench.lines(), ["issue certificates/edge 1 by zero"]);
     fails(&mut bench, "zero");
     bench.assert_idle();
-    bench.assert_waits("tried again then: it is away; tried again then: it is away");
+    bench.assert_waits("le is tried again then: it is away; zero is tried again then: it is away");
     assert_eq!(bench.plan().next_wake, Some(bench.now + SignedDuration::from_secs(60)));
     bench.now += SignedDuration::from_secs(60);
     assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
@@ -91,7 +96,9 @@ fn a_fourth_order_that_nobody_planned_waits_for_a_week_but_nothing_runs_out_over
         bench.record(EDGE).ordering(note(at, true, OrderOutcome::Failed));
     }
     bench.assert_idle();
-    bench.assert_waits("its last 3 orders came to nothing; `keyturn rotate certificates/edge` tries at once");
+    bench.assert_waits(
+        "the last 3 orders for its names came to nothing; `keyturn rotate certificates/edge` tries at once",
+    );
     assert_eq!(bench.plan().next_wake, Some(first + days(7)));
     // Less than a fifth of its life is left: once a day is right then.
     bench.now = end - days(17);
@@ -113,7 +120,7 @@ fn limits_are_not_run_into() {
         bench.record(EDGE).ordering(note(at, false, OrderOutcome::Issued));
     }
     bench.assert_idle();
-    bench.assert_waits("le allows 5 certificates a week for exactly these names, and 5 are used");
+    bench.assert_waits("le allows 5 certificates for exactly these names in 7 days, and 5 are used");
     assert_eq!(bench.plan().next_wake, Some(bench.now - hours(48) + days(7)));
 }
 
@@ -130,7 +137,7 @@ fn three_hundred_orders_in_three_hours_count_with_what_the_plan_holds() {
         bench = bench.with(spec);
     }
     assert_eq!(bench.lines().len(), 300);
-    bench.assert_waits("le allows 300 new orders in its window, and 300 are used");
+    bench.assert_waits("le allows 300 orders in 3 hours, and 300 are used");
 }
 
 #[test]
@@ -142,7 +149,8 @@ fn failed_authorizations_of_a_name_are_counted() {
         bench.record(EDGE).orders.push(failed);
     }
     bench.assert_idle();
-    bench.assert_waits("le allows 5 failed authorizations an hour for edge.example.org, and 5 are used");
+    bench
+        .assert_waits("le allows 5 failed authorizations for edge.example.org in 60 minutes, and 5 are used");
 }
 
 #[test]

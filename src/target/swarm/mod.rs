@@ -19,7 +19,9 @@ use bollard::Docker;
 
 use super::{Before, Goods, Target, Watch};
 use crate::clock::Clock;
-use crate::model::{Code, Engine, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World};
+use crate::model::{
+    Code, Engine, Forget, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World,
+};
 use raw::Raw;
 use settle::Until;
 
@@ -110,6 +112,10 @@ impl Target for Swarm {
         Ok(())
     }
 
+    async fn forget(&self, forget: &Forget) -> Result<(), Problem> {
+        self.forget_previous(forget).await
+    }
+
     async fn delete(&self, old: &OldObject) -> Result<(), Problem> {
         self.remove(old).await
     }
@@ -147,6 +153,10 @@ impl Target for Unreachable {
 
     async fn finish(&self, _: &Rollout) -> Result<(), Problem> {
         Ok(())
+    }
+
+    async fn forget(&self, _: &Forget) -> Result<(), Problem> {
+        Err(self.0.clone())
     }
 
     async fn delete(&self, _: &OldObject) -> Result<(), Problem> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::Refusal;
 use super::{ENGINE_PATIENCE, Swarm, spec};
 use crate::failpoint;
-use crate::model::{Code, Problem, Reference, Rollout};
+use crate::model::{Code, Forget, Problem, Reference, Rollout};
 use crate::target::Goods;
 
 /// How often a spec is read again because another's write came between.
@@ -105,8 +105,21 @@ impl Swarm {
         if previous.is_object() && spec::is_as_before(previous, before) {
             return Ok(());
         }
-        // An update with the spec as it is makes that spec the previous one too, and restarts nothing.
+        // As `forget_previous` does it.
         self.change(&id, true, |_| {}).await.map_err(failed)
+    }
+
+    /// An update with the spec as it is makes that spec the previous one too, and restarts nothing.
+    pub(super) async fn forget_previous(&self, forget: &Forget) -> Result<(), Problem> {
+        let what = format!("making service {} forget what it had before", forget.place.name());
+        let failed = |refusal: Refusal| refusal.problem(&what);
+        self.change(&forget.service_id, true, |_| {}).await.map_err(failed)?;
+        let seen = self.inspect(&forget.service_id).await.map_err(failed)?;
+        // Said, rather than tried for ever: another's update may have come between.
+        if seen["PreviousSpec"]["TaskTemplate"] == seen["Spec"]["TaskTemplate"] {
+            return Ok(());
+        }
+        Err(Problem::new(Code::EngineFailed, format!("{what}: its PreviousSpec is still another")))
     }
 
     /// A Swarm that is rolling back by itself is left to end that first: two updates at once help nobody.

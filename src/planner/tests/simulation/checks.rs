@@ -238,7 +238,7 @@ impl Checks {
         let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(()) };
         let life = certificate.duration;
         let all = Validity { not_before: orders[0], not_after: orders[0] + life };
-        let turn = life - crate::planner::turn::lead(spec.overlap.turn, all);
+        let turn = life - crate::planner::renewal::lead(spec.overlap.turn, all);
         for (number, start) in orders.iter().enumerate() {
             let week = |at: &&Timestamp| **at >= *start && **at < *start + days(7);
             let many = orders[number..].iter().filter(week).count() as i64;

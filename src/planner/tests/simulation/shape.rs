@@ -178,6 +178,7 @@ impl Shape {
             .overlap(|overlap| {
                 overlap.turn = Turn::Every(days(key.every));
                 overlap.publish_before = SignedDuration::from_secs(key.publish_before);
+                overlap.max_age = SignedDuration::from_secs(key.max_age);
                 overlap.linger = SignedDuration::from_secs(key.ttl + key.max_age + key.skew);
             })
     }

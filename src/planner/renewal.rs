@@ -1,0 +1,141 @@
+//! When is the successor of what there is due, by its age or by the word of its CA?
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::turn::{asked, changed, days};
+use super::{Context, Draft, Seed, later};
+use crate::desired::{AssetSpec, KindSpec, Overlap, Turn};
+use crate::model::{AssetId, AssetRecord, Revision, Validity};
+
+/// No jitter is longer than this.
+const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whose word it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// Our own.
+    Age,
+    /// Its CA suggests it.
+    Advice,
+    /// Its CA has revoked it.
+    Revoked,
+}
+
+/// When the successor of `revision` is due; `None` while it has neither validity nor use.
+///
+/// What its CA says goes first (RFC 9773 §4.2), but half of our own lead is kept whatever it says. Else a little earlier
+/// than the configuration says, by a chance that is fixed for each revision (at most an hour or a hundredth of its
+/// life), so that what was made together is not renewed together.
+pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
+    due(asset, overlap, revision, seed).map(|(at, _)| at)
+}
+
+fn due(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<(Timestamp, Cause)> {
+    let own = |share| own(asset, overlap, revision, seed, share);
+    let Some(renewal) = &revision.renewal else { return Some((own(1)?, Cause::Age)) };
+    if let Some(since) = renewal.revoked_since {
+        return Some((since, Cause::Revoked));
+    }
+    let Some(chosen) = renewal.chosen else { return Some((own(1)?, Cause::Age)) };
+    let latest = own(2)?;
+    Some(if chosen <= latest { (chosen, Cause::Advice) } else { (latest, Cause::Age) })
+}
+
+/// When it is due by its age: with a whole lead in hand, or with the `share`th part of it.
+fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, share: i32) -> Option<Timestamp> {
+    let (due, life) = match (overlap.turn, revision.validity) {
+        (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
+        (turn, Some(all)) => (later(all.not_after, -(lead(turn, all) / share)), all.lifetime()),
+        _ => return None,
+    };
+    let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
+    let jitter = (span.as_secs() as f64 * seed.fraction(asset, revision.number)) as i64;
+    Some(later(due, SignedDuration::from_secs(-jitter)))
+}
+
+/// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
+/// the same for the same window.
+pub fn draw(seed: Seed, asset: &AssetId, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
+    let (start, end) = window;
+    let span = end.duration_since(start).as_secs().max(0) as f64;
+    later(start, SignedDuration::from_secs((span * seed.fraction(asset, revision)) as i64))
+}
+
+/// How much of `validity` is left when a successor is due.
+pub(super) fn lead(turn: Turn, validity: Validity) -> SignedDuration {
+    let life = validity.lifetime().as_secs();
+    match turn {
+        Turn::ShareLeft { of, parts } => {
+            SignedDuration::from_secs(life / i64::from(parts.max(1)) * i64::from(of))
+        }
+        // A life that came out shorter than the lead would be due at its birth, again and again.
+        Turn::Left(lead) => lead.min(SignedDuration::from_secs(life / 2)),
+        Turn::Every(_) => SignedDuration::ZERO,
+    }
+}
+
+/// Its time has come.
+pub(super) fn aged(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    revision: &Revision,
+    draft: &mut Draft,
+) -> Option<String> {
+    let (at, cause) = due(&spec.id, &spec.overlap, revision, context.seed)?;
+    if at > context.now {
+        draft.wake(Some(at));
+        return None;
+    }
+    let only_ours = match &spec.kind {
+        // Who else is asked may sign for longer.
+        KindSpec::Certificate(certificate) => certificate.issuers.len() == 1,
+        _ => true,
+    };
+    if only_ours && gains_nothing(context, spec, revision) {
+        return None;
+    }
+    Some(match (cause, spec.overlap.turn, revision.validity) {
+        (Cause::Revoked, ..) => format!("its CA has revoked revision {}", revision.number),
+        (Cause::Advice, ..) => format!("its CA suggests to renew it at {at}"),
+        (_, Turn::Every(every), _) => format!("in use for {}", days(every)),
+        (_, _, Some(validity)) => format!("ends at {}", validity.not_after),
+        _ => "its time has come".to_owned(),
+    })
+}
+
+/// Whether only its CA wants `revision` renewed now: neither we nor the operator would yet.
+pub(super) fn is_only_advised(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    revision: &Revision,
+) -> bool {
+    let theirs = due(&spec.id, &spec.overlap, revision, context.seed);
+    let ours = own(&spec.id, &spec.overlap, revision, context.seed, 2);
+    theirs.is_some_and(|(at, cause)| cause != Cause::Age && at <= context.now)
+        && ours.is_none_or(|at| at > context.now)
+        && asked(record, revision).is_none()
+        && changed(spec, revision).is_none()
+}
+
+/// Whether a successor would end when `revision` does, since what is above it ends then: making it again and
+/// again, each for a shorter life, helps nobody.
+pub(super) fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return clipped_by_root(spec, revision) };
+    let Some(authority) = certificate.authority() else { return false };
+    let above = context.record(authority).active().and_then(|authority| authority.validity);
+    let (Some(own), Some(above)) = (revision.validity, above) else { return false };
+    let end = above.not_after.min(later(context.now, certificate.duration));
+    end.duration_since(own.not_after) <= hundredth(certificate.duration)
+}
+
+/// A new intermediate would end with its root just like this one.
+pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
+    let KindSpec::Ca(ca) = &spec.kind else { return false };
+    let slack = hundredth(ca.intermediate_lifetime).min(SignedDuration::from_hours(2));
+    revision.validity.is_some_and(|validity| validity.lifetime() + slack < ca.intermediate_lifetime)
+}
+
+fn hundredth(duration: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(duration.as_secs() / 100)
+}
