@@ -62,9 +62,23 @@ pub(super) enum Verb {
         /// All of them, but for CAs
         #[arg(long, conflicts_with = "assets")]
         all: bool,
-        /// The key is in wrong hands: no waiting, no keeping (not built yet)
+        /// The key is in wrong hands: a new one at once, and no way back; certificates are revoked
         #[arg(long)]
         compromised: bool,
+    },
+    /// Have a certificate withdrawn by who issued it; what is in use is replaced first
+    Revoke {
+        /// The certificate
+        asset: String,
+        /// This revision instead of the one in use
+        #[arg(long, value_name = "N")]
+        revision: Option<u32>,
+        /// unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation
+        #[arg(long, value_name = "REASON", default_value = "unspecified")]
+        reason: String,
+        /// Do not wait for a successor
+        #[arg(long)]
+        now: bool,
     },
     /// Print one part of an asset
     Export {

@@ -3,14 +3,13 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 20] = [
+const PLANNED: [&str; 19] = [
     "daemon",
     "rollback",
     "hold",
     "resume",
     "adopt",
     "release",
-    "revoke",
     "csr",
     "import",
     "stack-env",

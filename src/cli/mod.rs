@@ -16,6 +16,7 @@ mod output;
 mod owner;
 mod plan;
 mod report;
+mod revoke;
 mod rotate;
 mod run;
 mod shell;
@@ -58,6 +59,9 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
         Verb::Status { asset } => status::run(cli, asset.as_deref()),
         Verb::Rotate { assets, all, compromised } => rotate::run(cli, assets, *all, *compromised),
+        Verb::Revoke { asset, revision, reason, now } => {
+            revoke::run(cli, &revoke::Wish { asset, revision: *revision, reason, now: *now })
+        }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),

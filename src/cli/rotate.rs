@@ -1,37 +1,41 @@
 //! Turn over now, as far as the overlap allows, and say what follows when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::Cli;
 use super::compose::House;
 use super::fail::Failure;
 use super::{owner, run, state};
 use crate::audit::Event;
-use crate::model::{AssetId, AssetKind, DeliveryState, Effort, Request};
+use crate::config::Config;
+use crate::desired::{AssetSpec, KindSpec};
+use crate::model::{AssetId, AssetKind, Request};
 
 pub(super) fn run(cli: &Cli, assets: &[String], all: bool, compromised: bool) -> Result<u8, Failure> {
-    if compromised {
-        return Err(Failure::usage(
-            "`rotate --compromised` is not built yet; `rotate` turns over as fast as the overlap allows",
-        ));
-    }
     let config = state::config(cli)?;
     let chosen: BTreeSet<AssetId> = if all {
         config.assets().filter(|id| id.kind != AssetKind::Ca).collect()
     } else {
         assets.iter().map(|text| state::asset(&config, text)).collect::<Result<_, _>>()?
     };
-    let mut only = chosen.clone();
-    // What signs for them may have to be made first.
-    only.extend(
-        state::all_assets(&config)
-            .into_iter()
-            .filter(|id| id.kind == AssetKind::Ca && needs(&config, &chosen, id)),
-    );
-    run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &chosen).await)
+    if let Some(ca) = chosen.iter().find(|id| compromised && id.kind == AssetKind::Ca) {
+        return Err(Failure::usage(format!(
+            "{ca}: whoever has its key can sign anything, so its root must be replaced, and rolling a root over is not \
+             built yet; make a CA under another name, distribute its root, and point the certificates at it"
+        )));
+    }
+    let only = with_authorities(&config, &chosen);
+    run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &chosen, compromised).await)
 }
 
-fn needs(config: &crate::config::Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
+/// What signs for them may have to be made first.
+pub(super) fn with_authorities(config: &Config, chosen: &BTreeSet<AssetId>) -> BTreeSet<AssetId> {
+    let all = state::all_assets(config).into_iter();
+    let needed = all.filter(|id| id.kind == AssetKind::Ca && needs(config, chosen, id));
+    chosen.iter().cloned().chain(needed).collect()
+}
+
+fn needs(config: &Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
     config
         .certificates()
         .values()
@@ -39,32 +43,35 @@ fn needs(config: &crate::config::Config, chosen: &BTreeSet<AssetId>, ca: &AssetI
 }
 
 /// The request is durable before anything is done for it: a crash does not forget it.
-async fn ask(house: &House, chosen: &BTreeSet<AssetId>) -> Result<(), Failure> {
+async fn ask(house: &House, chosen: &BTreeSet<AssetId>, compromised: bool) -> Result<(), Failure> {
     let by = owner::actor();
-    let books = &house.executor.books;
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
         for id in chosen {
-            let standby = house.desired.assets.get(id).is_some_and(|spec| spec.overlap.standby);
+            let spec = house.desired.assets.get(id);
+            let standby = spec.is_some_and(|spec| spec.overlap.standby);
             let record = edit.asset(id);
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
-            record.request = Some(Request { at, by: by.clone(), after, compromised: false });
-            record.effort = Effort::default();
-            for delivery in record.deliveries.values_mut().filter(|d| d.state == DeliveryState::Failed) {
-                delivery.effort = Effort::default();
-            }
+            let request = Request { at, by: by.clone(), after, compromised };
+            record.ask(request, spec.is_some_and(key_stays));
+            let why = compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
             edit.audit(Event {
                 at,
                 actor: by.clone(),
                 action: "rotate-asked".to_owned(),
                 asset: Some(id.clone()),
                 revision: Some(after),
-                detail: std::collections::BTreeMap::new(),
+                detail: why.into_iter().collect::<BTreeMap<_, _>>(),
             });
         }
     };
-    books.edit(edit).await?;
+    house.executor.books.edit(edit).await?;
     crate::failpoint::hit("rotate-asked");
     Ok(())
+}
+
+/// Whether older revisions have the same key.
+pub(super) fn key_stays(spec: &AssetSpec) -> bool {
+    matches!(&spec.kind, KindSpec::Certificate(certificate) if certificate.keep_key)
 }

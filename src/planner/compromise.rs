@@ -19,6 +19,11 @@ pub(super) fn is_in(record: &AssetRecord, delivery: &Delivery) -> bool {
     delivery.content.files.values().any(|file| mentions(record, &file.revisions))
 }
 
+/// Whether any place has one.
+pub(super) fn is_anywhere(record: &AssetRecord) -> bool {
+    record.deliveries.values().any(|delivery| is_in(record, delivery))
+}
+
 /// Whether the successor of a key in wrong hands is still to be made or to be taken into use.
 pub(super) fn is_open(record: &AssetRecord) -> bool {
     let asked = record.request.as_ref().is_some_and(|request| request.compromised);

@@ -54,7 +54,9 @@ pub(super) fn is_stopped(
     let urgent_at = group.iter().filter_map(|due| urgent_at(context, due.spec)).min();
     let urgent = urgent_at.is_some_and(|at| at < context.now);
     let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)) || is_bad(context, due));
-    let holding = |spec: &&&AssetSpec| !asked || is_asked(context.record(&spec.id));
+    // What drops a key in wrong hands brings the new standby along: that is made in a moment.
+    let hurried = |record: &AssetRecord| is_asked(record) || compromise::is_anywhere(record);
+    let holding = |spec: &&&AssetSpec| !asked || hurried(context.record(&spec.id));
     if let Some(spec) = making.iter().find(holding).filter(|_| !urgent) {
         defer(group, None, &format!("waits for {}, which is being made", spec.id), draft);
         return true;

@@ -12,10 +12,10 @@ use crate::desired::{
 };
 use crate::model::{
     Action, AssetId, AssetKind, AssetRecord, DELIVERY_PAUSES, Delivery, DeliveryState, Engine, Inventory,
-    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, Part, Plan, Problem, Request, Service, Signer,
-    Step, Update, Usage,
+    JwsAlgorithm, KeyAlgorithm, MAKING_PAUSES, ObjectKind, OrderNote, Part, Plan, Problem, Request, Service,
+    Signer, Step, Update, Usage,
 };
-use crate::planner::{Seed, assume, plan};
+use crate::planner::{Seed, assume, order_note, plan};
 
 /// A moment, from its RFC 3339 text.
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -136,6 +136,14 @@ impl Bench {
         let record = self.record(id);
         let after = record.active().map_or(0, |revision| revision.number);
         record.request = Some(Request { at: now, by: "uid:1000".to_owned(), after, compromised: false });
+    }
+
+    /// What the ledger would say of an order placed now.
+    pub(crate) fn order_note(&mut self, id: &str, issuer: &str) -> OrderNote {
+        let (now, record) = (self.now, self.record(id).clone());
+        let spec = self.spec(id);
+        let KindSpec::Certificate(certificate) = &spec.kind else { panic!("{id} is no certificate") };
+        order_note(certificate, &record, &spec.made_for, (issuer, false), now)
     }
 
     /// A step of the plan, by how its line begins.

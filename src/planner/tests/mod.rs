@@ -1,6 +1,7 @@
 //! The planner's tests: a bench to set a site up in a few words, and to play time forward.
 
 mod bench;
+mod compromised;
 mod delivering;
 mod gates;
 mod issuing;

@@ -1,0 +1,111 @@
+//! Have a certificate withdrawn by who issued it.
+
+use jiff::Timestamp;
+
+use super::args::Cli;
+use super::compose::House;
+use super::fail::Failure;
+use super::{owner, rotate, run, state};
+use crate::audit::Event;
+use crate::config::{Config, not_one_of};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Effort, Request, Revision, RevisionState, Revocation, RevocationReason,
+};
+
+/// What was typed.
+pub(super) struct Wish<'a> {
+    pub(super) asset: &'a str,
+    /// Instead of the one in use.
+    pub(super) revision: Option<u32>,
+    pub(super) reason: &'a str,
+    /// What is in use is not replaced first.
+    pub(super) now: bool,
+}
+
+pub(super) fn run(cli: &Cli, wish: &Wish<'_>) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let reason = reason(wish.reason)?;
+    let id = state::asset(&config, wish.asset)?;
+    if id.kind != AssetKind::Certificate {
+        return Err(Failure::usage(format!("{id} is no certificate: only those can be revoked")));
+    }
+    let only = rotate::with_authorities(&config, &[id.clone()].into());
+    run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &config, &id, wish, reason).await)
+}
+
+fn reason(text: &str) -> Result<RevocationReason, Failure> {
+    let all = RevocationReason::ALL;
+    all.into_iter().find(|reason| reason.name() == text).ok_or_else(|| {
+        Failure::usage(format!("--reason {}", not_one_of(text, &all.map(RevocationReason::name))))
+    })
+}
+
+/// The wish is durable before anything is done for it: a crash does not forget it.
+async fn ask(
+    house: &House,
+    config: &Config,
+    id: &AssetId,
+    wish: &Wish<'_>,
+    reason: RevocationReason,
+) -> Result<(), Failure> {
+    let books = &house.executor.books;
+    let inventory = books.inventory().await;
+    let nothing = || Failure::usage(format!("{id} has no certificate yet"));
+    let record = inventory.assets.get(id).ok_or_else(nothing)?;
+    let number = wish.revision.or(record.active().map(|active| active.number)).ok_or_else(nothing)?;
+    let issuer = issuer_of(id, record, number, books.now()).map_err(Failure::usage)?;
+    if config.internal_cas().contains_key(&issuer) {
+        tracing::warn!(
+            "the revocation of {id} is recorded, but {issuer} publishes no revocation list yet: nobody is told of it"
+        );
+    }
+    let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
+    let by = owner::actor();
+    let edit = |edit: &mut crate::executor::Edit<'_>| {
+        let at = edit.now;
+        let asked =
+            Revocation { at, by: by.clone(), reason, after_successor: !wish.now, effort: Effort::default() };
+        mark(edit.asset(id), number, asked, key_stays);
+        edit.audit(Event {
+            at,
+            actor: by,
+            action: "revoke-asked".to_owned(),
+            asset: Some(id.clone()),
+            revision: Some(number),
+            detail: [("reason".to_owned(), reason.name().to_owned())].into(),
+        });
+    };
+    books.edit(edit).await?;
+    crate::failpoint::hit("revoke-asked");
+    Ok(())
+}
+
+/// Who has issued it; or why it cannot be revoked.
+fn issuer_of(id: &AssetId, record: &AssetRecord, number: u32, now: Timestamp) -> Result<String, String> {
+    let why = |why: &str| format!("revision {number} of {id} {why}");
+    let revision = record.revisions.get(&number).ok_or_else(|| why("is not known"))?;
+    let end = revision.validity.map(|validity| validity.not_after);
+    match (revision.state, &revision.issuer, revision.revoked_at) {
+        (_, _, Some(at)) => Err(why(&format!("was revoked at {at} already"))),
+        (state, ..) if state.is_over() => Err(why(&format!("is {state}: its certificate is not kept"))),
+        (_, None, _) => Err(why("is not issued yet")),
+        _ if end.is_some_and(|end| end < now) => Err(why("has ended: it need not be revoked")),
+        (_, Some(issuer), _) => Ok(issuer.clone()),
+    }
+}
+
+/// What is in use is replaced as well; where its key is in wrong hands, by one with another.
+fn mark(record: &mut AssetRecord, number: u32, asked: Revocation, key_stays: bool) {
+    let in_use = |revision: &Revision| revision.state.is_coming() || revision.state == RevisionState::Active;
+    let compromised = asked.reason == RevocationReason::KeyCompromise;
+    if record.revisions.get(&number).is_some_and(in_use) {
+        let after = record.newest_number();
+        let request = Request { at: asked.at, by: asked.by.clone(), after, compromised };
+        record.ask(request, key_stays);
+    }
+    if let Some(revision) = record.revisions.get_mut(&number) {
+        let after_successor = asked.after_successor && in_use(revision);
+        revision.compromised |= compromised;
+        revision.to_revoke = Some(Revocation { after_successor, ..asked });
+    }
+}
