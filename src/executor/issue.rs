@@ -126,6 +126,8 @@ impl Executor {
     async fn not_issued(&self, make: &Make, error: IssueError) -> Outcome {
         let problem = Problem::new(code(error.kind), error.message.clone());
         let issuer = make.signer.as_ref().map_or("", Signer::name);
+        // An order that is kept is gone on with: it has not come to nothing.
+        let goes_on = self.books.kept(&super::desk::order_key(issuer, &make.asset)).await.is_some();
         self.books
             .edit(|edit| {
                 let now = edit.now;
@@ -135,7 +137,7 @@ impl Executor {
                     record.problem = Some(problem.clone());
                 }
                 let record = edit.asset(&make.asset);
-                if error.kind != IssueErrorKind::Pending && error.kind != IssueErrorKind::Local {
+                if !goes_on {
                     record.ordered(OrderOutcome::Failed, &error.failed_names);
                 }
                 let effort = match error.kind.is_the_issuers() {
