@@ -5,5 +5,9 @@
 mod support;
 
 mod acme {
+    mod accounts;
+    mod certificates;
     mod challenges;
+    mod orders;
+    mod site;
 }
