@@ -17,12 +17,12 @@ macro_rules! pebble_or_skip {
 pub(crate) use pebble_or_skip;
 
 /// http-01 where this Pebble looks for it.
-pub fn http(pebble: &Pebble) -> String {
+pub(super) fn http(pebble: &Pebble) -> String {
     format!("challenge = {{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", pebble.http_port())
 }
 
 /// `[issuers.NAME]` of this Pebble, with these further lines.
-pub fn issuer(name: &str, pebble: &Pebble, lines: &str) -> String {
+pub(super) fn issuer(name: &str, pebble: &Pebble, lines: &str) -> String {
     let (server, ca) = (pebble.directory(), pebble.ca_file());
     format!(
         r#"
@@ -38,32 +38,32 @@ email = "ops@example.org"
 }
 
 /// The configuration of a site with `issuers`, and `certificates` as their tables.
-pub fn configuration(issuers: &str, certificates: &str) -> String {
+pub(super) fn configuration(issuers: &str, certificates: &str) -> String {
     format!("[daemon]\ninstance = \"test\"\nstate_dir = \"state\"\n{issuers}{certificates}\n")
 }
 
 /// A site with one certificate `edge`; `lines` are the issuer's further ones, `certificate` the certificate's.
-pub fn site(pebble: &Pebble, lines: &str, certificate: &str) -> Keyturn {
+pub(super) fn site(pebble: &Pebble, lines: &str, certificate: &str) -> Keyturn {
     let certificate = format!("[certificates.edge]\nissuers = [\"pebble\"]\n{certificate}");
     Keyturn::alone().config(&configuration(&issuer("pebble", pebble, lines), &certificate))
 }
 
 /// One pass, which must end well; its stderr.
-pub fn passes(keyturn: &Keyturn, pebble: &Pebble) -> String {
+pub(super) fn passes(keyturn: &Keyturn, pebble: &Pebble) -> String {
     let ran = keyturn.run(&["run", "-vv"]);
     assert!(ran.ok(), "{ran:#?}\n{}", pebble.log());
     ran.stderr
 }
 
 /// One pass, which must fail; all that it says.
-pub fn fails(keyturn: &Keyturn) -> String {
+pub(super) fn fails(keyturn: &Keyturn) -> String {
     let ran = keyturn.run(&["run"]);
     assert!(ran.code == Some(1), "{ran:#?}");
     format!("{}\n{}", ran.stdout, ran.stderr)
 }
 
 /// What OpenSSL says of the certificate in use.
-pub fn shown(keyturn: &Keyturn, what: &[&str]) -> String {
+pub(super) fn shown(keyturn: &Keyturn, what: &[&str]) -> String {
     let file = keyturn.write("shown.pem", &keyturn.ok(&["export", "edge", "--part", "fullchain"]));
     let mut openssl = command("openssl", ["x509", "-noout", "-in", file.to_str().unwrap()]);
     openssl.args(what);
@@ -71,7 +71,7 @@ pub fn shown(keyturn: &Keyturn, what: &[&str]) -> String {
 }
 
 /// The names in the certificate in use, as OpenSSL writes them, in alphabetic order.
-pub fn names(keyturn: &Keyturn) -> Vec<String> {
+pub(super) fn names(keyturn: &Keyturn) -> Vec<String> {
     let text = shown(keyturn, &["-ext", "subjectAltName"]);
     let mut names: Vec<String> =
         text.lines().last().unwrap().split(',').map(|name| name.trim().to_owned()).collect();
@@ -80,7 +80,7 @@ pub fn names(keyturn: &Keyturn) -> Vec<String> {
 }
 
 /// Whether OpenSSL finds its way from the certificate in use to `root` by what is served with it.
-pub fn verifies(keyturn: &Keyturn, root: &str) -> bool {
+pub(super) fn verifies(keyturn: &Keyturn, root: &str) -> bool {
     let root = keyturn.write("root.pem", root);
     let leaf = keyturn.write("leaf.pem", &keyturn.ok(&["export", "edge", "--part", "certificate"]));
     let chain = keyturn.write("chain.pem", &keyturn.ok(&["export", "edge", "--part", "chain"]));
@@ -93,7 +93,7 @@ pub fn verifies(keyturn: &Keyturn, root: &str) -> bool {
 }
 
 /// Whether the private key in use is that of the certificate in use.
-pub fn key_fits(keyturn: &Keyturn) -> bool {
+pub(super) fn key_fits(keyturn: &Keyturn) -> bool {
     let key = keyturn.write("exported.key", &keyturn.ok(&["export", "edge", "--part", "private-key"]));
     let public = must(command("openssl", ["pkey", "-pubout", "-in", key.to_str().unwrap()]));
     public == shown(keyturn, &["-pubkey"])
