@@ -11,6 +11,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::{AcmeIssuer, Certificate, Challenge, Config, HttpAnswer};
 use crate::issuer::Issuer;
 use crate::issuer::acme::challenge::Solver;
+use crate::issuer::acme::challenge::dns::DnsSolver;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::issuer::acme::challenge::tls_alpn::TlsAlpnSolver;
 use crate::issuer::acme::{Acme, AcmeConfig, Eab};
@@ -93,7 +94,7 @@ impl Solvers<'_> {
                     solver
                 }
             },
-            Challenge::Dns01(_) => return Err(Failure::usage("dns-01 is being built")),
+            Challenge::Dns01(dns) => Arc::new(DnsSolver::new(dns.clone(), Arc::clone(self.clock))),
         })
     }
 }

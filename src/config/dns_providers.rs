@@ -49,14 +49,19 @@ const TSIG: &[&str] = &["hmac-sha256", "hmac-sha384", "hmac-sha512"];
 
 const PROVIDERS: &[DnsProviderSpec] = &[
     DnsProviderSpec {
-        name: "acme-dns",
-        settings: &[Key::required("server", "the server's address, such as \"https://auth.example.org\"")],
-        secrets: &[Key::required("credentials", "the accounts by name, in JSON")],
-    },
-    DnsProviderSpec {
         name: "cloudflare",
         settings: &[],
         secrets: &[Key::required("token", "an API token that may edit the zone's records")],
+    },
+    DnsProviderSpec {
+        name: "desec",
+        settings: &[],
+        secrets: &[Key::required("token", "a token of the account")],
+    },
+    DnsProviderSpec {
+        name: "digitalocean",
+        settings: &[],
+        secrets: &[Key::required("token", "an API token that may write domains")],
     },
     DnsProviderSpec {
         name: "rfc2136",

@@ -47,7 +47,6 @@ impl Executor {
                 let now = edit.now;
                 let record = edit.asset(&make.asset);
                 record.prepared(make.revision, &made.facts, Some(issuer), now);
-                record.by_issuer.remove(issuer);
                 record.ordered(OrderOutcome::Issued, &[]);
                 if acme {
                     // Only now may the order be forgotten: until here the certificate could be fetched again.

@@ -427,6 +427,7 @@ impl AssetRecord {
     /// The revision is whole.
     pub fn prepared(&mut self, number: u32, facts: &Facts, issuer: Option<&str>, now: Timestamp) {
         self.effort = Effort::default();
+        self.by_issuer.clear();
         self.change(number, |revision| {
             revision.state = RevisionState::Prepared;
             revision.issued_at = Some(now);

@@ -108,7 +108,7 @@ fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str,
             revision.root = Some(kept.unwrap_or(make.revision));
         }
         record.begin(revision);
-        record.prepared(make.revision, &facts, None, at);
+        record.prepared(make.revision, &facts, make.signer.as_ref().map(Signer::name), at);
     });
 }
 

@@ -38,6 +38,9 @@ pub fn health(
 
 fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) -> Vec<Problem> {
     let mut problems: Vec<Problem> = record.effort.problem.iter().cloned().collect();
+    // A failure of one issuer is none of the asset's once another has issued.
+    problems.extend(record.by_issuer.values().filter_map(|effort| effort.problem.clone()));
+    problems.extend(record.active().and_then(revoked));
     for (place, delivery) in &record.deliveries {
         problems.extend(delivery.effort.problem.clone());
         problems.extend(delivery.note.clone());
@@ -53,6 +56,15 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         problems.extend(life(spec, revision, now, seed));
     }
     problems
+}
+
+/// That the CA has revoked what is in use.
+fn revoked(revision: &Revision) -> Option<Problem> {
+    let renewal = revision.renewal.as_ref()?;
+    let since = renewal.revoked_since?;
+    let explained = renewal.explanation_url.as_ref().map_or_else(String::new, |url| format!(" ({url})"));
+    let message = format!("revision {} is known to be revoked since {since}{explained}", revision.number);
+    Some(Problem::new(Code::CertificateRevoked, message))
 }
 
 /// Rollouts of the asset that failed and are not put back yet.

@@ -3,7 +3,7 @@
 //! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of every
 //! asset and then of every place:
 //!
-//! 1. [`turn`]: is a new revision due?
+//! 1. [`turn`]: is a new revision due? [`issuing`]: by whom?
 //! 2. [`life`]: may a revision be announced, activated, retired?
 //! 3. [`content`]: what should each place hold?
 //! 4. [`watch`]: is what was delivered still there, and is it shown to be served?
@@ -15,6 +15,7 @@ mod content;
 mod context;
 mod forecast;
 mod health;
+mod issuing;
 mod life;
 mod objects;
 mod rollout;
@@ -54,6 +55,7 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
         return draft.plan;
     }
     for spec in desired.assets.values() {
+        issuing::consult(&context, spec, &mut draft);
         turn::consider(&context, spec, &mut draft);
         life::consider(&context, spec, &mut draft);
     }

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, Seed, later};
-use crate::desired::{AssetSpec, IssuerRef, KindSpec, Overlap, Places, Turn};
+use crate::desired::{AssetSpec, KindSpec, Overlap, Places, Turn};
 use crate::model::{
     Action, AssetId, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer,
     Step, Validity,
@@ -20,6 +20,9 @@ const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
 /// A little earlier than the configuration says, by a chance that is fixed for each revision (at most an
 /// hour or a hundredth of its life), so that what was made together is not renewed together.
 pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
+    if let Some(at) = advised(overlap, revision) {
+        return Some(at);
+    }
     let (due, life) = match (overlap.turn, revision.validity) {
         (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
         (turn, Some(validity)) => (later(validity.not_after, -lead(turn, validity)), validity.lifetime()),
@@ -28,6 +31,14 @@ pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: S
     let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
     let jitter = (span.as_secs() as f64 * seed.fraction(asset, revision.number)) as i64;
     Some(later(due, SignedDuration::from_secs(-jitter)))
+}
+
+/// What the revision's CA advises (RFC 9773): that goes first, but half of our own time for a renewal is kept.
+fn advised(overlap: &Overlap, revision: &Revision) -> Option<Timestamp> {
+    let renewal = revision.renewal.as_ref()?;
+    let validity = revision.validity?;
+    let latest = later(validity.not_after, -(lead(overlap.turn, validity) / 2));
+    renewal.revoked_since.or(renewal.chosen).map(|at| at.min(latest))
 }
 
 /// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
@@ -152,6 +163,14 @@ pub(super) fn aged(
     if gains_nothing(context, spec, revision) {
         return None;
     }
+    if let Some(renewal) = &revision.renewal {
+        if renewal.revoked_since.is_some() {
+            return Some("its CA has revoked it".to_owned());
+        }
+        if renewal.chosen.is_some_and(|chosen| chosen <= context.now) {
+            return Some("its CA suggests to renew it now".to_owned());
+        }
+    }
     Some(match (spec.overlap.turn, revision.validity) {
         (Turn::Every(every), _) => format!("in use for {}", days(every)),
         (_, Some(validity)) => format!("ends at {}", validity.not_after),
@@ -204,13 +223,7 @@ fn make(
         );
         return None;
     }
-    let signer = match signer(context, spec, draft) {
-        Ok(signer) => signer,
-        Err(why) => {
-            draft.defer(&spec.id, None, why);
-            return None;
-        }
-    };
+    let signer = super::issuing::signer(context, spec, draft).ok()?;
     let make = Make {
         asset: spec.id.clone(),
         revision,
@@ -265,18 +278,9 @@ fn only_swarm(spec: &AssetSpec) -> bool {
     !spec.targets.is_empty() && spec.targets.iter().all(swarm)
 }
 
-/// Of a certificate: the CA and its revision that signs now, or what is waited for. A CA that is itself being made
-/// is made first.
-fn signer(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) -> Result<Option<Signer>, String> {
-    let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(None) };
-    match certificate.issuers.first() {
-        Some(IssuerRef::Internal(id)) => internal(context, spec, id, draft).map(Some),
-        Some(IssuerRef::Acme(name)) => Ok(Some(Signer::Acme { name: name.clone(), replaces: None })),
-        None => Err("no issuer is named".to_owned()),
-    }
-}
-
-fn internal(
+/// The CA of our own and its revision that signs now, or what is waited for. A CA that is itself being made is made
+/// first.
+pub(super) fn signer_of_our_own(
     context: &Context<'_>,
     spec: &AssetSpec,
     id: &AssetId,

@@ -1,48 +1,75 @@
-//! Accounts that the CA knows beforehand (external account binding, RFC 8555 §7.3.4).
+//! Accounts: bound, rolled over, lost; and the chain that is preferred.
 
-use super::site::{fails, http, passes, pebble_or_skip, site};
-use crate::support::{Keyturn, Pebble, PebbleOptions};
+use super::{edge, http, pebble_or_skip, site};
+use crate::support::{Keyturn, Pebble, PebbleOptions, command, must};
 
-const KID: &str = "kid-1";
-const HMAC: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
-const OTHER: &str = "b3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyb3RoZXJvdGhlcm90aGVyb3Ro";
+const NAMES: &str = r#"dns_names = ["www.edge.test"]"#;
 
-fn options() -> PebbleOptions {
-    PebbleOptions { eab: Some((KID.to_owned(), HMAC.to_owned())), ..PebbleOptions::default() }
-}
-
-/// A site whose account is bound by `kid` and the key in `eab.key`.
-fn bound(pebble: &Pebble, kid: &str, hmac: &str) -> Keyturn {
-    let eab = format!("eab = {{ kid = \"{kid}\", hmac_file = \"eab.key\" }}\n{}", http(pebble));
-    let keyturn = site(pebble, &eab, "dns_names = [\"edge.test\"]");
-    keyturn.write("eab.key", &format!("{hmac}\n"));
-    keyturn
+#[test]
+fn an_account_that_the_ca_knows_beforehand() {
+    let secret = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    let eab = Some(("kid-1".to_owned(), secret.to_owned()));
+    let pebble = pebble_or_skip!(PebbleOptions { eab, ..PebbleOptions::default() });
+    let unbound = site(&pebble, &http(&pebble), "", NAMES);
+    let ran = unbound.run(&["run"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("write eab = { kid = …, hmac_file = … } in issuers.pebble"), "{ran:#?}");
+    assert_eq!(pebble.counts().accounts, 0);
+    let folder = Keyturn::alone();
+    let file = folder.write("eab.key", secret);
+    let eab = format!("eab = {{ kid = \"kid-1\", hmac_file = \"{}\" }}", file.display());
+    edge(&site(&pebble, &http(&pebble), &eab, NAMES), &pebble);
 }
 
 #[test]
-fn an_account_is_bound() {
-    let pebble = pebble_or_skip!(options());
-    passes(&bound(&pebble, KID, HMAC), &pebble);
-    assert_eq!((pebble.counts().accounts, pebble.counts().issued.len()), (1, 1));
-}
-
-#[test]
-fn a_binding_that_the_ca_wants_is_asked_for() {
-    let pebble = pebble_or_skip!(options());
-    let said = fails(&site(&pebble, &http(&pebble), "dns_names = [\"edge.test\"]"));
-    assert!(said.contains("KT-ISSUE-FAILED") && said.contains("write eab = {"), "{said}");
-    // The CA was asked for its directory, and for nothing that it would refuse.
-    assert_eq!((pebble.counts().accounts, pebble.counts().requests_to("/sign-me-up")), (0, 0));
-}
-
-#[test]
-fn a_binding_by_another_key_is_refused_in_the_cas_words() {
-    let pebble = pebble_or_skip!(options());
-    for (kid, hmac) in [(KID, OTHER), ("kid-2", HMAC)] {
-        let said = fails(&bound(&pebble, kid, hmac));
-        assert!(said.contains("KT-ISSUE-FAILED") && said.contains(&pebble.directory()), "{said}");
-        assert!(said.to_lowercase().contains("external") || said.contains("unauthorized"), "{said}");
-        assert!(!said.contains(hmac), "{said}");
+fn a_new_key_also_over_a_crash() {
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let mut keyturn = site(&pebble, &http(&pebble), "", NAMES);
+    edge(&keyturn, &pebble);
+    let told = keyturn.ok(&["acme", "rollover", "pebble"]);
+    assert!(told.contains("has a new key"), "{told}");
+    for point in ["acme-next-key-kept", "acme-key-changed"] {
+        keyturn.kill_at(point, 1);
+        let ran = keyturn.run(&["acme", "rollover", "pebble"]);
+        assert!(ran.signal.is_some(), "{point} was not reached: {ran:#?}");
+        keyturn.kill_nowhere();
+        // The next order is placed with whichever key the CA has.
+        let ran = keyturn.run(&["rotate", "edge"]);
+        assert!(ran.ok(), "{point}: {ran:#?}");
     }
-    assert_eq!((pebble.counts().accounts, pebble.counts().orders), (0, 0));
+    let counts = pebble.counts();
+    assert_eq!((counts.accounts, counts.orders), (1, 3), "one account, whatever its key");
+    assert!(counts.key_changes() >= 3, "{counts:?}");
+    assert_eq!(keyturn.ok(&["acme", "rollover", "pebble", "-o", "json"]).matches("\"account\"").count(), 1);
+}
+
+/// A CA that has lost its memory does not know the account: another is made by itself.
+#[test]
+fn an_account_that_the_ca_has_lost() {
+    let mut pebble = pebble_or_skip!(PebbleOptions::default());
+    let keyturn = site(&pebble, &http(&pebble), "", NAMES);
+    edge(&keyturn, &pebble);
+    pebble.kill();
+    pebble.boot();
+    let ran = keyturn.run(&["rotate", "edge"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_eq!(keyturn.audited("acme-account-lost"), 1);
+    assert_eq!(keyturn.audited("acme-account-created"), 2);
+}
+
+#[test]
+fn the_chain_that_is_preferred() {
+    let pebble = pebble_or_skip!(PebbleOptions { alternate_roots: 2, ..PebbleOptions::default() });
+    let root = Keyturn::alone();
+    let file = root.write("root.pem", &pebble.root(2)).display().to_string();
+    let subject =
+        must(command("openssl", ["x509", "-in", &file, "-noout", "-subject", "-nameopt", "multiline"]));
+    let name = subject.lines().find_map(|line| line.trim().strip_prefix("commonName")).unwrap();
+    let name = name.trim_start_matches([' ', '=']).to_owned();
+    let keyturn = site(&pebble, &http(&pebble), &format!("preferred_chain = \"{name}\""), NAMES);
+    let ran = keyturn.run(&["run"]);
+    assert!(ran.ok(), "{ran:#?}");
+    let chain = keyturn.ok(&["export", "edge", "--part", "fullchain"]);
+    let chain = keyturn.write("fullchain.pem", &chain).display().to_string();
+    must(command("openssl", ["verify", "-CAfile", &file, "-untrusted", &chain, &chain]));
 }

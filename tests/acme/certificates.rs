@@ -2,7 +2,8 @@
 
 use x509_parser::pem::parse_x509_pem;
 
-use super::site::{http, key_fits, passes, pebble_or_skip, shown, site, verifies};
+use super::pebble_or_skip;
+use super::site::{http, key_fits, passes, shown, site, verifies};
 use crate::support::{Pebble, PebbleOptions};
 
 const NAMES: &str = "dns_names = [\"edge.test\"]\ncommon_name = \"edge.test\"";
@@ -13,7 +14,7 @@ const KEYS: [(&str, &str); 3] =
 
 #[test]
 fn keys_of_each_kind() {
-    let pebble = pebble_or_skip!();
+    let pebble = pebble_or_skip!(PebbleOptions::default());
     for (algorithm, known_as) in KEYS {
         let certificate = format!("{NAMES}\nprivate_key = {{ algorithm = \"{algorithm}\" }}");
         let keyturn = site(&pebble, &http(&pebble), &certificate);

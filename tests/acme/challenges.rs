@@ -1,118 +1,117 @@
-//! Each challenge, each kind of name.
+//! Each challenge, and each kind of name.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
-use serde_json::Value;
-
-use super::site::{configuration, fails, http, issuer, names, passes, pebble_or_skip, site, verifies};
-use crate::support::{Keyturn, Pebble, PebbleOptions, command, wait_for};
-
-const NAMES: &str = r#"dns_names = ["www.edge.test", "edge.test"]"#;
+use super::{edge, pebble_or_skip, site};
+use crate::support::{Bind, BindOptions, Keyturn, Pebble, PebbleOptions, command, must, skipped};
 
 #[test]
 fn http_01() {
-    let pebble = pebble_or_skip!();
-    let keyturn = site(&pebble, &http(&pebble), NAMES);
-    passes(&keyturn, &pebble);
-    let status = keyturn.status("edge");
-    assert_eq!((&status["issuer"], &status["state"]), (&"pebble".into(), &"active".into()));
-    assert_eq!(names(&keyturn), ["DNS:edge.test", "DNS:www.edge.test"]);
-    assert_eq!(pebble.counts().validations, 2);
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let challenge = format!("{{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", pebble.http_port());
+    let keyturn = site(&pebble, &challenge, "", r#"dns_names = ["www.edge.test", "edge.test"]"#);
+    edge(&keyturn, &pebble);
+    let before = pebble.counts().all_requests();
+    assert!(keyturn.ok(&["run"]).contains("nothing to do"));
+    assert_eq!(pebble.counts().all_requests(), before, "with nothing due nothing is asked");
 }
 
 #[test]
-fn http_01_by_a_web_servers_folder() {
-    let pebble = pebble_or_skip!();
-    let webroot = pebble.place().dir().join("webroot");
-    fs::create_dir(&webroot).unwrap();
-    fs::write(webroot.join("index.html"), "hello").unwrap();
-    let port = pebble.http_port();
-    let at = format!("127.0.0.1:{port}");
-    let mut httpd = command("busybox", ["httpd", "-f", "-p", &at, "-h", webroot.to_str().unwrap()]);
-    let _httpd = pebble.place().start("httpd", &mut httpd);
-    let serves = || pebble.place().get(&format!("http://{at}/index.html")).is_some();
-    assert!(wait_for(std::time::Duration::from_secs(10), serves));
-    let challenge = format!("challenge = {{ kind = \"http-01\", webroot = \"{}\" }}", webroot.display());
-    let keyturn = site(&pebble, &challenge, NAMES);
-    passes(&keyturn, &pebble);
-    assert!(verifies(&keyturn, &pebble.root(0)));
-    // What was put up is gone, and what was there before is not.
-    let proofs = webroot.join(".well-known/acme-challenge");
-    let left = fs::read_dir(&proofs).map_or(0, Iterator::count);
-    assert_eq!((left, webroot.join("index.html").exists()), (0, true));
+fn tls_alpn_01_with_keys_of_every_kind() {
+    let pebble = pebble_or_skip!(PebbleOptions { authz_reuse: 100, ..PebbleOptions::default() });
+    let challenge = format!("{{ kind = \"tls-alpn-01\", listen = \"127.0.0.1:{}\" }}", pebble.tls_port());
+    let mut names = r#"dns_names = ["www.edge.test"]"#.to_owned();
+    for algorithm in ["ecdsa-p384", "rsa-2048"] {
+        names.push_str(&format!(
+            "\n[certificates.{algorithm}]\ndns_names = [\"www.edge.test\"]\nprivate_key = {{ algorithm = \"{algorithm}\" }}"
+        ));
+    }
+    let keyturn = site(&pebble, &challenge, "", &names);
+    edge(&keyturn, &pebble);
+    assert_eq!(pebble.counts().orders, 3, "one each, whatever the key");
 }
 
 #[test]
-fn tls_alpn_01() {
-    let pebble = pebble_or_skip!();
-    let challenge =
-        format!("challenge = {{ kind = \"tls-alpn-01\", listen = \"127.0.0.1:{}\" }}", pebble.tls_port());
-    let keyturn = site(&pebble, &challenge, NAMES);
-    passes(&keyturn, &pebble);
-    assert!(verifies(&keyturn, &pebble.root(0)));
-    assert_eq!(names(&keyturn), ["DNS:edge.test", "DNS:www.edge.test"]);
+fn an_address_and_a_name_in_another_alphabet() {
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let challenge = format!("{{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", pebble.http_port());
+    let names = "dns_names = [\"bücher.test\"]\nip_addresses = [\"127.0.0.1\"]";
+    let keyturn = site(&pebble, &challenge, "", names);
+    edge(&keyturn, &pebble);
+    let text = must(command("openssl", ["x509", "-in", &pem(&keyturn), "-noout", "-ext", "subjectAltName"]));
+    assert!(text.contains("DNS:xn--bcher-kva.test") && text.contains("IP Address:127.0.0.1"), "{text}");
 }
 
 #[test]
-fn addresses_by_http_01_and_tls_alpn_01() {
-    let pebble = pebble_or_skip!();
-    let tls =
-        format!("challenge = {{ kind = \"tls-alpn-01\", listen = \"127.0.0.1:{}\" }}", pebble.tls_port());
-    for challenge in [http(&pebble), tls] {
-        let keyturn = site(&pebble, &challenge, r#"ip_addresses = ["127.0.0.1"]"#);
-        passes(&keyturn, &pebble);
-        assert_eq!(names(&keyturn), ["IP Address:127.0.0.1"]);
-        assert!(verifies(&keyturn, &pebble.root(0)));
+fn a_folder_that_a_web_server_serves() {
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let keyturn = Keyturn::alone();
+    let root = keyturn.dir().join("web");
+    fs::create_dir(&root).unwrap();
+    let port = pebble.http_port().to_string();
+    let mut server = command("python3", ["-m", "http.server", "--bind", "127.0.0.1", &port]);
+    server.current_dir(&root).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut server = server.spawn().unwrap();
+    let challenge = format!("{{ kind = \"http-01\", webroot = \"{}\" }}", root.display());
+    let keyturn = site(&pebble, &challenge, "", r#"dns_names = ["www.edge.test"]"#);
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", pebble.http_port())).is_ok();
+    assert!(crate::support::wait_for(std::time::Duration::from_secs(10), listens));
+    let ran = keyturn.run(&["run"]);
+    let _ = server.kill();
+    let _ = server.wait();
+    assert!(ran.ok(), "{ran:#?}");
+    assert_eq!(fs::read_dir(&root).unwrap().count(), 0, "nothing stays");
+}
+
+/// The apex and the wildcard have their values under one name.
+#[test]
+fn a_wildcard_and_its_apex_by_a_hook() {
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let management = pebble.dns().management();
+    let folder = Keyturn::alone();
+    let hook = folder.write(
+        "hook",
+        &format!(
+            "#!/bin/sh\ncase $1 in present) verb=set-txt ;; *) verb=clear-txt ;; esac\n\
+             exec curl -sf -d \"{{\\\"host\\\": \\\"$2.\\\", \\\"value\\\": \\\"$3\\\"}}\" http://{management}/$verb\n"
+        ),
+    );
+    fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    let challenge = format!("{{ kind = \"dns-01\", hook = \"{}\", propagation = \"0s\" }}", hook.display());
+    let keyturn = site(&pebble, &challenge, "", r#"dns_names = ["edge.test", "*.edge.test"]"#);
+    edge(&keyturn, &pebble);
+}
+
+/// RFC 2136 with TSIG, a secondary that is told, and a name that is an alias into another zone.
+#[test]
+fn a_record_in_a_real_name_server() {
+    if let Some(reason) = Bind::missing() {
+        return skipped("acme::challenges::a_record_in_a_real_name_server", &reason);
+    }
+    let bind = BindOptions { secondary: true, ..BindOptions::default() }.start();
+    let pebble = pebble_or_skip!(PebbleOptions { dns: Some(bind.address()), ..PebbleOptions::default() });
+    bind.delegate("alias.example.test", "x.delegated.test");
+    let (server, second) = (bind.address(), bind.secondary());
+    let folder = Keyturn::alone();
+    let key = folder.write("tsig.key", bind.secret());
+    let challenge = format!(
+        "{{ kind = \"dns-01\", provider = \"rfc2136\", server = \"{server}\", key_name = \"{}\", key_file = \"{}\", \
+         resolvers = [\"{server}\"], name_servers = [\"{server}\", \"{second}\"], propagation = \"30s\" }}",
+        Bind::KEY,
+        key.display()
+    );
+    let names = r#"dns_names = ["example.test", "*.example.test", "alias.example.test"]"#;
+    let keyturn = site(&pebble, &challenge, "", names);
+    edge(&keyturn, &pebble);
+    assert!(bind.updates() >= 4, "two names were written and erased: {}", bind.updates());
+    for name in ["_acme-challenge.example.test", "x.delegated.test"] {
+        assert_eq!(bind.txt(server, name), [] as [String; 0], "{name} is taken away again");
     }
 }
 
-#[test]
-fn a_name_as_people_write_it() {
-    let pebble = pebble_or_skip!();
-    let keyturn = site(&pebble, &http(&pebble), r#"dns_names = ["Bücher.test", "straße.bücher.test"]"#);
-    passes(&keyturn, &pebble);
-    assert_eq!(names(&keyturn), ["DNS:xn--bcher-kva.test", "DNS:xn--strae-oqa.xn--bcher-kva.test"]);
-}
-
-/// `edge`, whose proof is at `at`, and `mail`, whose proof is where Pebble looks.
-fn two(pebble: &Pebble, at: u16) -> String {
-    let edge = format!("challenge = {{ kind = \"http-01\", listen = \"127.0.0.1:{at}\" }}");
-    let certificates = format!(
-        "[certificates.edge]\nissuers = [\"pebble\"]\n{NAMES}\n{edge}\n\
-         [certificates.mail]\nissuers = [\"pebble\"]\ndns_names = [\"mail.test\"]\n"
-    );
-    configuration(&issuer("pebble", pebble, &http(pebble)), &certificates)
-}
-
-/// How often a key was made, by the history.
-fn keys_made(keyturn: &Keyturn, asset: &str) -> usize {
-    let history = keyturn.run(&["audit", "-o", "json"]).json();
-    let of_asset = |entry: &&Value| entry["action"] == "issuing" && entry["asset"] == asset;
-    history["entries"].as_array().unwrap().iter().filter(of_asset).count()
-}
-
-#[test]
-fn a_proof_that_is_not_found_fails_one_certificate_and_keeps_its_key() {
-    let pebble = pebble_or_skip!(PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() });
-    let elsewhere = pebble.place().port();
-    let keyturn = Keyturn::alone().config(&two(&pebble, elsewhere.number()));
-    let said = fails(&keyturn);
-    assert!(said.contains("KT-CHALLENGE-FAILED") && said.contains("edge.test: "), "{said}");
-    assert!(!said.contains("mail.test"), "{said}");
-    assert_eq!((&keyturn.status("mail")["state"], pebble.counts().issued.len()), (&"active".into(), 1));
-    let failed = keyturn.status("edge");
-    assert_eq!((&failed["revision"], &failed["state"]), (&1.into(), &"pending".into()));
-
-    // It waits before it asks the CA again, and says so with the same problem.
-    let before = pebble.counts().all_requests();
-    keyturn.run(&["run"]);
-    assert_eq!(pebble.counts().all_requests(), before);
-
-    let mut keyturn = keyturn.config(&two(&pebble, pebble.http_port()));
-    keyturn.set("KEYTURN_CLOCK_OFFSET", Some("90"));
-    passes(&keyturn, &pebble);
-    let status = keyturn.status("edge");
-    assert_eq!((&status["revision"], &status["state"]), (&1.into(), &"active".into()));
-    assert_eq!(keys_made(&keyturn, "certificates/edge"), 1);
-    assert_eq!(keyturn.status("mail")["revision"], 1);
+/// Where the certificate is, for other programs.
+fn pem(keyturn: &Keyturn) -> String {
+    let text = keyturn.ok(&["export", "edge", "--part", "fullchain"]);
+    keyturn.write("edge.crt", &text).display().to_string()
 }

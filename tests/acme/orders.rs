@@ -1,13 +1,16 @@
 //! When there is an order, and what of the last one still counts.
 
-use super::site::{configuration, http, issuer, passes, pebble_or_skip, site};
-use crate::support::{Keyturn, PebbleOptions};
+use std::time::Duration;
+
+use super::pebble_or_skip;
+use super::site::{http, passes, site, verifies};
+use crate::support::{Pebble, PebbleOptions, wait_for};
 
 const NAMES: &str = "dns_names = [\"edge.test\"]";
 
 #[test]
 fn a_second_pass_asks_the_ca_nothing() {
-    let pebble = pebble_or_skip!();
+    let pebble = pebble_or_skip!(PebbleOptions::default());
     let keyturn = site(&pebble, &http(&pebble), NAMES);
     passes(&keyturn, &pebble);
     let before = pebble.counts();
@@ -33,17 +36,22 @@ fn a_control_that_the_ca_remembers_is_not_shown_again() {
 }
 
 #[test]
-#[ignore = "the plan takes the first issuer only"]
-fn the_second_issuer_steps_in_for_a_dead_first_one_in_the_same_pass() {
-    let pebble = pebble_or_skip!();
-    let closed = pebble.place().port();
-    let dead = issuer("dead", &pebble, &http(&pebble))
-        .replace(&pebble.directory(), &format!("https://{}/dir", closed.address()));
-    let issuers = dead + &issuer("pebble", &pebble, &http(&pebble));
-    let certificate = format!("[certificates.edge]\nissuers = [\"dead\", \"pebble\"]\n{NAMES}");
-    let keyturn = Keyturn::alone().config(&configuration(&issuers, &certificate));
-    keyturn.run(&["run"]);
-    let status = keyturn.status("edge");
-    assert_eq!((&status["issuer"], &status["state"]), (&"pebble".into(), &"active".into()));
-    assert_eq!((pebble.counts().orders, status["revision"].clone()), (1, 1.into()));
+fn a_certificate_is_renewed_by_itself_when_its_time_has_come() {
+    // Half of a life is the most that is given up: it is due after 40 s. Less than a minute is no life.
+    let pebble = pebble_or_skip!(PebbleOptions { validity: Some(80), ..PebbleOptions::default() });
+    let certificate = format!("{NAMES}\nrenew_before = \"79s\"");
+    let keyturn = site(&pebble, &http(&pebble), &certificate);
+    passes(&keyturn, &pebble);
+    let first = keyturn.status("edge");
+    assert_eq!((&first["revision"], pebble.counts().orders), (&1.into(), 1), "{first}");
+    let renewed = || {
+        passes(&keyturn, &pebble);
+        pebble.counts().orders > 1
+    };
+    assert!(wait_for(Duration::from_secs(60), renewed), "{}", keyturn.status("edge"));
+    let second = keyturn.status("edge");
+    assert_eq!((&second["revision"], &second["state"]), (&2.into(), &"active".into()));
+    assert_ne!(first["serial"], second["serial"]);
+    assert!(second["issued_at"].as_str() >= first["renew_at"].as_str(), "{first} {second}");
+    assert!(verifies(&keyturn, &pebble.root(0)));
 }

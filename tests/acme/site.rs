@@ -4,18 +4,6 @@ use std::fs;
 
 use crate::support::{Keyturn, Pebble, command, must};
 
-/// Pebble, or the test ends as a named skip.
-macro_rules! pebble_or_skip {
-    () => {
-        $crate::acme::site::pebble_or_skip!($crate::support::PebbleOptions::default())
-    };
-    ($options:expr) => {{
-        $crate::support::skip_without!($crate::support::Pebble);
-        $options.start()
-    }};
-}
-pub(crate) use pebble_or_skip;
-
 /// http-01 where this Pebble looks for it.
 pub(super) fn http(pebble: &Pebble) -> String {
     format!("challenge = {{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", pebble.http_port())
@@ -68,15 +56,6 @@ pub(super) fn shown(keyturn: &Keyturn, what: &[&str]) -> String {
     let mut openssl = command("openssl", ["x509", "-noout", "-in", file.to_str().unwrap()]);
     openssl.args(what);
     must(openssl)
-}
-
-/// The names in the certificate in use, as OpenSSL writes them, in alphabetic order.
-pub(super) fn names(keyturn: &Keyturn) -> Vec<String> {
-    let text = shown(keyturn, &["-ext", "subjectAltName"]);
-    let mut names: Vec<String> =
-        text.lines().last().unwrap().split(',').map(|name| name.trim().to_owned()).collect();
-    names.sort();
-    names
 }
 
 /// Whether OpenSSL finds its way from the certificate in use to `root` by what is served with it.

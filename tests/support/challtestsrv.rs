@@ -48,6 +48,11 @@ impl ChallTestSrv {
         one
     }
 
+    /// Where a hook can tell it what to answer, over HTTP.
+    pub fn management(&self) -> SocketAddr {
+        self.management.address()
+    }
+
     /// Where its DNS answers.
     pub fn address(&self) -> SocketAddr {
         self.dns.address()

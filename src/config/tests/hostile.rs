@@ -69,7 +69,9 @@ fn large_and_dull_files_are_read_in_no_time() {
         .collect();
     let unknown_issuers: String =
         (0..9000).map(|n| format!("[certificates.c{n}]\ndns_names=[\"a\"]\nissuers=[\"j{n}\"]\n")).collect();
+    let long_foreign_value = certificate(&format!("dns_names = [\"{}\"]", "ü".repeat(MAX_SIZE / 2 - 200)));
     let texts = [
+        long_foreign_value,
         deep_keys,
         deep_lists,
         deep_tables,
@@ -99,6 +101,14 @@ proptest! {
         let _ = parse(&certificate(&format!("{key} = {value:?}")));
         let _ = parse(&certificate(&format!("{key} = [{value:?}]")));
         let _ = parse(&certificate(&format!("dns_names = [\"a\"]\n[[certificates.edge.targets]]\nkind = \"file\"\ndir = {value:?}\nfiles = {{ {value:?} = \"ca\" }}\nreload = [{value:?}]\nverify = {{ connect = [{value:?}] }}\n")));
+    }
+
+    #[test]
+    fn any_acme_value(value in "\\PC{0,40}", key in "(server|email|ca_file|profile|preferred_chain|eab|challenge|concurrency|limits)", setting in "(kind|listen|webroot|hook|provider|resolvers|propagation|kid|hmac_file|orders|token_file)") {
+        let issuer = "[issuers.ca]\nkind = \"acme\"\n";
+        let _ = parse(&format!("{issuer}{key} = {value:?}\n[certificates.a]\ndns_names = [{value:?}]\n"));
+        let _ = parse(&format!("{issuer}{key} = {{ {setting} = {value:?} }}\n"));
+        let _ = parse(&format!("{issuer}challenge = {{ kind = \"dns-01\", provider = \"rfc2136\", {setting} = {value:?} }}\n"));
     }
 
     #[test]

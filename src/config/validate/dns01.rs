@@ -20,7 +20,8 @@ const HOOK_TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 const PROPAGATION: SignedDuration = SignedDuration::from_mins(5);
 
 pub(super) fn dns01(t: &mut Table<'_>) -> Option<Dns01> {
-    let resolvers = t.or("resolvers", Vec::new(), resolvers);
+    let resolvers = t.or("resolvers", Vec::new(), resolvers_of);
+    let name_servers = t.or("name_servers", Vec::new(), resolvers_of);
     let propagation = t.or("propagation", PROPAGATION, |item| item.duration(SignedDuration::ZERO));
     t.misplaced(&["listen", "webroot"], "belongs to kind = \"http-01\"");
     let publisher = publisher(t);
@@ -28,7 +29,7 @@ pub(super) fn dns01(t: &mut Table<'_>) -> Option<Dns01> {
         publisher: publisher?,
         resolvers: resolvers?,
         propagation: propagation?,
-        name_servers: Vec::new(),
+        name_servers: name_servers?,
     })
 }
 
@@ -121,7 +122,7 @@ fn absent<T>(t: &Table<'_>, written: &str, key: &Key) -> Option<Option<T>> {
     t.fault(written, format!("is missing: {}", key.what))
 }
 
-fn resolvers(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+fn resolvers_of(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
     let resolvers = item.distinct(resolver)?;
     if resolvers.is_empty() {
         return item.fault("is empty; leave it out to ask the machine's own resolvers");

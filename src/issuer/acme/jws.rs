@@ -83,20 +83,20 @@ impl Signer {
         }
     }
 
-    /// A JWS in flattened JSON (RFC 7515 §7.2.2). `who` is `jwk` or `kid`, with its value.
+    /// A JWS in flattened JSON (RFC 7515 §7.2.2); without a payload it reads only (RFC 8555 §6.3). `who` is `jwk` or `kid`, with its value.
     pub(super) fn sign(
         &self,
         who: (&str, Value),
         url: &str,
         nonce: Option<&str>,
-        payload: &Value,
+        payload: Option<&Value>,
     ) -> Result<Value, String> {
         let mut header = json!({ "alg": self.algorithm(), "url": url, who.0: who.1 });
         if let Some(nonce) = nonce {
             header["nonce"] = json!(nonce);
         }
         let protected = BASE64.encode(header.to_string());
-        let payload = BASE64.encode(payload.to_string());
+        let payload = BASE64.encode(payload.map_or_else(String::new, Value::to_string));
         let signature = BASE64.encode(self.signature(format!("{protected}.{payload}").as_bytes())?);
         Ok(json!({ "protected": protected, "payload": payload, "signature": signature }))
     }
@@ -131,7 +131,7 @@ pub(super) async fn post(
     signer: &Signer,
     who: (&str, Value),
     url: &str,
-    payload: &Value,
+    payload: Option<&Value>,
 ) -> Result<Vec<u8>, Error> {
     for _ in 0..TRIES {
         let nonce = line.nonce().await?;

@@ -145,6 +145,12 @@ impl Acme {
         let _slot = self.slots.acquire().await;
         let client = self.client().await?;
         let account = self.account(&client, desk).await?;
+        let done = Job { acme: self, request, desk, client: client.clone(), account }.run().await;
+        if done.is_ok() || self.accounts(desk).await?.of(&self.config.server).is_some() {
+            return done;
+        }
+        // The CA had lost the account, which is forgotten now: the next one does.
+        let account = self.account(&client, desk).await?;
         Job { acme: self, request, desk, client, account }.run().await
     }
 }

@@ -65,7 +65,7 @@ impl Acme {
         let key = material.private_key.as_ref().ok_or_else(|| self.local("the certificate's key is gone"))?;
         let signer = Signer::read(key, &self.entropy).map_err(|why| self.local(why))?;
         let payload = json!({ "certificate": BASE64.encode(self.leaf(material)?), "reason": reason.code() });
-        self.settled(jws::post(line, &signer, ("jwk", signer.jwk()), &url, &payload).await.map(|_| ()))
+        self.settled(jws::post(line, &signer, ("jwk", signer.jwk()), &url, Some(&payload)).await.map(|_| ()))
     }
 
     /// What is revoked already is as good as revoked now.

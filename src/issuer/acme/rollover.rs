@@ -78,8 +78,9 @@ impl Acme {
         let next = Signer::read(next, &self.entropy).map_err(|why| self.local(why))?;
         let old = self.old_signer(credentials)?;
         let inner = json!({ "account": account, "oldKey": old.jwk() });
-        let inner = next.sign(("jwk", next.jwk()), &url, None, &inner).map_err(|why| self.local(why))?;
-        let told = jws::post(line, &old, ("kid", account), &url, &inner).await;
+        let inner =
+            next.sign(("jwk", next.jwk()), &url, None, Some(&inner)).map_err(|why| self.local(why))?;
+        let told = jws::post(line, &old, ("kid", account), &url, Some(&inner)).await;
         failpoint::hit("acme-key-changed");
         match told {
             Ok(_) => self.take_next(accounts, desk).await,
@@ -100,7 +101,7 @@ impl Acme {
         };
         let signer = Signer::read(next, &self.entropy).map_err(|why| self.local(why))?;
         let url = credentials["id"].as_str().unwrap_or_default().to_owned();
-        let asked = jws::post(client.line(), &signer, ("kid", json!(url)), &url, &json!({})).await;
+        let asked = jws::post(client.line(), &signer, ("kid", json!(url)), &url, None).await;
         match asked {
             Ok(_) => Ok(true),
             Err(error) if refusal(&error).is_some_and(|refusal| refusal.status < 500) => Ok(false),

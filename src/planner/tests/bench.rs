@@ -274,6 +274,15 @@ pub(crate) fn certificate(name: &str) -> AssetSpec {
     spec(AssetKind::Certificate, name, of, plain(Turn::ShareLeft { of: 1, parts: 3 }))
 }
 
+/// The same of ACME CAs: the first that may be asked.
+pub(crate) fn acme_certificate(name: &str, issuers: &[&str]) -> AssetSpec {
+    let mut spec = certificate(name);
+    if let KindSpec::Certificate(certificate) = &mut spec.kind {
+        certificate.issuers = issuers.iter().map(|name| IssuerRef::Acme((*name).to_owned())).collect();
+    }
+    spec
+}
+
 /// A JWT key of 60 days, published a day before, with tokens of an hour.
 pub(crate) fn jwt(name: &str) -> AssetSpec {
     let of = KindSpec::JwtKey { jws: JwsAlgorithm::Rs256, algorithm: KeyAlgorithm::Rsa3072 };

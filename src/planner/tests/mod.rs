@@ -3,6 +3,7 @@
 mod bench;
 mod delivering;
 mod gates;
+mod issuing;
 mod jwt;
 mod objects;
 mod simulation;

@@ -125,7 +125,9 @@ fn a_ca_that_cannot_be_renewed_signs_on_while_it_is_valid() {
     bench.rotate("certificates/edge");
     assert_eq!(bench.lines(), ["issue certificates/edge 2 by ca/internal 1"]);
     bench.now += days(400);
-    bench.record("ca/internal").effort.next_try_at = Some(bench.now + days(9));
+    let now = bench.now;
+    let effort = &mut bench.record("ca/internal").effort;
+    (effort.failed_at, effort.next_try_at) = (Some(now), Some(now + days(9)));
     let validity = bench.record("ca/internal").active().unwrap().validity.unwrap();
     assert!(!validity.contains(bench.now));
     bench.assert_waits("its revision 1 is not valid now");

@@ -1,5 +1,6 @@
 //! How control over a name is shown to a CA (RFC 8555 §8): one trait, one file a way.
 
+pub mod dns;
 pub mod http;
 mod listener;
 mod registry;

@@ -116,7 +116,9 @@ impl View {
     /// Counts silent rounds on.
     fn after(self, before: &Self) -> Self {
         match (self, before) {
-            (Self::Silent { why, .. }, Self::Silent { rounds, .. }) => Self::Silent { rounds: rounds + 1, why },
+            (Self::Silent { why, .. }, Self::Silent { rounds, .. }) => {
+                Self::Silent { rounds: rounds + 1, why }
+            }
             (view, _) => view,
         }
     }
@@ -125,7 +127,8 @@ impl View {
 /// Whether a CA will find what it looks for.
 fn enough(views: &[View]) -> bool {
     let shown = views.iter().filter(|view| **view == View::Shown).count();
-    let dead = views.iter().filter(|v| matches!(v, View::Silent { rounds, .. } if *rounds >= SILENT_ROUNDS)).count();
+    let dead =
+        views.iter().filter(|v| matches!(v, View::Silent { rounds, .. } if *rounds >= SILENT_ROUNDS)).count();
     let out_of_reach = views.iter().filter(|view| matches!(view, View::NoWay(_))).count();
     shown > 0 && shown >= dead && shown + dead + out_of_reach == views.len()
 }

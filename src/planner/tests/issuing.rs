@@ -1,0 +1,232 @@
+//! Who is asked for a certificate, and when nobody may be.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::bench::{Bench, acme_certificate, at, days, hours};
+use crate::desired::{AcmeSpec, KindSpec};
+use crate::model::{
+    AssetId, Code, Effort, IssuerRecord, Limits, MAKING_PAUSES, OrderNote, OrderOutcome, Problem, Renewal,
+};
+
+const EDGE: &str = "certificates/edge";
+
+fn bench(issuers: &[&str], limits: Limits) -> Bench {
+    let mut bench = Bench::new().with(acme_certificate("edge", issuers));
+    for name in issuers {
+        bench.desired.acme.insert((*name).to_owned(), AcmeSpec { limits });
+    }
+    bench
+}
+
+fn note(at: Timestamp, retry: bool, outcome: OrderOutcome) -> OrderNote {
+    OrderNote { at, issuer: "le".to_owned(), replaces: false, retry, outcome, failed_names: Vec::new() }
+}
+
+/// The issuer fails, as the executor writes it down.
+fn fails(bench: &mut Bench, issuer: &str) {
+    let (now, made_for) = (bench.now, bench.spec(EDGE).made_for.clone());
+    let effort = bench.record(EDGE).by_issuer.entry(issuer.to_owned()).or_insert_with(Effort::default);
+    effort.failed(Problem::new(Code::IssuerUnreachable, "it is away"), Some(made_for), &MAKING_PAUSES, now);
+}
+
+/// The CA has nothing to say about the renewal of the first revision, for a long time.
+fn asked_already(bench: &mut Bench) {
+    let renewal = Renewal { ask_at: Some(at("2100-01-01T00:00:00Z")), ..Renewal::default() };
+    bench.record(EDGE).revisions.get_mut(&1).unwrap().renewal = Some(renewal);
+}
+
+#[test]
+fn the_next_one_is_asked_when_the_first_fails_and_the_first_again_later() {
+    let mut bench = bench(&["le", "zero"], Limits::default());
+    assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
+    fails(&mut bench, "le");
+    assert_eq!(bench.lines(), ["issue certificates/edge 1 by zero"]);
+    fails(&mut bench, "zero");
+    bench.assert_idle();
+    bench.assert_waits("tried again then: it is away; tried again then: it is away");
+    assert_eq!(bench.plan().next_wake, Some(bench.now + SignedDuration::from_secs(60)));
+    bench.now += SignedDuration::from_secs(60);
+    assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
+}
+
+#[test]
+fn retry_after_holds_even_against_the_operator() {
+    let mut bench = bench(&["le"], Limits::default());
+    let until = bench.now + hours(1);
+    let record = IssuerRecord { name: "le".to_owned(), not_before: Some(until), ..IssuerRecord::default() };
+    bench.inventory.issuers.insert("le".to_owned(), record);
+    bench.rotate(EDGE);
+    bench.assert_idle();
+    bench.assert_waits("le has asked to be left alone until 2026-01-01T01:00:00Z");
+    assert_eq!(bench.plan().next_wake, Some(until));
+    bench.now = until;
+    assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
+}
+
+/// A5: an hour-long outage costs no more tries than this.
+#[test]
+fn six_hours_of_503_are_four_tries() {
+    let mut bench = bench(&["le"], Limits::default());
+    let (start, mut tries) = (bench.now, 0);
+    while bench.now < start + hours(6) {
+        if bench.lines() == ["issue certificates/edge 1 by le"] {
+            tries += 1;
+            fails(&mut bench, "le");
+        }
+        bench.now = bench.plan().next_wake.unwrap();
+    }
+    assert_eq!(tries, 4, "at 0, 1, 11 and 111 minutes; FAULTS.md allows 12");
+}
+
+#[test]
+fn a_fourth_order_that_nobody_planned_waits_for_a_week_but_nothing_runs_out_over_it() {
+    let mut bench = bench(&["le"], Limits::default());
+    bench.settle();
+    let end = bench.record(EDGE).active().unwrap().validity.unwrap().not_after;
+    asked_already(&mut bench);
+    bench.now = end - days(29);
+    let first = bench.now - hours(3);
+    for minutes in [0, 1, 11] {
+        let at = first + SignedDuration::from_mins(minutes);
+        bench.record(EDGE).ordering(note(at, true, OrderOutcome::Failed));
+    }
+    bench.assert_idle();
+    bench.assert_waits("its last 3 orders came to nothing; `keyturn rotate certificates/edge` tries at once");
+    assert_eq!(bench.plan().next_wake, Some(first + days(7)));
+    // Less than a fifth of its life is left: once a day is right then.
+    bench.now = end - days(17);
+    for days_before in [2, 1, 0] {
+        let at = bench.now - days(days_before) - hours(1);
+        bench.record(EDGE).ordering(note(at, true, OrderOutcome::Failed));
+    }
+    assert_eq!(bench.plan().next_wake, Some(bench.now + hours(23)));
+    // And the operator is nobody's retry.
+    bench.rotate(EDGE);
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le"]);
+}
+
+#[test]
+fn limits_are_not_run_into() {
+    let mut bench = bench(&["le"], Limits::LETS_ENCRYPT);
+    for hour in 0..5 {
+        let at = bench.now - hours(48) + hours(hour);
+        bench.record(EDGE).ordering(note(at, false, OrderOutcome::Issued));
+    }
+    bench.assert_idle();
+    bench.assert_waits("le allows 5 certificates a week for exactly these names, and 5 are used");
+    assert_eq!(bench.plan().next_wake, Some(bench.now - hours(48) + days(7)));
+}
+
+#[test]
+fn three_hundred_orders_in_three_hours_count_with_what_the_plan_holds() {
+    let mut bench = Bench::new();
+    bench.desired.acme.insert("le".to_owned(), AcmeSpec { limits: Limits::LETS_ENCRYPT });
+    for number in 0..310 {
+        let mut spec = acme_certificate(&format!("c{number}"), &["le"]);
+        if let KindSpec::Certificate(certificate) = &mut spec.kind {
+            // Each under a registered domain of its own: only the account's limit is in the way.
+            certificate.dns_names = vec![format!("www.site{number}.org")];
+        }
+        bench = bench.with(spec);
+    }
+    assert_eq!(bench.lines().len(), 300);
+    bench.assert_waits("le allows 300 new orders in its window, and 300 are used");
+}
+
+#[test]
+fn failed_authorizations_of_a_name_are_counted() {
+    let mut bench = bench(&["le"], Limits::LETS_ENCRYPT);
+    for minutes in [1, 2, 3, 4, 5] {
+        let mut failed = note(bench.now - SignedDuration::from_mins(minutes), false, OrderOutcome::Failed);
+        failed.failed_names = vec!["edge.example.org".to_owned()];
+        bench.record(EDGE).orders.push(failed);
+    }
+    bench.assert_idle();
+    bench.assert_waits("le allows 5 failed authorizations an hour for edge.example.org, and 5 are used");
+}
+
+#[test]
+fn what_the_ca_advises_goes_first_but_not_for_ever() {
+    let mut bench = bench(&["le"], Limits::default());
+    let done = bench.settle();
+    assert_eq!(
+        done,
+        ["issue certificates/edge 1 by le", "activate certificates/edge 1", "consult certificates/edge 1"]
+    );
+    let advise = |bench: &mut Bench, chosen: Timestamp| {
+        let ask_at = Some(bench.now + hours(6));
+        let window = Some((chosen, chosen + hours(1)));
+        let renewal = Renewal { window, chosen: Some(chosen), ask_at, ..Renewal::default() };
+        bench.record(EDGE).revisions.get_mut(&1).unwrap().renewal = Some(renewal);
+    };
+    // In the past: now, and the order says what it replaces.
+    let past = bench.now - days(1);
+    advise(&mut bench, past);
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le for 1"]);
+    // In the year 3000: half of our own time for a renewal before the end.
+    advise(&mut bench, at("3000-01-01T00:00:00Z"));
+    bench.assert_idle();
+    let end = bench.record(EDGE).active().unwrap().validity.unwrap().not_after;
+    bench.now = end - days(15) - hours(1);
+    assert!(!bench.lines().iter().any(|line| line.starts_with("issue")));
+    bench.now = end - days(15);
+    assert!(bench.lines().contains(&"issue certificates/edge 2 by le for 1".to_owned()));
+}
+
+#[test]
+fn a_ca_is_asked_again_when_it_has_said_and_never_of_what_has_ended() {
+    let mut bench = bench(&["le"], Limits::default());
+    bench.settle();
+    let ask_at = bench.record(EDGE).active().unwrap().renewal.as_ref().unwrap().ask_at.unwrap();
+    bench.assert_idle();
+    assert_eq!(bench.plan().next_wake, Some(ask_at));
+    bench.now = ask_at;
+    assert_eq!(bench.lines(), ["consult certificates/edge 1"]);
+    bench.now = at("2027-01-01T00:00:00Z");
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le"], "expired: not asked, not replaced");
+}
+
+/// A21: 500 revoked at once are renewed within the hour, and never more than twenty in a minute.
+#[test]
+fn what_a_ca_has_revoked_at_once_is_spread() {
+    let mut bench = Bench::new();
+    bench.desired.acme.insert("le".to_owned(), AcmeSpec { limits: Limits::LETS_ENCRYPT });
+    for number in 0..500 {
+        bench = bench.with(acme_certificate(&format!("c{number}"), &["le"]));
+    }
+    let ids: Vec<AssetId> = bench.desired.assets.keys().cloned().collect();
+    bench.desired.acme.get_mut("le").unwrap().limits = Limits::default();
+    bench.settle();
+    bench.desired.acme.get_mut("le").unwrap().limits = Limits::LETS_ENCRYPT;
+    bench.now += days(10);
+    let start = bench.now;
+    for id in &ids {
+        let chosen = Some(start - hours(1));
+        let window = Some((start - hours(2), start));
+        let renewal = Renewal { window, chosen, ask_at: Some(start + days(1)), ..Renewal::default() };
+        bench.record(&id.to_string()).revisions.get_mut(&1).unwrap().renewal = Some(renewal);
+    }
+    let mut busiest = 0;
+    let mut renewed = 0;
+    while renewed < 500 {
+        let plan = bench.plan();
+        let now = bench.now;
+        let mut count = 0;
+        for step in &plan.steps {
+            crate::planner::assume(&bench.desired, &mut bench.inventory, step, now);
+            if step.action.name() == "issue" {
+                count += 1;
+                let mut note = note(now, false, OrderOutcome::Issued);
+                note.replaces = true;
+                bench.record(&step.assets[0].to_string()).ordering(note);
+            }
+        }
+        busiest = busiest.max(count);
+        renewed += count;
+        if count == 0 {
+            bench.now = bench.plan().next_wake.unwrap();
+        }
+    }
+    assert_eq!(busiest, 20);
+    assert!(bench.now.duration_since(start) <= SignedDuration::from_mins(60), "{}", bench.now);
+}
