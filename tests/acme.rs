@@ -8,8 +8,13 @@ mod acme {
     //! What the tests have in common.
 
     mod accounts;
+    mod bindings;
+    mod certificates;
     mod challenges;
     mod failures;
+    mod orders;
+    mod proofs;
+    mod site;
 
     use crate::support::{Keyturn, Pebble, command, must};
 

@@ -7,6 +7,8 @@
 
 mod support;
 
+use std::fs;
+
 use serde_json::json;
 use support::{Keyturn, Pebble, skip_without};
 
@@ -144,4 +146,26 @@ fn killed_in_the_first_run() {
         crash(&pebble, &mut site(&pebble), step);
     }
     pebble.assert_alive();
+}
+
+/// FAULTS C20 has 1,000, which take minutes: `KEYTURN_TEST_RESTARTS=1000`.
+fn restarts() -> u32 {
+    std::env::var("KEYTURN_TEST_RESTARTS").map_or(30, |text| text.parse().unwrap())
+}
+
+#[test]
+fn restarts_with_nothing_due_change_nothing() {
+    skip_without!(Pebble);
+    let pebble = Pebble::start();
+    let keyturn = site(&pebble);
+    keyturn.ok(&["run"]);
+    let audit = || fs::read(keyturn.dir().join("state/audit.log")).unwrap();
+    let facts = || (key(&keyturn), keyturn.fingerprint("edge"), audit(), pebble.counts());
+    let before = facts();
+    for n in 0..restarts() {
+        assert!(keyturn.ok(&["run"]).contains("nothing to do"), "restart {n}");
+    }
+    assert!(before == facts(), "no key, no order, no line, no request");
+    assert_eq!((before.3.orders, before.3.accounts), (1, 1));
+    println!("{} restarts, {} requests in all", restarts(), pebble.counts().all_requests());
 }

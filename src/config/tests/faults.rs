@@ -125,7 +125,7 @@ fn which_issuer() {
     "#);
     assert_snapshot!(faults(&certificate("dns_names = [\"a\"]\nissuers = []\nchallenge = { kind = \"dns-01\" }")), @r#"
     keyturn.toml:6:1: certificates.edge.issuers: is empty; name an issuer
-    keyturn.toml:7:1: certificates.edge.challenge: not yet: ACME challenges come with a later version; take this out
+    keyturn.toml:7:1: certificates.edge.challenge.provider: is missing; write provider = "cloudflare", or hook = "/path/of/a/program"
     "#);
     // An issuer that is faulty itself is there all the same.
     assert_snapshot!(faults("[issuers.internal]\nkind = \"internal\"\n[certificates.edge]\nissuers = [\"internal\"]\ndns_names = [\"a\"]\n"), @r#"

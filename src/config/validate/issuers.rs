@@ -20,7 +20,7 @@ const ACME_KEYS: [&str; 9] =
 /// Whoever signs.
 pub(super) enum Issuer {
     Internal(InternalCa),
-    Acme(AcmeIssuer),
+    Acme(Box<AcmeIssuer>),
 }
 
 /// The issuers by name; `None`: there, and faulty.
@@ -30,7 +30,7 @@ pub(super) type Issuers = Read<Issuer>;
 pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Option<Issuer> {
     item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
         Some("internal") => internal(name, t).map(Issuer::Internal),
-        Some("acme") => acme(name, t, daemon).map(Issuer::Acme),
+        Some("acme") => acme(name, t, daemon).map(|issuer| Issuer::Acme(Box::new(issuer))),
         other => {
             // Which keys are right depends on the kind.
             t.ignore_rest();
@@ -47,7 +47,7 @@ pub(super) fn by_kind(
     for (name, issuer) in issuers {
         match issuer? {
             Issuer::Internal(ca) => drop(internal.insert(name, ca)),
-            Issuer::Acme(issuer) => drop(acme.insert(name, issuer)),
+            Issuer::Acme(issuer) => drop(acme.insert(name, *issuer)),
         }
     }
     Some((internal, acme))

@@ -38,7 +38,7 @@ impl<'a> Named<'a> {
         for issuer in names.iter().filter_map(|name| issuers.get(name)) {
             match issuer {
                 Some(Issuer::Internal(ca)) => internal = Some(ca),
-                Some(Issuer::Acme(issuer)) => acme.push(issuer),
+                Some(Issuer::Acme(issuer)) => acme.push(issuer.as_ref()),
                 None => unsure = true,
             }
         }

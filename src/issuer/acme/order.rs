@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, refusal};
+use super::refusal::{harmless, is_bad_nonce, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
@@ -120,7 +120,8 @@ impl Job<'_> {
         match placed {
             Ok(order) => self.stored(order).await,
             Err(error) => {
-                if refusal(&error).is_some_and(|refusal| refusal.status < 500) {
+                // What was refused outright is no order; an answer that was lost may be one.
+                if is_bad_nonce(&error) || refusal(&error).is_some_and(|refusal| refusal.status < 500) {
                     self.desk.not_ordered().await?;
                 }
                 Err(self.failed("a new order", &error).await?)
@@ -229,7 +230,7 @@ impl Job<'_> {
             clock.sleep(asked.unwrap_or(pause).min(PATIENCE)).await;
             pause = (pause + pause / 2).min(LONGEST_PAUSE);
             match patiently!(look(order)) {
-                Ok(()) => asked = self.client.last().retry_after.map(|pause| pause.unsigned_abs()),
+                Ok(()) => asked = self.client.last().retry_after.map(jiff::SignedDuration::unsigned_abs),
                 Err(error) => return Err(self.failed("to show the order", &error).await?),
             }
         }
@@ -329,7 +330,11 @@ fn word(state: OrderStatus) -> &'static str {
 fn is_gone(error: &instant_acme::Error) -> bool {
     let gone = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED]
         .map(|status| status.as_u16());
-    refusal(error).is_some_and(|refusal| gone.contains(&refusal.status) && !refusal.account_is_lost())
+    // A proxy says 403, too: only a CA says why.
+    let by_the_ca = |refusal: &super::refusal::Refusal| refusal.status == 404 || !refusal.kind.is_empty();
+    refusal(error).is_some_and(|refusal| {
+        gone.contains(&refusal.status) && by_the_ca(refusal) && !refusal.account_is_lost()
+    })
 }
 
 /// RFC 9773 §7.4.

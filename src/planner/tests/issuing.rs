@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::bench::{Bench, acme_certificate, at, days, hours};
 use crate::desired::{AcmeSpec, KindSpec};
 use crate::model::{
-    AssetId, AssetRecord, Code, Effort, IssuerRecord, Limits, MAKING_PAUSES, OrderNote, OrderOutcome,
-    Problem, Renewal,
+    AssetId, AssetRecord, Code, IssuerRecord, Limits, MAKING_PAUSES, OrderNote, OrderOutcome, Problem,
+    Renewal,
 };
 
 const EDGE: &str = "certificates/edge";
@@ -30,7 +30,7 @@ fn note(at: Timestamp, retry: bool, outcome: OrderOutcome) -> OrderNote {
 /// The issuer fails, as the executor writes it down.
 fn fails(bench: &mut Bench, issuer: &str) {
     let (now, made_for) = (bench.now, bench.spec(EDGE).made_for.clone());
-    let effort = bench.record(EDGE).by_issuer.entry(issuer.to_owned()).or_insert_with(Effort::default);
+    let effort = bench.record(EDGE).by_issuer.entry(issuer.to_owned()).or_default();
     effort.failed(Problem::new(Code::IssuerUnreachable, "it is away"), Some(made_for), &MAKING_PAUSES, now);
 }
 

@@ -1,0 +1,80 @@
+//! End to end on a real Swarm: certificates of a real Pebble that live for two minutes, renewed by themselves under load.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::{Engine, Keyturn, Nginx, Pebble, PebbleOptions, Prober, engine_or_skip, pause, skip_without};
+
+/// Of a certificate, in seconds.
+const VALIDITY: u64 = 120;
+/// Renewals that must come by themselves.
+const RENEWALS: usize = 3;
+/// As a timer would, only oftener.
+const EVERY: Duration = Duration::from_secs(3);
+
+fn site(engine: &Engine, pebble: &Pebble) -> Keyturn {
+    let (socket, server) = (engine.socket().display().to_string(), pebble.directory());
+    let (ca, port) = (pebble.ca_file().display().to_string(), pebble.http_port());
+    Keyturn::beside(engine).config(&format!(
+        r#"
+[daemon]
+instance = "test"
+state_dir = "state"
+[docker]
+socket = "{socket}"
+[issuers.pebble]
+kind = "acme"
+server = "{server}"
+ca_file = "{ca}"
+challenge = {{ kind = "http-01", listen = "127.0.0.1:{port}" }}
+[certificates.edge]
+issuers = ["pebble"]
+dns_names = ["edge.test"]
+renew_before = "80s"
+[[certificates.edge.targets]]
+kind = "swarm"
+services = ["web_nginx"]
+files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
+preflight = ["nginx", "-t"]
+verify = {{ connect = ["127.0.0.1:8443"], server_name = "edge.test" }}
+"#
+    ))
+}
+
+#[test]
+fn renews_itself_three_times_under_load() {
+    skip_without!(Pebble);
+    let engine = engine_or_skip!();
+    let pebble = PebbleOptions { validity: Some(VALIDITY), ..PebbleOptions::default() }.beside(&engine);
+    let web = Nginx::new("web_nginx", 8443).create(&engine);
+    let keyturn = site(&engine, &pebble);
+    keyturn.ok(&["run"]);
+    let mut leaves = vec![keyturn.fingerprint("edge")];
+    let prober = Prober::start(&engine, &web.address());
+    let since = Instant::now();
+    while leaves.len() <= RENEWALS {
+        assert!(since.elapsed() < Duration::from_secs(2 * VALIDITY), "{:#}", keyturn.status("edge"));
+        pause(EVERY);
+        keyturn.ok(&["run"]);
+        let leaf = keyturn.fingerprint("edge");
+        if !leaves.contains(&leaf) {
+            println!("renewed after {:.0} s", since.elapsed().as_secs_f64());
+            leaves.push(leaf);
+        }
+    }
+    pause(Duration::from_secs(1));
+    let report = prober.stop();
+    report.assert_clean();
+    let order: Vec<_> = leaves.iter().map(|leaf| report.leaves[leaf].last).collect();
+    assert!(order.is_sorted(), "one after the other: {report:#?}");
+    assert_eq!(report.leaves.len(), RENEWALS + 1, "no other leaf is served: {report:#?}");
+    let status = keyturn.status("edge");
+    assert_eq!((&status["state"], &status["targets"][0]["proof"]), (&json!("active"), &json!("handshake")));
+    let counts = pebble.counts();
+    let made = [counts.orders, counts.finalizations, counts.issued.len(), counts.accounts];
+    assert_eq!(made, [RENEWALS + 1, RENEWALS + 1, RENEWALS + 1, 1], "{counts:#?}");
+    println!("{RENEWALS} renewals, {} connections, {:.0} a second, 0 failed", report.ok, report.rate());
+}
