@@ -13,6 +13,8 @@ mod export;
 mod garbage;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/revoke.rs"]
+mod revoke;
 #[path = "cli/rotate.rs"]
 mod rotate;
 #[path = "cli/users.rs"]

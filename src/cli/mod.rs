@@ -12,6 +12,7 @@ mod export;
 mod fail;
 mod issuers;
 mod later;
+mod limits;
 mod output;
 mod owner;
 mod plan;

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
 use super::fail::{DONE, Failure};
-use super::{output, state};
+use super::{limits, output, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof,
-    Revision, RevisionState,
+    Renewal, Revision, RevisionState,
 };
-use crate::planner::{self, Seed};
+use crate::planner::{self, IssuerUse, Seed};
 
 pub(super) fn run(cli: &Cli, asset: Option<&str>) -> Result<u8, Failure> {
     let config = state::config(cli)?;
@@ -33,7 +33,8 @@ pub(super) fn run(cli: &Cli, asset: Option<&str>) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-/// Problems that make a pass fail, whoever caused them.
+/// Problems that make a pass fail, whoever caused them. A CA that wants to be left alone for a while, or is still at work,
+/// needs nobody: once it takes too long, the renewal is overdue.
 pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&BTreeSet<AssetId>>) -> bool {
     let harmless = |code: Code| {
         matches!(
@@ -45,6 +46,8 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
                 | Code::StateRepaired
                 | Code::Expiring
                 | Code::AuthorityEnding
+                | Code::IssuerLimited
+                | Code::OrderPending
         )
     };
     let concerns = |id: &AssetId| only.is_none_or(|only| only.contains(id));
@@ -54,6 +57,7 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
 /// All that is told of the assets.
 pub(super) struct Report {
     now: Timestamp,
+    issuers: Vec<IssuerUse>,
     pub(super) assets: Vec<Row>,
 }
 
@@ -83,12 +87,15 @@ impl Report {
         let row = |spec: &AssetSpec| row(&desired, spec, inventory, problems, seed);
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
-        Self { now, assets }
+        Self { now, issuers: planner::issuers(&desired, inventory, now), assets }
     }
 
     /// As DESIGN.md documents it.
     pub(super) fn json(&self) -> Value {
-        json!({ "assets": self.assets.iter().map(|row| row.json(self.now)).collect::<Vec<_>>() })
+        json!({
+            "assets": self.assets.iter().map(|row| row.json(self.now)).collect::<Vec<_>>(),
+            "issuers": self.issuers.iter().map(limits::json).collect::<Vec<_>>(),
+        })
     }
 
     /// For people.
@@ -110,6 +117,9 @@ impl Report {
             for problem in &row.problems {
                 text.push_str(&format!("\n\n! {}: {problem}\n  {}", row.id, problem.code.action()));
             }
+        }
+        for line in self.issuers.iter().flat_map(|issuer| limits::lines(issuer, self.now)) {
+            text.push_str(&format!("\n\n{line}"));
         }
         text
     }
@@ -205,6 +215,7 @@ impl Row {
             "not_before": validity.map(|validity| validity.not_before),
             "not_after": validity.map(|validity| validity.not_after),
             "renew_at": self.renew_at,
+            "renewal": shown.and_then(|revision| revision.renewal.as_ref()).map(renewal),
             "issued_at": shown.and_then(|revision| revision.issued_at),
             "delivered_at": self.delivered_at,
             "served_at": self.served_at,
@@ -226,6 +237,17 @@ impl Row {
             "retires_at": retires.and_then(|(_, at)| *at).filter(|_| !revision.state.is_over()),
         })
     }
+}
+
+/// What the CA says of it (RFC 9773).
+fn renewal(renewal: &Renewal) -> Value {
+    json!({
+        "window": renewal.window.map(|(start, end)| json!({ "start": start, "end": end })),
+        "chosen": renewal.chosen,
+        "explanation_url": renewal.explanation_url,
+        "ask_at": renewal.ask_at,
+        "revoked_since": renewal.revoked_since,
+    })
 }
 
 fn target(place: &Place, delivery: &Delivery) -> Value {

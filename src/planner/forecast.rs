@@ -16,6 +16,9 @@ use crate::model::{
 /// No forecast takes more steps than this; one that does says so.
 const MOST_STEPS: usize = 20_000;
 
+/// What a public CA gives, where nothing is known of it.
+const USUAL: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 /// What would be done, when and why.
 #[derive(Debug, Clone, Default)]
 pub struct Forecast {
@@ -76,8 +79,8 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
         Action::Revoke(id, number) => on_record(inventory, id, |record| record.revoked(*number, at)),
         Action::Consult(id, number) => on_record(inventory, id, |record| {
             if let Some(revision) = record.revisions.get_mut(number) {
-                // Nobody knows what the CA will say; it will be asked again.
-                let ask_at = Some(later(at, SignedDuration::from_hours(24)));
+                // Nobody knows what the CA will say: as if it had nothing to say for as long as the certificate lasts.
+                let ask_at = Some(revision.validity.map_or(Timestamp::MAX, |validity| validity.not_after));
                 revision.renewal = Some(Renewal { ask_at, ..revision.renewal.clone().unwrap_or_default() });
             }
         }),
@@ -137,7 +140,10 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
                 }
                 _ => None,
             };
-            let mut validity = lasting(certificate.duration);
+            let mut validity = lasting(match &make.signer {
+                Some(Signer::Acme { name, .. }) => likely(inventory, make, name),
+                _ => certificate.duration,
+            });
             if let (Some(validity), Some(authority)) = (&mut validity, authority) {
                 validity.not_after = validity.not_after.min(authority.not_after);
             }
@@ -146,6 +152,16 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
         KindSpec::JwtKey { .. } => Facts { kid: Some(named), ..Facts::default() },
         KindSpec::DhParams { .. } => Facts::default(),
     }
+}
+
+/// An ACME CA decides by itself: it will do as it did.
+fn likely(inventory: &Inventory, make: &Make, issuer: &str) -> SignedDuration {
+    let last = |record: &AssetRecord| {
+        let by = |revision: &&Revision| revision.issuer.as_deref() == Some(issuer);
+        record.revisions.values().rev().filter(by).find_map(|revision| revision.validity)
+    };
+    let before = inventory.assets.get(&make.asset).and_then(last);
+    before.map_or(USUAL, |validity| validity.lifetime())
 }
 
 /// When the root that goes on ends, as far as the revision that it was made in is remembered.

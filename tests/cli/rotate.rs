@@ -50,7 +50,6 @@ fn rotate_delivers_a_new_revision_with_test_and_reload() {
         &["ambiguous", "certificates/edge or dh_params/edge"],
     );
     assert_says(&quick(&keyturn, &["rotate", "auht"]), 2, &["did you mean jwt_keys/auth?"]);
-    assert_says(&quick(&keyturn, &["rotate", "auth", "--compromised"]), 2, &["not built yet"]);
 }
 
 #[test]

@@ -185,7 +185,9 @@ fn what_the_ca_advises_goes_first_but_not_for_ever() {
 fn a_ca_is_asked_again_when_it_has_said_and_never_of_what_has_ended() {
     let mut bench = bench(&["le"], Limits::default());
     bench.settle();
-    let ask_at = bench.record(EDGE).active().unwrap().renewal.as_ref().unwrap().ask_at.unwrap();
+    let ask_at = bench.now + hours(6);
+    let renewal = Renewal { ask_at: Some(ask_at), ..Renewal::default() };
+    bench.record(EDGE).revisions.get_mut(&1).unwrap().renewal = Some(renewal);
     bench.assert_idle();
     assert_eq!(bench.plan().next_wake, Some(ask_at));
     bench.now = ask_at;

@@ -1,0 +1,92 @@
+//! `revoke`, and `rotate --compromised`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{assert_says, quick};
+use crate::support::{Keyturn, files_site, status};
+
+fn site() -> Keyturn {
+    let keyturn = files_site("");
+    assert_eq!(quick(&keyturn, &["run"]).code, Some(0));
+    keyturn
+}
+
+fn states(keyturn: &Keyturn, asset: &str) -> Vec<String> {
+    let revisions = status(keyturn)[asset]["revisions"].as_array().unwrap().clone();
+    revisions.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
+}
+
+fn read(keyturn: &Keyturn, path: &str) -> Vec<u8> {
+    fs::read(keyturn.dir().join(path)).unwrap()
+}
+
+#[test]
+fn what_is_in_use_is_replaced_and_then_revoked() {
+    let keyturn = site();
+    let old = read(&keyturn, "out/edge/tls.crt");
+    let ran = quick(&keyturn, &["revoke", "certificates/edge", "--reason", "superseded"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert!(ran.stderr.contains("no revocation list yet"), "{ran:#?}");
+    assert_ne!(read(&keyturn, "out/edge/tls.crt"), old);
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "active"]);
+    assert_eq!(keyturn.material("certificates/edge", 1), None);
+    for (action, count) in [("revoke-asked", 1), ("revoking", 1), ("revoked", 1)] {
+        assert_eq!(keyturn.audited(action), count, "{action}");
+    }
+    let again = quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1"]);
+    assert_says(&again, 2, &["revision 1 of certificates/edge was revoked at"]);
+}
+
+#[test]
+fn what_is_replaced_already_is_only_revoked() {
+    let keyturn = site();
+    assert!(quick(&keyturn, &["rotate", "certificates/edge"]).ok());
+    let ran = quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "active"]);
+}
+
+#[test]
+fn without_waiting_it_is_revoked_first_and_replaced_in_the_same_pass() {
+    let keyturn = site();
+    let ran = quick(&keyturn, &["revoke", "certificates/edge", "--now"]);
+    assert!(ran.ok(), "{ran:#?}");
+    let audit: Value = quick(&keyturn, &["audit", "-o", "json"]).json();
+    let entries = audit["entries"].as_array().unwrap();
+    let place = |action: &str| {
+        entries.iter().rposition(|entry| entry["action"] == action && entry["asset"] == "certificates/edge")
+    };
+    assert!(place("revoked") < place("activated"), "{audit:#}");
+    assert_eq!(status(&keyturn)["certificates/edge"]["revision"], 2);
+}
+
+#[test]
+fn a_wish_that_cannot_be_is_refused() {
+    let keyturn = site();
+    let revoke = |more: &[&str]| quick(&keyturn, &[&["revoke"], more].concat());
+    assert_says(&revoke(&["jwt_keys/auth"]), 2, &["is no certificate"]);
+    assert_says(&revoke(&["certificates/edge", "--revision", "7"]), 2, &["revision 7", "is not known"]);
+    let reason = revoke(&["certificates/edge", "--reason", "key-compromised"]);
+    assert_says(&reason, 2, &["--reason", "did you mean `key-compromise`?"]);
+    let ca = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
+    assert_says(&ca, 2, &["its root must be replaced", "not built yet"]);
+    assert_eq!(states(&keyturn, "certificates/edge"), ["active"], "nothing was done");
+}
+
+#[test]
+fn a_certificate_whose_key_is_out_gets_another_and_is_revoked() {
+    let keyturn = site();
+    let key = read(&keyturn, "out/edge/tls.key");
+    let ran = quick(&keyturn, &["rotate", "--compromised", "certificates/edge"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_ne!(read(&keyturn, "out/edge/tls.key"), key);
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "active"]);
+    let audit = quick(&keyturn, &["audit", "-o", "json"]).json();
+    let asked = audit["entries"].as_array().unwrap().iter().find(|entry| entry["action"] == "rotate-asked");
+    assert_eq!(asked.unwrap()["detail"]["compromised"], "true", "{audit:#}");
+    let revoked = quick(&keyturn, &["revoke", "certificates/edge", "--reason", "key-compromise"]);
+    assert!(revoked.ok(), "{revoked:#?}");
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "revoked", "active"]);
+}
