@@ -38,7 +38,8 @@ pub(super) fn acme(
     clock: &Arc<dyn Clock>,
     entropy: &Entropy,
 ) -> Result<BTreeMap<String, Arc<Acme>>, Failure> {
-    let mut solvers = Solvers { clock, entropy, http: BTreeMap::new(), tls: BTreeMap::new() };
+    let mut solvers =
+        Solvers { clock, entropy, http: BTreeMap::new(), tls: BTreeMap::new(), webroots: BTreeMap::new() };
     let mut issuers = BTreeMap::new();
     for (name, issuer) in config.acme_issuers() {
         issuers.insert(name.clone(), Arc::new(one(config, issuer, &mut solvers)?));
@@ -68,12 +69,14 @@ fn one(config: &Config, issuer: &AcmeIssuer, solvers: &mut Solvers<'_>) -> Resul
     Ok(Acme::new(settings, solver, own, Arc::clone(solvers.clock), solvers.entropy.clone()))
 }
 
-/// One solver an address: orders of several certificates share a listener.
+/// One solver an address or folder: orders of several certificates share a listener, and none takes away a file that
+/// another still shows.
 struct Solvers<'a> {
     clock: &'a Arc<dyn Clock>,
     entropy: &'a Entropy,
     http: BTreeMap<SocketAddr, Arc<dyn Solver>>,
     tls: BTreeMap<SocketAddr, Arc<dyn Solver>>,
+    webroots: BTreeMap<PathBuf, Arc<dyn Solver>>,
 }
 
 impl Solvers<'_> {
@@ -84,7 +87,10 @@ impl Solvers<'_> {
                     || Arc::new(HttpSolver::listening(*address, Arc::clone(self.clock))) as Arc<dyn Solver>;
                 Arc::clone(self.http.entry(*address).or_insert_with(new))
             }
-            Challenge::Http01(HttpAnswer::Webroot(folder)) => Arc::new(HttpSolver::webroot(folder.clone())),
+            Challenge::Http01(HttpAnswer::Webroot(folder)) => {
+                let new = || Arc::new(HttpSolver::webroot(folder.clone())) as Arc<dyn Solver>;
+                Arc::clone(self.webroots.entry(folder.clone()).or_insert_with(new))
+            }
             Challenge::TlsAlpn01 { listen } => match self.tls.get(listen) {
                 Some(solver) => Arc::clone(solver),
                 None => {
