@@ -483,11 +483,13 @@ impl AssetRecord {
     }
 
     /// Whether another order for the names of `set` would be one that nobody has planned: the last one has come to
-    /// nothing, and the operator has not asked for another since.
+    /// nothing, nobody has issued since, and the operator has not asked for another.
     pub fn is_retry(&self, set: &str) -> bool {
         let Some(last) = self.orders.iter().rev().find(|order| order.set == set) else { return false };
         let asked = self.request.as_ref().is_some_and(|request| request.at > last.at);
-        last.outcome != OrderOutcome::Issued && !asked
+        let issued =
+            self.revisions.values().any(|revision| revision.issued_at.is_some_and(|at| at >= last.at));
+        last.outcome != OrderOutcome::Issued && !issued && !asked
     }
 
     /// Whether `issuer` has issued for the same wish before.

@@ -15,7 +15,7 @@ use super::renewal::{gains_nothing, is_only_advised};
 use super::turn::next_try;
 use super::{Context, Draft, compromise, later};
 use crate::desired::{AssetSpec, CertificateSpec, IssuerRef, KindSpec};
-use crate::model::{AssetId, AssetRecord, MAKING_PAUSES, OrderNote, Rate, RevisionState, Signer};
+use crate::model::{AssetId, AssetRecord, MAKING_PAUSES, OrderNote, Rate, RevisionState, Signer, Validity};
 
 pub(super) use advice::consult;
 pub(super) use ledger::{Counted, Ledger};
@@ -24,8 +24,10 @@ pub use names::order_note;
 
 /// Orders that nobody has planned, at most, for one set of names (FAULTS.md, I5).
 const RETRIES: Rate = Rate { count: 3, window: SignedDuration::from_hours(7 * 24) };
-/// Where validity would run out otherwise, one such order in this time is right nonetheless.
+/// Where validity would run out otherwise, one such order in this time is right nonetheless; of short lives, in a
+/// [`LAST_SHARE`]th of them.
 const LAST_RESORT: SignedDuration = SignedDuration::from_hours(24);
+const LAST_SHARE: i32 = 24;
 /// Of renewals that a CA asks for at once, so many orders start in so long: a CA that has revoked all is busy enough.
 const AT_ONCE: Rate = Rate { count: 20, window: SignedDuration::from_secs(60) };
 
@@ -160,8 +162,10 @@ impl Case<'_> {
         let counted = Counted::Retry(note.set.clone());
         let times = self.context.ledger.times(&draft.planned, &counted, RETRIES.window, now);
         let Some(frees_at) = ledger::frees_at(&times, RETRIES, now) else { return Ok(()) };
-        let daily = times.last().map_or(now, |last| later(*last, LAST_RESORT));
-        let until = frees_at.min(daily.max(self.runs_out_at()));
+        let in_use = self.record.active().and_then(|active| active.validity);
+        let pause = in_use.map_or(LAST_RESORT, |all| LAST_RESORT.min(all.lifetime() / LAST_SHARE));
+        let urgent = times.last().map_or(now, |last| later(*last, pause)).max(runs_out_at(in_use));
+        let until = frees_at.min(urgent);
         if until <= now {
             return Ok(());
         }
@@ -171,12 +175,6 @@ impl Case<'_> {
             self.spec.id
         );
         Err(Wait::new(Some(until), why))
-    }
-
-    /// From when on nothing waits any more: less than a fifth of the life of what is in use is left, or nothing is.
-    fn runs_out_at(&self) -> Timestamp {
-        let validity = self.record.active().and_then(|active| active.validity);
-        validity.map_or(Timestamp::MIN, |validity| later(validity.not_after, -(validity.lifetime() / 5)))
     }
 
     /// Renewals that the CA has asked for at once are spread.
@@ -218,6 +216,11 @@ impl Case<'_> {
         }
         Ok(Signer::Internal(id.clone(), active.number))
     }
+}
+
+/// From when on nothing waits any more: less than a fifth of the life of what is in use is left, or nothing is.
+fn runs_out_at(in_use: Option<Validity>) -> Timestamp {
+    in_use.map_or(Timestamp::MIN, |all| later(all.not_after, -(all.lifetime() / 5)))
 }
 
 /// Until when an ACME CA has asked to be left alone.

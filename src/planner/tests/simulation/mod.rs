@@ -1,7 +1,9 @@
 //! Ten years of random sites: the invariants of FAULTS.md hold at every step, and each of them is shown to catch a
 //! planted bug.
 
+mod acme;
 mod checks;
+mod orders;
 mod planted;
 mod run;
 mod shape;

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::super::bench::{Bench, days, hours};
 use super::at;
 use super::run::{Alter, Run};
-use super::shape::{Event, Key, Leaf, Shape, Where};
+use super::shape::{By, Event, Key, Leaf, Shape, Where};
 use crate::desired::{KindSpec, Overlap, Turn};
 use crate::model::{Action, Make, OldObject, Plan, RevisionState, Signer, Step};
 
@@ -20,6 +20,7 @@ fn shape() -> Shape {
         place: Where::Named(vec![0, 1]),
         watched: true,
         keep_key: false,
+        by: By::Internal,
     };
     let key = Key {
         every: 30,

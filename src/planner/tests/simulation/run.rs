@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::bench::{Bench, days, line, service};
+use super::acme::Ordered;
 use super::checks::{Checks, Tokens, put_back};
+use super::orders::Orders;
 use super::shape::{Event, SERVICES, Shape};
 use crate::model::{
-    Action, AssetId, Code, DELIVERY_PAUSES, DeliveryState, Engine, MAKING_PAUSES, Place, Plan, Problem,
-    Revision, Rollout, RolloutRecord, Service, Step, Update, World,
+    Action, AssetId, Code, DELIVERY_PAUSES, DeliveryState, Engine, MAKING_PAUSES, Make, Place, Plan, Problem,
+    Revision, Rollout, RolloutRecord, Service, Signer, Step, Update, World,
 };
 use crate::planner::assume;
 
@@ -24,6 +26,8 @@ enum Fate {
     Crash,
     /// In the middle of being undone.
     CrashUndoing,
+    /// Of an order with an ACME CA.
+    Ordered(Ordered),
 }
 
 #[derive(Debug, Default)]
@@ -35,13 +39,15 @@ pub(super) struct Told {
 
 pub(super) struct Run {
     pub(super) bench: Bench,
-    checks: Checks,
+    pub(super) checks: Checks,
+    pub(super) orders: Orders,
     events: VecDeque<(Timestamp, Happening)>,
     chance: u64,
-    lead: SignedDuration,
-    outage: bool,
+    pub(super) lead: SignedDuration,
+    pub(super) outage: bool,
+    pub(super) unproven: bool,
     hidden: Option<World>,
-    failed: BTreeSet<String>,
+    pub(super) failed: BTreeSet<String>,
     alter: Alter,
     told: Told,
 }
@@ -68,10 +74,12 @@ impl Run {
         Self {
             bench,
             checks,
+            orders: Orders::default(),
             events: events.into(),
             chance: shape.chance,
             lead,
             outage: false,
+            unproven: false,
             hidden: None,
             failed: BTreeSet::new(),
             alter,
@@ -150,6 +158,7 @@ impl Run {
         for (at, fate, step) in endings {
             self.bench.now = at;
             crashed |= matches!(fate, Fate::Crash | Fate::CrashUndoing);
+            crashed |= matches!(fate, Fate::Ordered(Ordered::CrashLost | Ordered::CrashKept));
             if !self.end(step, &fate)? {
                 tried.insert(line(step));
             }
@@ -178,6 +187,9 @@ impl Run {
                     lasts,
                 )
             }
+            Action::Issue(Make { signer: Some(Signer::Acme { .. }), .. }) => {
+                (Fate::Ordered(self.luck_of(step)), secs(self, longest.min(60)))
+            }
             Action::Issue(_) if self.outage => (Fate::Fails, SignedDuration::from_secs(1)),
             Action::Generate(_) => (Fate::Works, secs(self, longest.min(600))),
             Action::Issue(_) => (Fate::Works, secs(self, longest.min(60))),
@@ -189,6 +201,11 @@ impl Run {
     fn end(&mut self, step: &Step, fate: &Fate) -> Result<bool, String> {
         let now = self.bench.now;
         match (&step.action, fate) {
+            (Action::Issue(make), Fate::Ordered(ordered)) => return self.order(step, make, *ordered),
+            (Action::Consult(id, number), _) => {
+                self.advise(id, *number);
+                return Ok(true);
+            }
             (Action::Issue(make) | Action::Generate(make), Fate::Fails) => {
                 let record = self.bench.record(&make.asset.to_string());
                 record.begin(Revision::pending(make.revision, &step.reason, &make.made_for, now));
@@ -295,12 +312,14 @@ impl Run {
             Event::Rotate(index) => {
                 let id = self.pick(index);
                 self.checks.asked(&id, now);
+                self.orders.excused(&id, now);
                 // Who asks for the CA asks for what it signs.
                 self.bench.rotate(&id.to_string());
             }
             Event::Rewish(index) => {
                 let id = self.pick(index);
                 self.checks.asked(&id, now);
+                self.orders.excused(&id, now);
                 self.bench.spec(&id.to_string()).made_for = format!("wish of {now}");
             }
             Event::Recreate(number) => {
@@ -316,6 +335,7 @@ impl Run {
                 self.on_service(*number, |it| it.update = Update::Unfinished("updating".to_owned()));
             }
             Event::Outage(_) => self.outage = true,
+            Event::Unproven(_) => self.unproven = true,
             Event::EngineDown(_) => self.hide(),
         }
         Ok(())
@@ -326,6 +346,7 @@ impl Run {
             Event::Scale(number, _) => scale(self, *number, 2),
             Event::Busy(number, _) => self.on_service(*number, |it| it.update = Update::Quiet),
             Event::Outage(_) => self.outage = false,
+            Event::Unproven(_) => self.unproven = false,
             Event::EngineDown(_) => {
                 if let Some(World { engine, services, objects, .. }) = self.hidden.take() {
                     let world = &mut self.bench.inventory.world;
@@ -374,7 +395,7 @@ impl Run {
         }
     }
 
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.chance;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -395,7 +416,7 @@ fn scale(run: &mut Run, number: usize, tasks: u64) {
     });
 }
 
-fn problem() -> Problem {
+pub(super) fn problem() -> Problem {
     Problem::new(Code::RolloutFailed, "bad luck")
 }
 
@@ -404,7 +425,7 @@ fn spread(start: Timestamp, hour: i64, event: &Event, lead: SignedDuration) -> V
     let begin = start + SignedDuration::from_hours(hour) + SignedDuration::from_mins(17);
     let lasts = match event {
         Event::Scale(_, share) | Event::Busy(_, share) => days(10).as_secs() * share / 100,
-        Event::Outage(share) => lead.as_secs() / 4 * share / 100,
+        Event::Outage(share) | Event::Unproven(share) => lead.as_secs() / 4 * share / 100,
         Event::EngineDown(share) => lead.as_secs() / 8 * share / 100,
         _ => 0,
     };

@@ -6,11 +6,14 @@ use proptest::sample::Index;
 
 use super::super::Wish;
 use super::super::bench::{Bench, ca, certificate, days, dh, dir, handshake, hours, jwt, labelled, services};
-use crate::desired::{AssetSpec, KindSpec, TargetSpec, Turn, Windows};
-use crate::model::{AssetId, Part};
+use crate::desired::{AcmeSpec, AssetSpec, IssuerRef, KindSpec, TargetSpec, Turn, Windows};
+use crate::model::{AssetId, Limits, Part};
 
 /// How many services there are.
 pub(super) const SERVICES: [&str; 4] = ["s0", "s1", "s2", "s3"];
+
+/// The ACME CAs.
+pub(super) const CAS: [&str; 2] = ["first", "second"];
 
 /// Where an asset goes.
 #[derive(Debug, Clone)]
@@ -27,6 +30,17 @@ pub(super) struct Leaf {
     pub(super) place: Where,
     pub(super) watched: bool,
     pub(super) keep_key: bool,
+    pub(super) by: By,
+}
+
+/// Who issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Internal,
+    /// One ACME CA.
+    Acme,
+    /// Two, one after the other.
+    Either,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +63,8 @@ pub(super) enum Event {
     Busy(usize, i64),
     Outage(i64),
     EngineDown(i64),
+    /// No proof of control is found.
+    Unproven(i64),
     Rewish(Index),
 }
 
@@ -75,11 +91,12 @@ fn place() -> impl Strategy<Value = Where> {
 fn leaf() -> impl Strategy<Value = Leaf> {
     let life = prop_oneof![1 => 1..4i64, 4 => 7..30i64, 6 => 30..91i64];
     let turn = (any::<bool>(), 1..4u32, 10..60i64);
-    (life, turn, place(), any::<bool>(), any::<bool>()).prop_map(
-        |(life, (share, of, percent), place, watched, keep_key)| {
+    let by = prop_oneof![Just(By::Internal), Just(By::Acme), Just(By::Either)];
+    (life, turn, place(), any::<bool>(), any::<bool>(), by).prop_map(
+        |(life, (share, of, percent), place, watched, keep_key, by)| {
             let left = SignedDuration::from_secs(life * 864 * percent);
             let turn = if share { Turn::ShareLeft { of, parts: 6 } } else { Turn::Left(left) };
-            Leaf { life: days(life), turn, place, watched, keep_key }
+            Leaf { life: days(life), turn, place, watched, keep_key, by }
         },
     )
 }
@@ -107,6 +124,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (service(), share()).prop_map(|(service, share)| Event::Busy(service, share)),
         2 => share().prop_map(Event::Outage),
         1 => share().prop_map(Event::EngineDown),
+        2 => share().prop_map(Event::Unproven),
         1 => any::<Index>().prop_map(Event::Rewish),
     ]
 }
@@ -135,6 +153,9 @@ impl Shape {
     /// The site before its first day.
     pub(super) fn bench(&self) -> Bench {
         let mut bench = Bench::new().with(ca());
+        for (name, limits) in CAS.into_iter().zip([Limits::LETS_ENCRYPT, Limits::default()]) {
+            bench.desired.acme.insert(name.to_owned(), AcmeSpec { limits });
+        }
         for name in SERVICES {
             bench = bench.service(name);
         }
@@ -165,6 +186,12 @@ impl Shape {
         let mut spec = certificate(&name).to(target).overlap(|overlap| overlap.turn = leaf.turn);
         if let KindSpec::Certificate(certificate) = &mut spec.kind {
             (certificate.duration, certificate.keep_key) = (leaf.life, leaf.keep_key);
+            let acme = |name: &&str| IssuerRef::Acme((*name).to_owned());
+            match leaf.by {
+                By::Internal => {}
+                By::Acme => certificate.issuers = CAS[..1].iter().map(acme).collect(),
+                By::Either => certificate.issuers = CAS.iter().map(acme).collect(),
+            }
         }
         spec
     }
