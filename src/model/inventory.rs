@@ -514,7 +514,7 @@ impl AssetRecord {
     fn compromise(&mut self, request: &Request, key_stays: bool) {
         for revision in self.revisions.values_mut().filter(|revision| revision.number <= request.after) {
             let lives = revision.state.is_coming() || revision.state == RevisionState::Active;
-            if !lives && !(key_stays && revision.state == RevisionState::Retiring) {
+            if !(lives || key_stays && revision.state == RevisionState::Retiring) {
                 continue;
             }
             revision.compromised = true;

@@ -5,9 +5,7 @@ use jiff::SignedDuration;
 use super::super::bench::{hours, line};
 use super::run::{Run, problem};
 use crate::desired::KindSpec;
-use crate::model::{
-    AssetId, IssuerRecord, MAKING_PAUSES, Make, OrderOutcome, Renewal, Revision, Signer, Step, Validity,
-};
+use crate::model::{AssetId, MAKING_PAUSES, Make, OrderOutcome, Renewal, Revision, Signer, Step, Validity};
 use crate::planner::{assume, draw, order_note};
 
 /// How an order goes.
@@ -104,7 +102,7 @@ impl Run {
             let until = now + SignedDuration::from_secs(pause);
             self.orders.silent(name, until);
             let issuers = &mut self.bench.inventory.issuers;
-            let record = issuers.entry(name.clone()).or_insert_with(IssuerRecord::default);
+            let record = issuers.entry(name.clone()).or_default();
             record.not_before = record.not_before.max(Some(until));
         }
         if !matches!(ordered, Ordered::CrashLost | Ordered::CrashKept) {
