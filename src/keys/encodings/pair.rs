@@ -60,7 +60,9 @@ pub enum PairError {
 /// Checks what a deployer must know first: the key is the leaf's, each certificate is signed by the next and
 /// the last by a root, all above the leaf are CAs, and validity lies inside validity (F. A10, A13, A14).
 ///
-/// Roots are checked only where the material has some: those of a public CA are in the clients' stores.
+/// Roots are checked only where the material has some: those of a public CA are in the clients' stores. Between the CAs
+/// above the leaf validity need not lie inside validity then, only the leaf's inside all of theirs: nothing in RFC 5280
+/// §6.1 asks for more, and cross-signed and reissued CAs are dated as it came.
 /// Whether a certificate is valid now, and for the right names, is for whoever knows the time and the names.
 ///
 /// # Errors
@@ -76,12 +78,18 @@ pub fn check_pair(material: &Material) -> Result<(), PairError> {
     if first.certificate.public_key().raw != key.spki_der() {
         return Err(PairError::Mismatch { subject: first.subject() });
     }
-    for (lower, upper) in chain.iter().zip(chain.iter().skip(1)) {
-        lower.check_under(upper)?;
-        // Not asked of roots: one that was reissued for the same key is younger than what it signed.
-        if lower.certificate.validity().not_before < upper.certificate.validity().not_before {
-            return Err(lower.outside(upper));
+    let ours = !material.anchors.is_empty();
+    for (at, (lower, upper)) in chain.iter().zip(chain.iter().skip(1)).enumerate() {
+        lower.check_signed(upper)?;
+        if ours || at == 0 {
+            lower.check_end(upper)?;
+            // Not asked of roots: one that was reissued for the same key is younger than what it signed.
+            if lower.certificate.validity().not_before < upper.certificate.validity().not_before {
+                return Err(lower.outside(upper));
+            }
         }
+        // The chain is good until the first of it ends.
+        first.check_end(upper)?;
     }
     match chain.last() {
         Some(last) => check_anchored(last, material),
@@ -114,7 +122,7 @@ fn check_anchored(last: &Link<'_>, material: &Material) -> Result<(), PairError>
     for text in &material.anchors {
         let der = decoded("root", text)?;
         let root = Link::read("root", &der)?;
-        match last.check_under(&root) {
+        match last.check_signed(&root).and_then(|()| last.check_end(&root)) {
             Ok(()) => return Ok(()),
             // A root that did sign it says more than one that did not.
             Err(error) if failure.is_none() || !matches!(error, PairError::NotSigned { .. }) => {
@@ -147,7 +155,7 @@ impl<'a> Link<'a> {
         self.certificate.subject().to_string()
     }
 
-    fn check_under(&self, upper: &Self) -> Result<(), PairError> {
+    fn check_signed(&self, upper: &Self) -> Result<(), PairError> {
         if !pki::is_signed_by(&self.certificate, &upper.certificate) {
             return Err(PairError::NotSigned {
                 lower: self.place.to_owned(),
@@ -158,6 +166,10 @@ impl<'a> Link<'a> {
         if !upper.certificate.is_ca() {
             return Err(PairError::NotACa(upper.place.to_owned()));
         }
+        Ok(())
+    }
+
+    fn check_end(&self, upper: &Self) -> Result<(), PairError> {
         if self.certificate.validity().not_after > upper.certificate.validity().not_after {
             return Err(self.outside(upper));
         }

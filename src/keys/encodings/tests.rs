@@ -189,6 +189,37 @@ fn bad_pairs_are_told_apart() {
     assert_eq!(message, "the certificate ends before it begins");
 }
 
+/// A leaf until 2030 under `lower` and `upper`, CAs until those years.
+fn chained_until(lower: i32, upper: i32) -> Material {
+    let keys = [(); 3].map(|()| key(KeyAlgorithm::EcdsaP256));
+    let [upper_key, lower_key, leaf] = keys.each_ref().map(pair_of);
+    let upper_pem = ca_params("upper", upper).self_signed(&upper_key).unwrap().pem();
+    let above = Issuer::new(ca_params("upper", upper), upper_key);
+    let lower_pem = ca_params("lower", lower).signed_by(&lower_key, &above).unwrap().pem();
+    let issuer = Issuer::new(ca_params("lower", lower), lower_key);
+    Material {
+        certificate: Some(params("leaf", 2025, 2030).signed_by(&leaf, &issuer).unwrap().pem()),
+        private_key: Some(keys[2].to_pkcs8_pem()),
+        chain: vec![lower_pem, upper_pem],
+        ..Material::default()
+    }
+}
+
+#[test]
+fn cas_of_others_may_end_in_any_order_but_not_before_the_leaf() {
+    check_pair(&chained_until(2036, 2035)).unwrap();
+    let message = check_pair(&chained_until(2036, 2029)).unwrap_err().to_string();
+    assert_eq!(message, "the certificate's validity does not lie inside the chain's certificate 2's");
+    // Our own are dated by us.
+    let mut ours = chained_until(2036, 2035);
+    ours.anchors = vec![ours.chain[1].clone()];
+    let message = check_pair(&ours).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the chain's certificate 1's validity does not lie inside the chain's certificate 2's"
+    );
+}
+
 #[test]
 fn only_a_ca_may_stand_above() {
     let keys = [(); 2].map(|()| key(KeyAlgorithm::EcdsaP256));
