@@ -182,7 +182,7 @@ fn assert_shape(value: &Value, shape: &[(&str, &str)]) {
     }
 }
 
-const ASSET: [(&str, &str); 18] = [
+const ASSET: [(&str, &str); 19] = [
     ("asset", "text"),
     ("revision", "number?"),
     ("state", "text?"),
@@ -193,6 +193,7 @@ const ASSET: [(&str, &str); 18] = [
     ("not_before", "time?"),
     ("not_after", "time?"),
     ("renew_at", "time?"),
+    ("renewal", "object?"),
     ("issued_at", "time?"),
     ("delivered_at", "time?"),
     ("served_at", "time?"),
@@ -205,7 +206,8 @@ const ASSET: [(&str, &str); 18] = [
 
 fn the_status_has_the_documented_fields(site: &Quickstart) {
     let status = site.json(&["status", "-o", "json"]);
-    assert_shape(&status, &[("assets", "list")]);
+    assert_shape(&status, &[("assets", "list"), ("issuers", "list")]);
+    assert_eq!(status["issuers"], Value::Array(Vec::new()), "there is no ACME issuer here");
     let assets = status["assets"].as_array().unwrap();
     let names: BTreeSet<&str> = assets.iter().map(|asset| asset["asset"].as_str().unwrap()).collect();
     assert_eq!(names, ["ca/internal", "certificates/edge", "dh_params/edge", "jwt_keys/auth"].into());
