@@ -130,9 +130,7 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 if let Some(pause) = error.retry_after {
-                    let record = edit.issuer(issuer);
-                    record.not_before = record.not_before.max(Some(now + pause));
-                    record.problem = Some(problem.clone());
+                    edit.issuer(issuer).left_alone(now, pause, &problem);
                 }
                 let record = edit.asset(&make.asset);
                 record.order_failed(&error.failed_names);

@@ -99,6 +99,14 @@ pub struct IssuerRecord {
     pub account: Option<String>,
 }
 
+impl IssuerRecord {
+    /// It has asked to be left alone for so long; what it has asked for before still holds.
+    pub fn left_alone(&mut self, now: Timestamp, pause: SignedDuration, problem: &Problem) {
+        self.not_before = self.not_before.max(Some(now + pause));
+        self.problem = Some(problem.clone());
+    }
+}
+
 /// What a CA has said about the renewal of one certificate (RFC 9773), and what came of asking.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {

@@ -50,7 +50,7 @@ impl Acme {
                 let account = self.open(client, kept).await?;
                 self.tell_contact(&account).await?;
                 kept.email.clone_from(&self.config.email);
-                self.keep_accounts(desk, &accounts, "acme-contact-updated", &account).await?;
+                self.keep_accounts(desk, &accounts, "acme-contact-updated", Some(account.id())).await?;
                 Ok(account)
             }
             Some(kept) => self.open(client, kept).await,
@@ -82,7 +82,7 @@ impl Acme {
         self.check_eab(client).await?;
         let binding = self.config.eab.as_ref().map(|eab| binding(&eab.kid, &eab.hmac_file)).transpose();
         let binding = binding.map_err(|why| self.local(why))?;
-        let contact: Vec<String> = self.config.email.iter().map(|email| format!("mailto:{email}")).collect();
+        let contact = self.contact();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let new =
             NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
@@ -95,7 +95,7 @@ impl Acme {
         let credentials = serde_json::to_value(&credentials).map_err(|error| self.local(error))?;
         let kept = Kept { credentials, email: self.config.email.clone(), next_key: None };
         accounts.by_server.insert(self.config.server.clone(), kept);
-        self.keep_accounts(desk, &accounts, "acme-account-created", &account).await?;
+        self.keep_accounts(desk, &accounts, "acme-account-created", Some(account.id())).await?;
         Ok(account)
     }
 
@@ -114,21 +114,28 @@ impl Acme {
     }
 
     async fn tell_contact(&self, account: &Account) -> Result<(), IssueError> {
-        let contact: Vec<String> = self.config.email.iter().map(|email| format!("mailto:{email}")).collect();
+        let contact = self.contact();
         let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
         let told = super::patiently!(account.update_contacts(&contact));
         told.map_err(|error| self.failed("a new contact", &error))
     }
 
+    /// Whom the CA may write to (RFC 8555 §7.3).
+    fn contact(&self) -> Vec<String> {
+        self.config.email.iter().map(|email| format!("mailto:{email}")).collect()
+    }
+
+    /// Keeps them; `action` goes into the history, of this account where that is known.
     pub(super) async fn keep_accounts(
         &self,
         desk: &dyn Desk,
         accounts: &Accounts,
         action: &str,
-        account: &Account,
+        account: Option<&str>,
     ) -> Result<(), IssueError> {
         let bytes = serde_json::to_vec(accounts).map_err(|error| self.local(error))?;
-        let details = vec![("account", account.id().to_owned()), ("server", self.config.server.clone())];
+        let account = account.map(|account| ("account", account.to_owned()));
+        let details = account.into_iter().chain([("server", self.config.server.clone())]).collect();
         desk.keep(Slot::Account, Some(Secret::new(bytes)), Some(Event { action, details })).await?;
         Ok(())
     }
@@ -141,15 +148,7 @@ impl Acme {
         }
         let mut accounts = self.accounts(desk).await?;
         accounts.by_server.remove(&self.config.server);
-        let bytes = serde_json::to_vec(&accounts).map_err(|error| self.local(error))?;
-        let details = vec![("server", self.config.server.clone())];
-        desk.keep(
-            Slot::Account,
-            Some(Secret::new(bytes)),
-            Some(Event { action: "acme-account-lost", details }),
-        )
-        .await?;
-        Ok(())
+        self.keep_accounts(desk, &accounts, "acme-account-lost", None).await
     }
 }
 

@@ -97,20 +97,16 @@ impl Job<'_> {
         let directory = directory.map_err(|error| self.acme.failed("for its directory", &error))?;
         let replaces = self.request.replaces.as_deref().filter(|_| directory.renewal_info.is_some());
         let replaces = replaces.and_then(|certificate| renewal::identifier(certificate).ok());
+        let mut plain = NewOrder::new(&identifiers);
         let mut new = NewOrder::new(&identifiers);
         if let Some(profile) = &self.acme.config.profile {
             directory.check_profile(profile).map_err(|why| self.acme.refused(why))?;
-            new = new.profile(profile);
+            (plain, new) = (plain.profile(profile), new.profile(profile));
         }
-        self.desk.ordering().await?;
-        let plain = NewOrder::new(&identifiers);
-        let plain = match &self.acme.config.profile {
-            Some(profile) => plain.profile(profile),
-            None => plain,
-        };
         if let Some(replaces) = replaces {
             new = new.replaces(replaces);
         }
+        self.desk.ordering().await?;
         let mut placed = patiently!(self.account.new_order(&new));
         // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
         if placed.as_ref().is_err_and(is_replaced) {

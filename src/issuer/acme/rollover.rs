@@ -12,8 +12,8 @@ use super::http::Client;
 use super::jws::{self, Signer};
 use super::refusal::refusal;
 use crate::failpoint;
-use crate::issuer::{Desk, Event, IssueError, Slot, key};
-use crate::model::{KeyAlgorithm, Secret};
+use crate::issuer::{Desk, IssueError, key};
+use crate::model::KeyAlgorithm;
 use crate::pki::pem;
 
 impl Acme {
@@ -31,7 +31,7 @@ impl Acme {
         if let Some(kept) = accounts.of(&self.config.server) {
             kept.next_key = Some(next);
         }
-        self.keep_quietly(desk, &accounts, "acme-key-changing").await?;
+        self.keep_accounts(desk, &accounts, "acme-key-changing", None).await?;
         failpoint::hit("acme-next-key-kept");
         self.change_key(&client, &mut accounts, desk).await?;
         Ok(account)
@@ -116,14 +116,14 @@ impl Acme {
             let der = pem::decode(pem::PRIVATE_KEY, next.expose_str()).map_err(|error| self.local(error))?;
             kept.credentials["key_pkcs8"] = json!(BASE64.encode(&*der));
         }
-        self.keep_quietly(desk, accounts, "acme-key-changed").await
+        self.keep_accounts(desk, accounts, "acme-key-changed", None).await
     }
 
     async fn drop_next(&self, accounts: &mut Accounts, desk: &dyn Desk) -> Result<(), IssueError> {
         if let Some(kept) = accounts.of(&self.config.server) {
             kept.next_key = None;
         }
-        self.keep_quietly(desk, accounts, "acme-key-kept").await
+        self.keep_accounts(desk, accounts, "acme-key-kept", None).await
     }
 
     fn old_signer(&self, credentials: &serde_json::Value) -> Result<Signer, IssueError> {
@@ -133,17 +133,5 @@ impl Acme {
             .map(Zeroizing::new)
             .map_err(|_| self.local("its account's key is damaged"))?;
         Signer::of_pkcs8(&der, &self.entropy).map_err(|why| self.local(why))
-    }
-
-    async fn keep_quietly(
-        &self,
-        desk: &dyn Desk,
-        accounts: &Accounts,
-        action: &str,
-    ) -> Result<(), IssueError> {
-        let bytes = serde_json::to_vec(accounts).map_err(|error| self.local(error))?;
-        let event = Event { action, details: vec![("server", self.config.server.clone())] };
-        desk.keep(Slot::Account, Some(Secret::new(bytes)), Some(event)).await?;
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::lookup::{Recursive, Server};
+use self::provider::Provider;
 use self::value::Entry;
 use super::{Proof, SolveError, Solver};
 use crate::clock::Clock;
@@ -44,7 +45,7 @@ impl DnsSolver {
     async fn entries(&self, proofs: &[Proof]) -> Result<Vec<Entry>, String> {
         let mut entries = value::entries(proofs)?;
         if self.looks() {
-            let names = Recursive::new(self.config.resolvers())?;
+            let names = self.names()?;
             for entry in &mut entries {
                 entry.fqdn = names.end_of_chain(&entry.fqdn).await?;
             }
@@ -56,8 +57,7 @@ impl DnsSolver {
         match self.config.publisher() {
             DnsPublisher::Hook(command) => hook::present(command, entry).await,
             DnsPublisher::Provider { name, settings, secrets } => {
-                let zone = Recursive::new(self.config.resolvers())?.zone_of(&entry.fqdn).await?;
-                provider::present(name, settings, secrets, entry, &zone).await
+                Provider { name, settings, secrets }.present(entry, &self.zone(entry).await?).await
             }
         }
     }
@@ -66,8 +66,7 @@ impl DnsSolver {
         match self.config.publisher() {
             DnsPublisher::Hook(command) => hook::clean_up(command, entry).await,
             DnsPublisher::Provider { name, settings, secrets } => {
-                let zone = Recursive::new(self.config.resolvers())?.zone_of(&entry.fqdn).await?;
-                provider::clean_up(name, settings, secrets, entry, &zone).await
+                Provider { name, settings, secrets }.clean_up(entry, &self.zone(entry).await?).await
             }
         }
     }
@@ -89,8 +88,16 @@ impl DnsSolver {
                 .map(|address| Server { name: String::new(), address: *address })
                 .collect());
         }
-        let names = Recursive::new(self.config.resolvers())?;
-        names.servers_of(&names.zone_of(&entry.fqdn).await?).await
+        self.names()?.servers_of(&self.zone(entry).await?).await
+    }
+
+    /// Who is asked where a name is.
+    fn names(&self) -> Result<Recursive, String> {
+        Recursive::new(self.config.resolvers())
+    }
+
+    async fn zone(&self, entry: &Entry) -> Result<String, String> {
+        self.names()?.zone_of(&entry.fqdn).await
     }
 }
 

@@ -16,37 +16,36 @@ use super::value::Entry;
 const TTL: u32 = 60;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) async fn present(
-    name: &str,
-    settings: &BTreeMap<String, String>,
-    secrets: &BTreeMap<String, PathBuf>,
-    entry: &Entry,
-    zone: &str,
-) -> Result<(), String> {
-    let updater = open(name, settings, secrets)?;
-    let added =
-        updater.add_to_rrset(entry.fqdn.as_str(), DnsRecordType::TXT, TTL, records(entry), zone).await;
-    added.map_err(|error| format!("{name} has not written {}: {error}", entry.fqdn))
+/// A provider as the configuration has it.
+pub(super) struct Provider<'a> {
+    pub(super) name: &'a str,
+    pub(super) settings: &'a BTreeMap<String, String>,
+    pub(super) secrets: &'a BTreeMap<String, PathBuf>,
 }
 
-pub(super) async fn clean_up(
-    name: &str,
-    settings: &BTreeMap<String, String>,
-    secrets: &BTreeMap<String, PathBuf>,
-    entry: &Entry,
-    zone: &str,
-) -> Result<(), String> {
-    let updater = open(name, settings, secrets)?;
-    let removed =
-        updater.remove_from_rrset(entry.fqdn.as_str(), DnsRecordType::TXT, records(entry), zone).await;
-    removed.map_err(|error| format!("{name} has not removed {}: {error}", entry.fqdn))
+impl Provider<'_> {
+    pub(super) async fn present(&self, entry: &Entry, zone: &str) -> Result<(), String> {
+        let (updater, name) = (self.open()?, entry.fqdn.as_str());
+        let added = updater.add_to_rrset(name, DnsRecordType::TXT, TTL, records(entry), zone).await;
+        added.map_err(|error| format!("{} has not written {name}: {error}", self.name))
+    }
+
+    pub(super) async fn clean_up(&self, entry: &Entry, zone: &str) -> Result<(), String> {
+        let (updater, name) = (self.open()?, entry.fqdn.as_str());
+        let removed = updater.remove_from_rrset(name, DnsRecordType::TXT, records(entry), zone).await;
+        removed.map_err(|error| format!("{} has not removed {name}: {error}", self.name))
+    }
+
+    /// The configuration knows no other names (config/dns_providers.rs).
+    fn open(&self) -> Result<DnsUpdater, String> {
+        open(self.name, self.settings, self.secrets)
+    }
 }
 
 fn records(entry: &Entry) -> Vec<DnsRecord> {
     entry.values.iter().cloned().map(DnsRecord::TXT).collect()
 }
 
-/// The provider of that name; the configuration knows no others (config/dns_providers.rs).
 fn open(
     name: &str,
     settings: &BTreeMap<String, String>,
