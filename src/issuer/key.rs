@@ -1,12 +1,13 @@
-//! Keys as rcgen wants them, over ring and our own randomness.
+//! Keys that sign, over ring and our own randomness; as rcgen wants them, too.
 
 use rcgen::{
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, PublicKeyData,
     SignatureAlgorithm, SigningKey,
 };
+use ring::error::Unspecified;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RSA_PKCS1_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 
 use crate::clock::Entropy;
@@ -69,29 +70,60 @@ pub(super) struct SigningPair {
 }
 
 /// Parsed once: rcgen's own key pair would keep a copy of the PKCS#8 that is not wiped.
-enum Pair {
+pub(super) enum Pair {
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     Rsa(RsaKeyPair),
+}
+
+/// How an ECDSA signature is written.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// As a sequence of two numbers, in certificates (RFC 3279 §2.2.3).
+    Asn1,
+    /// As two numbers of the curve's size, in JWS (RFC 7518 §3.4).
+    Fixed,
+}
+
+impl Pair {
+    /// From PKCS#8 DER of a key of this kind.
+    pub(super) fn read(
+        der: &[u8],
+        algorithm: KeyAlgorithm,
+        form: Form,
+        entropy: &Entropy,
+    ) -> Result<Self, String> {
+        let ecdsa = |ring| EcdsaKeyPair::from_pkcs8(ring, der, entropy.ring()).map(Self::Ecdsa);
+        let pair = match (algorithm, form) {
+            (KeyAlgorithm::EcdsaP256, Form::Asn1) => ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING),
+            (KeyAlgorithm::EcdsaP256, Form::Fixed) => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
+            (KeyAlgorithm::EcdsaP384, Form::Asn1) => ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING),
+            (KeyAlgorithm::EcdsaP384, Form::Fixed) => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            (KeyAlgorithm::Ed25519, _) => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self::Ed25519),
+            _ => RsaKeyPair::from_pkcs8(der).map(Self::Rsa),
+        };
+        pair.map_err(|error| error.to_string())
+    }
+
+    /// RSA signs by PKCS#1 v1.5 with SHA-256.
+    pub(super) fn sign(&self, message: &[u8], entropy: &Entropy) -> Result<Vec<u8>, Unspecified> {
+        match self {
+            Self::Ecdsa(pair) => pair.sign(entropy.ring(), message).map(|s| s.as_ref().to_vec()),
+            Self::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, entropy.ring(), message, &mut signature)?;
+                Ok(signature)
+            }
+        }
+    }
 }
 
 impl SigningPair {
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
         let public = SubjectKey::read(key, entropy)?;
         let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
-        let pair = match public.0.algorithm {
-            KeyAlgorithm::EcdsaP256 => {
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &der, entropy.ring())
-                    .map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::EcdsaP384 => {
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &der, entropy.ring())
-                    .map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).map(Pair::Ed25519),
-            _ => RsaKeyPair::from_pkcs8(&der).map(Pair::Rsa),
-        };
-        let pair = pair.map_err(|error| error.to_string())?;
+        let pair = Pair::read(&der, public.0.algorithm, Form::Asn1, entropy)?;
         Ok(Self { public, pair, entropy: entropy.clone() })
     }
 
@@ -112,16 +144,6 @@ impl PublicKeyData for SigningPair {
 
 impl SigningKey for SigningPair {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let random = self.entropy.ring();
-        let failed = |_| rcgen::Error::RingUnspecified;
-        match &self.pair {
-            Pair::Ecdsa(pair) => pair.sign(random, message).map(|s| s.as_ref().to_vec()).map_err(failed),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature).map_err(failed)?;
-                Ok(signature)
-            }
-        }
+        self.pair.sign(message, &self.entropy).map_err(|_| rcgen::Error::RingUnspecified)
     }
 }

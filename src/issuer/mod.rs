@@ -3,6 +3,7 @@
 pub mod acme;
 pub mod internal;
 mod key;
+mod names;
 
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! The request for a certificate (PKCS#10), as it goes into `finalize` (RFC 8555 §7.4).
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
+use rcgen::{CertificateParams, DistinguishedName, DnType};
 
 use crate::clock::Entropy;
 use crate::issuer::Request;
@@ -14,10 +14,7 @@ pub(super) fn csr(request: &Request, entropy: &Entropy) -> Result<Vec<u8>, Strin
     if let Some(name) = &request.common_name {
         params.distinguished_name.push(DnType::CommonName, name.as_str());
     }
-    let dns = request.dns_names.iter().map(|name| name.as_str().try_into().map(SanType::DnsName));
-    let ip = request.ip_addresses.iter().map(|&ip| Ok(SanType::IpAddress(ip)));
-    let names: Result<Vec<SanType>, rcgen::Error> = dns.chain(ip).collect();
-    params.subject_alt_names = names.map_err(|error| error.to_string())?;
+    params.subject_alt_names = request.alternative_names()?;
     let csr = params.serialize_request(&key).map_err(|error| error.to_string())?;
     Ok(csr.der().to_vec())
 }

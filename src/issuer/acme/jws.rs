@@ -6,10 +6,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::Request;
 use http::header::CONTENT_TYPE;
 use instant_acme::{BodyWrapper, Error};
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
-    RSA_PKCS1_SHA256, RsaKeyPair,
-};
 use rsa::pkcs1::RsaPublicKey;
 use rsa::pkcs8::der::Decode;
 use serde_json::{Value, json};
@@ -17,6 +13,7 @@ use serde_json::{Value, json};
 use super::http::Line;
 use super::refusal::{Refusal, Unreached};
 use crate::clock::Entropy;
+use crate::issuer::key::{Form, Pair};
 use crate::model::{KeyAlgorithm, Secret};
 use crate::pki::{PublicKey, pem};
 
@@ -30,12 +27,6 @@ pub(super) struct Signer {
     entropy: Entropy,
 }
 
-enum Pair {
-    Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
-}
-
 impl Signer {
     /// From PKCS#8 PEM.
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
@@ -46,18 +37,8 @@ impl Signer {
     /// From PKCS#8 DER.
     pub(super) fn of_pkcs8(der: &[u8], entropy: &Entropy) -> Result<Self, String> {
         let public = PublicKey::of_pkcs8(der, entropy.ring()).map_err(|error| error.to_string())?;
-        let random = entropy.ring();
-        let pair = match public.algorithm {
-            KeyAlgorithm::EcdsaP256 => {
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, random).map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::EcdsaP384 => {
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, der, random).map(Pair::Ecdsa)
-            }
-            KeyAlgorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Pair::Ed25519),
-            _ => RsaKeyPair::from_pkcs8(der).map(Pair::Rsa),
-        };
-        Ok(Self { public, pair: pair.map_err(|error| error.to_string())?, entropy: entropy.clone() })
+        let pair = Pair::read(der, public.algorithm, Form::Fixed, entropy)?;
+        Ok(Self { public, pair, entropy: entropy.clone() })
     }
 
     /// The public key (RFC 7517).
@@ -83,7 +64,8 @@ impl Signer {
         }
     }
 
-    /// A JWS in flattened JSON (RFC 7515 §7.2.2); without a payload it reads only (RFC 8555 §6.3). `who` is `jwk` or `kid`, with its value.
+    /// A JWS in flattened JSON (RFC 7515 §7.2.2); without a payload it reads only (RFC 8555 §6.3). `who` is `jwk` or
+    /// `kid`, with its value.
     pub(super) fn sign(
         &self,
         who: (&str, Value),
@@ -97,7 +79,9 @@ impl Signer {
         }
         let protected = BASE64.encode(header.to_string());
         let payload = BASE64.encode(payload.map_or_else(String::new, Value::to_string));
-        let signature = BASE64.encode(self.signature(format!("{protected}.{payload}").as_bytes())?);
+        let signature = self.pair.sign(format!("{protected}.{payload}").as_bytes(), &self.entropy);
+        let signature = signature.map_err(|_| "signing failed".to_owned())?;
+        let signature = BASE64.encode(signature);
         Ok(json!({ "protected": protected, "payload": payload, "signature": signature }))
     }
 
@@ -107,20 +91,6 @@ impl Signer {
             KeyAlgorithm::EcdsaP384 => "ES384",
             KeyAlgorithm::Ed25519 => "EdDSA",
             _ => "RS256",
-        }
-    }
-
-    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let random = self.entropy.ring();
-        let failed = |_| "signing failed".to_owned();
-        match &self.pair {
-            Pair::Ecdsa(pair) => pair.sign(random, message).map(|s| s.as_ref().to_vec()).map_err(failed),
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::Rsa(pair) => {
-                let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, random, message, &mut signature).map_err(failed)?;
-                Ok(signature)
-            }
         }
     }
 }

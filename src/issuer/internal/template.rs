@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
-    IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+    IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
 
@@ -131,7 +131,7 @@ pub(super) fn leaf(
 ) -> Result<CertificateParams, String> {
     let mut params = base(request.common_name.as_deref(), span, entropy)?;
     // rcgen marks the SANs critical where there is no subject (RFC 5280 §4.2.1.6).
-    params.subject_alt_names = alternative_names(request)?;
+    params.subject_alt_names = request.alternative_names()?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -146,19 +146,6 @@ pub(super) fn leaf(
         });
     }
     Ok(params)
-}
-
-fn alternative_names(request: &Request) -> Result<Vec<SanType>, String> {
-    let mut names: Vec<SanType> = Vec::new();
-    let dns = request.dns_names.iter().map(|name| name.as_str().try_into().map(SanType::DnsName));
-    let ip = request.ip_addresses.iter().map(|&ip| Ok(SanType::IpAddress(ip)));
-    for name in dns.chain(ip) {
-        let name = name.map_err(|error: rcgen::Error| error.to_string())?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 /// rcgen's own defaults are a validity of two thousand years, a subject, and a serial that is the same for
