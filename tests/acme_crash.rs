@@ -49,23 +49,17 @@ const STEPS: [Step; 11] = [
 
 /// One certificate for two names, by http-01 on an own listener.
 fn site(pebble: &Pebble) -> Keyturn {
-    let (server, ca, port) = (pebble.directory(), pebble.ca_file(), pebble.http_port());
+    let issuer = pebble.issuer("pebble", &pebble.http());
     Keyturn::alone().config(&format!(
         r#"
 [daemon]
 instance = "test"
 state_dir = "state"
-[issuers.pebble]
-kind = "acme"
-server = "{server}"
-ca_file = "{}"
-email = "ops@example.org"
-challenge = {{ kind = "http-01", listen = "127.0.0.1:{port}" }}
+{issuer}
 [certificates.edge]
 issuers = ["pebble"]
 dns_names = ["www.edge.test", "edge.test"]
-"#,
-        ca.display()
+"#
     ))
 }
 

@@ -16,8 +16,7 @@ const RENEWALS: usize = 3;
 const EVERY: Duration = Duration::from_secs(3);
 
 fn site(engine: &Engine, pebble: &Pebble) -> Keyturn {
-    let (socket, server) = (engine.socket().display().to_string(), pebble.directory());
-    let (ca, port) = (pebble.ca_file().display().to_string(), pebble.http_port());
+    let (socket, issuer) = (engine.socket().display().to_string(), pebble.issuer("pebble", &pebble.http()));
     Keyturn::beside(engine).config(&format!(
         r#"
 [daemon]
@@ -25,11 +24,7 @@ instance = "test"
 state_dir = "state"
 [docker]
 socket = "{socket}"
-[issuers.pebble]
-kind = "acme"
-server = "{server}"
-ca_file = "{ca}"
-challenge = {{ kind = "http-01", listen = "127.0.0.1:{port}" }}
+{issuer}
 [certificates.edge]
 issuers = ["pebble"]
 dns_names = ["edge.test"]

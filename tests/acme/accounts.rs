@@ -1,7 +1,8 @@
 //! Accounts: bound, rolled over, lost; and the chain that is preferred.
 
-use super::{edge, http, pebble_or_skip, site};
-use crate::support::{Keyturn, Pebble, PebbleOptions, command, must};
+use super::pebble_or_skip;
+use super::site::{edge, site};
+use crate::support::{Keyturn, PebbleOptions, command, must};
 
 const NAMES: &str = r#"dns_names = ["www.edge.test"]"#;
 
@@ -10,7 +11,7 @@ fn an_account_that_the_ca_knows_beforehand() {
     let secret = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     let eab = Some(("kid-1".to_owned(), secret.to_owned()));
     let pebble = pebble_or_skip!(PebbleOptions { eab, ..PebbleOptions::default() });
-    let unbound = site(&pebble, &http(&pebble), "", NAMES);
+    let unbound = site(&pebble, &pebble.http(), NAMES);
     let ran = unbound.run(&["run"]);
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("write eab = { kid = …, hmac_file = … } in issuers.pebble"), "{ran:#?}");
@@ -18,13 +19,13 @@ fn an_account_that_the_ca_knows_beforehand() {
     let folder = Keyturn::alone();
     let file = folder.write("eab.key", secret);
     let eab = format!("eab = {{ kid = \"kid-1\", hmac_file = \"{}\" }}", file.display());
-    edge(&site(&pebble, &http(&pebble), &eab, NAMES), &pebble);
+    edge(&site(&pebble, &format!("{}\n{eab}", pebble.http()), NAMES), &pebble);
 }
 
 #[test]
 fn a_new_key_also_over_a_crash() {
     let pebble = pebble_or_skip!(PebbleOptions::default());
-    let mut keyturn = site(&pebble, &http(&pebble), "", NAMES);
+    let mut keyturn = site(&pebble, &pebble.http(), NAMES);
     edge(&keyturn, &pebble);
     let told = keyturn.ok(&["acme", "rollover", "pebble"]);
     assert!(told.contains("has a new key"), "{told}");
@@ -47,7 +48,7 @@ fn a_new_key_also_over_a_crash() {
 #[test]
 fn an_account_that_the_ca_has_lost() {
     let mut pebble = pebble_or_skip!(PebbleOptions::default());
-    let keyturn = site(&pebble, &http(&pebble), "", NAMES);
+    let keyturn = site(&pebble, &pebble.http(), NAMES);
     edge(&keyturn, &pebble);
     pebble.kill();
     pebble.boot();
@@ -66,7 +67,8 @@ fn the_chain_that_is_preferred() {
         must(command("openssl", ["x509", "-in", &file, "-noout", "-subject", "-nameopt", "multiline"]));
     let name = subject.lines().find_map(|line| line.trim().strip_prefix("commonName")).unwrap();
     let name = name.trim_start_matches([' ', '=']).to_owned();
-    let keyturn = site(&pebble, &http(&pebble), &format!("preferred_chain = \"{name}\""), NAMES);
+    let lines = format!("{}\npreferred_chain = \"{name}\"", pebble.http());
+    let keyturn = site(&pebble, &lines, NAMES);
     let ran = keyturn.run(&["run"]);
     assert!(ran.ok(), "{ran:#?}");
     let chain = keyturn.ok(&["export", "edge", "--part", "fullchain"]);

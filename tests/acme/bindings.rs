@@ -1,7 +1,7 @@
 //! Accounts that the CA knows beforehand (external account binding, RFC 8555 §7.3.4).
 
 use super::pebble_or_skip;
-use super::site::{fails, http, passes, site};
+use super::site::{fails, passes, site};
 use crate::support::{Keyturn, Pebble, PebbleOptions};
 
 const KID: &str = "kid-1";
@@ -14,7 +14,7 @@ fn options() -> PebbleOptions {
 
 /// A site whose account is bound by `kid` and the key in `eab.key`.
 fn bound(pebble: &Pebble, kid: &str, hmac: &str) -> Keyturn {
-    let eab = format!("eab = {{ kid = \"{kid}\", hmac_file = \"eab.key\" }}\n{}", http(pebble));
+    let eab = format!("eab = {{ kid = \"{kid}\", hmac_file = \"eab.key\" }}\n{}", pebble.http());
     let keyturn = site(pebble, &eab, "dns_names = [\"edge.test\"]");
     keyturn.write("eab.key", &format!("{hmac}\n"));
     keyturn
@@ -30,7 +30,7 @@ fn an_account_is_bound() {
 #[test]
 fn a_binding_that_the_ca_wants_is_asked_for() {
     let pebble = pebble_or_skip!(options());
-    let said = fails(&site(&pebble, &http(&pebble), "dns_names = [\"edge.test\"]"));
+    let said = fails(&site(&pebble, &pebble.http(), "dns_names = [\"edge.test\"]"));
     assert!(said.contains("KT-ISSUE-FAILED") && said.contains("write eab = {"), "{said}");
     // The CA was asked for its directory, and for nothing that it would refuse.
     assert_eq!((pebble.counts().accounts, pebble.counts().requests_to("/sign-me-up")), (0, 0));

@@ -3,7 +3,7 @@
 use x509_parser::pem::parse_x509_pem;
 
 use super::pebble_or_skip;
-use super::site::{http, key_fits, passes, shown, site, verifies};
+use super::site::{key_fits, passes, shown, site, verifies};
 use crate::support::{Pebble, PebbleOptions};
 
 const NAMES: &str = "dns_names = [\"edge.test\"]\ncommon_name = \"edge.test\"";
@@ -17,7 +17,7 @@ fn keys_of_each_kind() {
     let pebble = pebble_or_skip!(PebbleOptions::default());
     for (algorithm, known_as) in KEYS {
         let certificate = format!("{NAMES}\nprivate_key = {{ algorithm = \"{algorithm}\" }}");
-        let keyturn = site(&pebble, &http(&pebble), &certificate);
+        let keyturn = site(&pebble, &pebble.http(), &certificate);
         passes(&keyturn, &pebble);
         let text = shown(&keyturn, &["-text"]);
         assert!(text.contains(known_as), "{text}");
@@ -28,7 +28,7 @@ fn keys_of_each_kind() {
 #[test]
 fn a_chain_of_several_intermediates() {
     let pebble = pebble_or_skip!(PebbleOptions { chain_length: 3, ..PebbleOptions::default() });
-    let keyturn = site(&pebble, &http(&pebble), NAMES);
+    let keyturn = site(&pebble, &pebble.http(), NAMES);
     passes(&keyturn, &pebble);
     let chain = keyturn.ok(&["export", "edge", "--part", "fullchain"]);
     assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 4);
@@ -47,7 +47,7 @@ fn root_name(pebble: &Pebble, number: u8) -> String {
 fn the_chain_that_is_preferred_is_taken() {
     let pebble = pebble_or_skip!(PebbleOptions { alternate_roots: 2, ..PebbleOptions::default() });
     for number in 0..3 {
-        let wanted = format!("preferred_chain = \"{}\"\n{}", root_name(&pebble, number), http(&pebble));
+        let wanted = format!("preferred_chain = \"{}\"\n{}", root_name(&pebble, number), pebble.http());
         let keyturn = site(&pebble, &wanted, NAMES);
         passes(&keyturn, &pebble);
         for other in 0..3 {
@@ -59,7 +59,7 @@ fn the_chain_that_is_preferred_is_taken() {
 #[test]
 fn a_preferred_chain_that_is_not_offered_is_no_obstacle_and_is_told() {
     let pebble = pebble_or_skip!(PebbleOptions { alternate_roots: 1, ..PebbleOptions::default() });
-    let wanted = format!("preferred_chain = \"Nobody\"\n{}", http(&pebble));
+    let wanted = format!("preferred_chain = \"Nobody\"\n{}", pebble.http());
     let keyturn = site(&pebble, &wanted, NAMES);
     let said = passes(&keyturn, &pebble);
     assert!(said.contains("no chain up to `Nobody`"), "{said}");

@@ -1,7 +1,8 @@
 //! What cannot be had, and who is asked instead.
 
-use super::{http, pebble_or_skip, site};
-use crate::support::{Pebble, PebbleOptions};
+use super::pebble_or_skip;
+use super::site::{configuration, site};
+use crate::support::{Keyturn, PebbleOptions};
 
 const NAMES: &str = r#"dns_names = ["www.edge.test"]"#;
 
@@ -10,7 +11,8 @@ fn a_proof_that_the_ca_does_not_find() {
     let pebble = pebble_or_skip!(PebbleOptions::default());
     // Nothing listens where Pebble looks.
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let keyturn = site(&pebble, &format!("{{ kind = \"http-01\", listen = \"{elsewhere}\" }}"), "", NAMES);
+    let keyturn =
+        site(&pebble, &format!("challenge = {{ kind = \"http-01\", listen = \"{elsewhere}\" }}"), NAMES);
     let ran = keyturn.run(&["run"]);
     assert_eq!(ran.code, Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("KT-CHALLENGE-FAILED") && ran.stderr.contains("www.edge.test"), "{ran:#?}");
@@ -27,12 +29,11 @@ fn a_proof_that_the_ca_does_not_find() {
 #[test]
 fn the_second_issuer_when_the_first_is_away() {
     let pebble = pebble_or_skip!(PebbleOptions::default());
-    let dead = format!(
-        "[issuers.away]\nkind = \"acme\"\nserver = \"https://127.0.0.1:9/dir\"\nchallenge = {}",
-        http(&pebble)
-    );
-    let names = format!("issuers = [\"away\", \"pebble\"]\n{NAMES}");
-    let keyturn = site(&pebble, &http(&pebble), &dead, &names);
+    let dead =
+        format!("[issuers.away]\nkind = \"acme\"\nserver = \"https://127.0.0.1:9/dir\"\n{}\n", pebble.http());
+    let issuers = pebble.issuer("pebble", &pebble.http()) + &dead;
+    let names = format!("[certificates.edge]\nissuers = [\"away\", \"pebble\"]\n{NAMES}");
+    let keyturn = Keyturn::alone().config(&configuration(&issuers, &names));
     let ran = keyturn.run(&["run"]);
     assert_eq!(keyturn.status("edge")["issuer"], "pebble", "{ran:#?}");
     assert!(ran.stderr.contains("KT-ISSUER-UNREACHABLE"), "what did not work is told: {ran:#?}");

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::pebble_or_skip;
-use super::site::{http, passes, site, verifies};
-use crate::support::{Pebble, PebbleOptions, wait_for};
+use super::site::{passes, site, verifies};
+use crate::support::{PebbleOptions, wait_for};
 
 const NAMES: &str = "dns_names = [\"edge.test\"]";
 
 #[test]
 fn a_second_pass_asks_the_ca_nothing() {
     let pebble = pebble_or_skip!(PebbleOptions::default());
-    let keyturn = site(&pebble, &http(&pebble), NAMES);
+    let keyturn = site(&pebble, &pebble.http(), NAMES);
     passes(&keyturn, &pebble);
     let before = pebble.counts();
     assert_eq!((before.orders, before.accounts, before.issued.len()), (1, 1, 1));
@@ -24,7 +24,7 @@ fn a_second_pass_asks_the_ca_nothing() {
 fn a_control_that_the_ca_remembers_is_not_shown_again() {
     for (authz_reuse, validations) in [(0, 2), (100, 1)] {
         let pebble = pebble_or_skip!(PebbleOptions { authz_reuse, ..PebbleOptions::default() });
-        let keyturn = site(&pebble, &http(&pebble), NAMES);
+        let keyturn = site(&pebble, &pebble.http(), NAMES);
         passes(&keyturn, &pebble);
         keyturn.ok(&["rotate", "edge"]);
         passes(&keyturn, &pebble);
@@ -40,7 +40,7 @@ fn a_certificate_is_renewed_by_itself_when_its_time_has_come() {
     // Half of a life is the most that is given up: it is due after 40 s. Less than a minute is no life.
     let pebble = pebble_or_skip!(PebbleOptions { validity: Some(80), ..PebbleOptions::default() });
     let certificate = format!("{NAMES}\nrenew_before = \"79s\"");
-    let keyturn = site(&pebble, &http(&pebble), &certificate);
+    let keyturn = site(&pebble, &pebble.http(), &certificate);
     passes(&keyturn, &pebble);
     let first = keyturn.status("edge");
     assert_eq!((&first["revision"], pebble.counts().orders), (&1.into(), 1), "{first}");

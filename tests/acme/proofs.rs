@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::pebble_or_skip;
-use super::site::{configuration, fails, http, issuer, passes};
+use super::site::{configuration, fails, passes};
 use crate::support::{Keyturn, Pebble, PebbleOptions};
 
 const NAMES: &str = r#"dns_names = ["www.edge.test", "edge.test"]"#;
@@ -15,7 +15,7 @@ fn two(pebble: &Pebble, at: u16) -> String {
         "[certificates.edge]\nissuers = [\"pebble\"]\n{NAMES}\n{edge}\n\
          [certificates.mail]\nissuers = [\"pebble\"]\ndns_names = [\"mail.test\"]\n"
     );
-    configuration(&issuer("pebble", pebble, &http(pebble)), &certificates)
+    configuration(&pebble.issuer("pebble", &pebble.http()), &certificates)
 }
 
 /// How often a key was made, by the history.

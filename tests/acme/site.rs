@@ -4,27 +4,6 @@ use std::fs;
 
 use crate::support::{Keyturn, Pebble, command, must};
 
-/// http-01 where this Pebble looks for it.
-pub(super) fn http(pebble: &Pebble) -> String {
-    format!("challenge = {{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", pebble.http_port())
-}
-
-/// `[issuers.NAME]` of this Pebble, with these further lines.
-pub(super) fn issuer(name: &str, pebble: &Pebble, lines: &str) -> String {
-    let (server, ca) = (pebble.directory(), pebble.ca_file());
-    format!(
-        r#"
-[issuers.{name}]
-kind = "acme"
-server = "{server}"
-ca_file = "{}"
-email = "ops@example.org"
-{lines}
-"#,
-        ca.display()
-    )
-}
-
 /// The configuration of a site with `issuers`, and `certificates` as their tables.
 pub(super) fn configuration(issuers: &str, certificates: &str) -> String {
     format!("[daemon]\ninstance = \"test\"\nstate_dir = \"state\"\n{issuers}{certificates}\n")
@@ -33,7 +12,7 @@ pub(super) fn configuration(issuers: &str, certificates: &str) -> String {
 /// A site with one certificate `edge`; `lines` are the issuer's further ones, `certificate` the certificate's.
 pub(super) fn site(pebble: &Pebble, lines: &str, certificate: &str) -> Keyturn {
     let certificate = format!("[certificates.edge]\nissuers = [\"pebble\"]\n{certificate}");
-    Keyturn::alone().config(&configuration(&issuer("pebble", pebble, lines), &certificate))
+    Keyturn::alone().config(&configuration(&pebble.issuer("pebble", lines), &certificate))
 }
 
 /// One pass, which must end well; its stderr.
@@ -41,6 +20,14 @@ pub(super) fn passes(keyturn: &Keyturn, pebble: &Pebble) -> String {
     let ran = keyturn.run(&["run", "-vv"]);
     assert!(ran.ok(), "{ran:#?}\n{}", pebble.log());
     ran.stderr
+}
+
+/// One pass, after which `edge` is a certificate of this Pebble that OpenSSL believes.
+pub(super) fn edge(keyturn: &Keyturn, pebble: &Pebble) {
+    passes(keyturn, pebble);
+    let status = keyturn.status("edge");
+    assert_eq!((&status["issuer"], &status["state"]), (&"pebble".into(), &"active".into()));
+    assert!(verifies(keyturn, &pebble.root(0)));
 }
 
 /// One pass, which must fail; all that it says.

@@ -116,6 +116,21 @@ impl Pebble {
         not_installed(&["pebble", "pebble-challtestsrv", "curl", "bash", "setpriv"])
     }
 
+    /// `[issuers.NAME]` of this Pebble, with these further lines.
+    pub fn issuer(&self, name: &str, lines: &str) -> String {
+        let (server, ca) = (self.directory(), self.ca_file());
+        format!(
+            "\n[issuers.{name}]\nkind = \"acme\"\nserver = \"{server}\"\nca_file = \"{}\"\n\
+             email = \"ops@example.org\"\n{lines}\n",
+            ca.display()
+        )
+    }
+
+    /// http-01 where this Pebble looks for it, as an issuer's or a certificate's line.
+    pub fn http(&self) -> String {
+        format!("challenge = {{ kind = \"http-01\", listen = \"127.0.0.1:{}\" }}", self.http_port())
+    }
+
     /// One with all defaults, in the machine's own network.
     pub fn start() -> Self {
         PebbleOptions::default().start()
