@@ -127,7 +127,7 @@ fn the_shipped_hook_of_nsupdate() {
     // Without settings, and with a name server that refuses, it fails, and says why.
     fs::write(folder.dir().join("dns-nsupdate.conf"), settings.replace("tsig.key", "no.key")).unwrap();
     let ran = keyturn.run(&["rotate", "edge"]);
-    assert!(!ran.ok() && ran.stderr.contains("no.key"), "{ran:#?}");
+    assert!(!ran.ok() && ran.stderr.contains("could not read key from "), "{ran:#?}");
     fs::remove_file(folder.dir().join("dns-nsupdate.conf")).unwrap();
     let ran = keyturn.run(&["rotate", "edge"]);
     assert!(!ran.ok() && ran.stderr.contains("dns-nsupdate: no settings in "), "{ran:#?}");

@@ -35,7 +35,7 @@ impl PowerDns {
         let (dns, http) = (place.port(), place.port());
         let mut started = Self { place, dns, http, zone: zone.to_owned(), running: None };
         started.place.write("pdns.conf", &started.config());
-        let mut server = command("pdns_server", ["--config-dir", &started.place.path("")]);
+        let mut server = command("pdns_server", [format!("--config-dir={}", started.place.path(""))]);
         started.running = Some(started.place.start("pdns", &mut server));
         let zone = format!(r#"{{"name": "{zone}.", "kind": "Native", "nameservers": ["ns1.{zone}."]}}"#);
         let made = || started.request("POST", "zones", &zone).ok();
