@@ -44,7 +44,7 @@ fn on_account(
     }
     state::warn(config);
     let result = compose::with_house(config, true, async |house| {
-        let all = issuers::acme(config, &house.executor.clock, &Entropy::system())?;
+        let all = issuers::acme(config, &house.executor.clock, &Entropy::system(), None)?;
         let acme = Arc::clone(&all[issuer]);
         Ok(work(&acme, &house).await)
     })?;

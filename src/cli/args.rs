@@ -38,6 +38,8 @@ pub(super) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Run until stopped: look, do what is due, sleep until something is
+    Daemon,
     /// One pass: plan, execute what is due, wait for it, exit
     Run,
     /// What would be done, when, why, and which services would restart; changes nothing

@@ -6,6 +6,7 @@ mod audit;
 mod ca;
 mod compose;
 mod config;
+mod daemon;
 mod dhparam;
 mod explain;
 mod export;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.verb {
+        Verb::Daemon => daemon::run(cli),
         Verb::Run => run::run(cli),
         Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
         Verb::Status { asset } => status::run(cli, asset.as_deref()),
