@@ -28,7 +28,8 @@ pub(super) struct Cli {
 }
 
 /// How facts are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Format {
     /// For people
     Table,

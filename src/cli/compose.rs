@@ -19,11 +19,12 @@ use crate::target::swarm::Connection;
 use crate::verify::Live;
 
 /// All that a writing verb works with.
+#[derive(Clone)]
 pub(super) struct House {
     /// Does what plans say.
-    pub(super) executor: Executor,
+    pub(super) executor: Arc<Executor>,
     /// What is wanted.
-    pub(super) desired: Desired,
+    pub(super) desired: Arc<Desired>,
 }
 
 /// Runs `work` on a fresh runtime.
@@ -80,23 +81,8 @@ impl Base {
             concurrency: config.delivery().concurrency(),
             clock: Arc::clone(&self.clock),
         };
-        Ok(House { executor, desired })
+        Ok(House { executor: Arc::new(executor), desired: Arc::new(desired) })
     }
-}
-
-/// Opens the state for writing and builds an executor on it.
-pub(super) fn with_house<T, F>(
-    config: &Config,
-    quiet: bool,
-    work: impl FnOnce(House) -> F,
-) -> Result<T, Failure>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    Base::run(config, async |base| {
-        let lines = Arc::new(Lines::new(quiet));
-        work(base.house(config, Arc::clone(&lines), lines, None)?).await
-    })
 }
 
 /// The Swarm, where any target needs it.

@@ -1,9 +1,9 @@
 //! Lets connections in, and no more than can be talked to.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Limits {
     pub head: Duration,
     /// For a whole connection; `None` where an answer may take as long as the work does.
     pub connection: Option<Duration>,
-    /// Connections at once; where there are more, the oldest goes.
+    /// Connections at once, on a unix socket for each user; where there are more, the oldest goes.
     pub connections: usize,
 }
 
@@ -46,6 +46,9 @@ impl Limits {
     /// For pages that are there already.
     pub const PAGES: Self =
         Self { head: Duration::from_secs(10), connection: Some(Duration::from_secs(60)), connections: 512 };
+
+    /// For orders: as long as the work takes, and no user keeps out another.
+    pub const ORDERS: Self = Self { head: Duration::from_secs(10), connection: None, connections: 32 };
 }
 
 /// Someone who listens; ends with whoever has it.
@@ -74,7 +77,7 @@ pub async fn open_tcp(
         let mut talks = Talks::new(limits.connections);
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => talks.admit(talk(stream, router.clone(), None, limits)),
+                Ok((stream, _)) => talks.admit(None, talk(stream, router.clone(), None, limits)),
                 Err(error) => {
                     tracing::warn!("a connection could not be taken: {error}");
                     clock.sleep(PAUSE).await;
@@ -95,6 +98,7 @@ pub async fn open_unix(
     limits: Limits,
     clock: Arc<dyn Clock>,
 ) -> Result<Door, Error> {
+    make_folder(path)?;
     clear(path).await?;
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
@@ -104,7 +108,8 @@ pub async fn open_unix(
             match listener.accept().await {
                 Ok((stream, _)) => {
                     if let Ok(caller) = stream.peer_cred() {
-                        talks.admit(talk(stream, router.clone(), Some(caller), limits));
+                        let work = talk(stream, router.clone(), Some(caller), limits);
+                        talks.admit(Some(caller.uid()), work);
                     }
                 }
                 Err(error) => {
@@ -114,6 +119,12 @@ pub async fn open_unix(
             }
         }
     })))
+}
+
+/// `/run` is empty after every boot; under systemd RuntimeDirectory= has made the folder.
+fn make_folder(path: &Path) -> Result<(), Error> {
+    let Some(folder) = path.parent().filter(|folder| !folder.exists()) else { return Ok(()) };
+    std::fs::DirBuilder::new().mode(0o750).create(folder)
 }
 
 /// Takes away the socket of a process that is gone. Anything else at that path was put there by someone else.
@@ -150,6 +161,7 @@ where
         .max_header_size(LONGEST_HEAD)
         .max_buf_size(LONGEST_HEAD)
         .half_close(true)
+        .keep_alive(limits.connection.is_some())
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(answer));
     let ended = match limits.connection {
         Some(limit) => tokio::time::timeout(limit, connection).await.unwrap_or(Ok(())),
@@ -160,25 +172,26 @@ where
     }
 }
 
-/// The connections there are.
+/// The connections there are, each user's apart.
 struct Talks {
     most: usize,
-    running: VecDeque<Door>,
+    running: HashMap<Option<u32>, VecDeque<Door>>,
 }
 
 impl Talks {
     fn new(most: usize) -> Self {
-        Self { most, running: VecDeque::new() }
+        Self { most, running: HashMap::new() }
     }
 
     /// The oldest makes room: whoever asks for a page is done in moments, so that one is somebody who dawdles.
-    fn admit(&mut self, talk: impl Future<Output = ()> + Send + 'static) {
-        if self.running.len() >= self.most {
-            self.running.retain(|talk| !talk.0.is_finished());
+    fn admit(&mut self, user: Option<u32>, talk: impl Future<Output = ()> + Send + 'static) {
+        let running = self.running.entry(user).or_default();
+        if running.len() >= self.most {
+            running.retain(|talk| !talk.0.is_finished());
         }
-        if self.running.len() >= self.most {
-            self.running.pop_front();
+        if running.len() >= self.most {
+            running.pop_front();
         }
-        self.running.push_back(Door(tokio::spawn(talk)));
+        running.push_back(Door(tokio::spawn(talk)));
     }
 }

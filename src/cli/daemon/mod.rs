@@ -1,19 +1,21 @@
 //! The daemon: the scheduler with all that goes on beside it, and the signals that it is told things by.
 
+mod desk;
 mod journal;
 mod library;
 mod vitals;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use axum::Router;
+use tokio::sync::broadcast;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::args::Cli;
-use super::compose::Base;
+use super::compose::{Base, House};
 use super::fail::{DONE, Failure};
 use super::report::Lines;
 use super::state;
@@ -22,7 +24,8 @@ use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::scheduler::{Handle, Household, Scheduler, Word};
 use crate::serve::{self, Door, Limits};
 use crate::systemd;
-use journal::Journal;
+use desk::Desk;
+use journal::{Journal, Told};
 use library::Shelves;
 use vitals::Vitals;
 
@@ -42,6 +45,8 @@ struct Daemon<'a> {
     handle: Handle,
     /// The loop; it ends when it is told to, or when the state cannot be written.
     loop_of: JoinHandle<Result<(), crate::executor::Fatal>>,
+    current: Arc<Current>,
+    told: broadcast::Sender<Told>,
     /// What listens to the engine of the configuration at hand.
     events: Option<Task>,
     _doors: Vec<Door>,
@@ -69,7 +74,10 @@ impl<'a> Daemon<'a> {
         // A signal that comes while we start is not lost.
         let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
-        let household = household(config, &base, &pages)?;
+        let (told, _) = broadcast::channel(256);
+        let house = house(config, &base, &pages, &told)?;
+        let current = Arc::new(Current::new(config, &house));
+        let household = household(config, house);
         let shelves = Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
         let swarm = household.executor.swarm.clone();
         shelves.stock(&household);
@@ -77,13 +85,28 @@ impl<'a> Daemon<'a> {
         shelves.look_at(handle.picture.clone());
         let pulse = scheduler.pulse();
         let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
-        let doors = doors(config, &base, &shelves, vitals).await?;
+        let mut doors = doors(config, &base, &shelves, vitals).await?;
+        let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
+        doors.push(control(config, Arc::new(desk), &base).await?);
         let watchdog = Task(tokio::spawn(systemd::watchdog(pulse, Arc::clone(&base.clock))));
         let events = swarm.map(|swarm| listen(swarm, handle.clone()));
         let loop_of = tokio::spawn(scheduler.run());
         systemd::ready(&standing(config));
         tracing::info!("ready: {}", standing(config));
-        Ok(Self { cli, base, pages, shelves, handle, loop_of, events, _doors: doors, _watchdog: watchdog, signals })
+        Ok(Self {
+            cli,
+            base,
+            pages,
+            shelves,
+            handle,
+            loop_of,
+            current,
+            told,
+            events,
+            _doors: doors,
+            _watchdog: watchdog,
+            signals,
+        })
     }
 
     async fn live(mut self) -> Result<(), Failure> {
@@ -119,7 +142,9 @@ impl<'a> Daemon<'a> {
     async fn reloaded(&mut self) -> Result<String, Failure> {
         let config = state::config(self.cli)?;
         state::warn(&config);
-        let household = household(&config, &self.base, &self.pages)?;
+        let house = house(&config, &self.base, &self.pages, &self.told)?;
+        self.current.set(&config, &house);
+        let household = household(&config, house);
         self.shelves.stock(&household);
         self.events = household.executor.swarm.clone().map(|swarm| listen(swarm, self.handle.clone()));
         self.handle.tell(Word::Reload(Box::new(household))).await;
@@ -134,13 +159,42 @@ fn ended_by_itself(
     ended.map_err(Failure::failed)?.map_err(Failure::from)
 }
 
-fn household(config: &Config, base: &Base, pages: &Arc<HttpSolver>) -> Result<Household, Failure> {
-    let house = base.house(config, Arc::new(Lines::new(true)), Arc::new(Journal), Some(pages))?;
-    Ok(Household {
-        executor: Arc::new(house.executor),
-        desired: Arc::new(house.desired),
-        schedule: config.schedule().clone(),
-    })
+fn house(
+    config: &Config,
+    base: &Base,
+    pages: &Arc<HttpSolver>,
+    told: &broadcast::Sender<Told>,
+) -> Result<House, Failure> {
+    base.house(config, Arc::new(Lines::new(true)), Arc::new(Journal(told.clone())), Some(pages))
+}
+
+fn household(config: &Config, house: House) -> Household {
+    Household { executor: house.executor, desired: house.desired, schedule: config.schedule().clone() }
+}
+
+/// The configuration that counts now, and what it comes to.
+struct Current(Mutex<(Arc<Config>, House)>);
+
+impl Current {
+    fn new(config: &Config, house: &House) -> Self {
+        Self(Mutex::new((Arc::new(config.clone()), house.clone())))
+    }
+
+    fn get(&self) -> (Arc<Config>, House) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, config: &Config, house: &House) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(config.clone()), house.clone());
+    }
+}
+
+/// The socket that orders come in by.
+async fn control(config: &Config, desk: Arc<Desk>, base: &Base) -> Result<Door, Failure> {
+    let path = config.daemon().control_socket();
+    let door = serve::open_unix(path, desk.router(), Limits::ORDERS, Arc::clone(&base.clock)).await;
+    door.with_context(|| format!("could not make the control socket {} (daemon.control_socket)", path.display()))
+        .map_err(Failure::failed)
 }
 
 async fn doors(
