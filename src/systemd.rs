@@ -61,7 +61,10 @@ pub async fn watchdog(pulse: Pulse, clock: Arc<dyn Clock>) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     loop {
         if pulse.is_lost(clock.monotonic()) {
-            tracing::error!("the scheduler has not turned for {} s; systemd is left to restart us", LONGEST_TURN.as_secs());
+            tracing::error!(
+                "the scheduler has not turned for {} s; systemd is left to restart us",
+                LONGEST_TURN.as_secs()
+            );
             return;
         }
         tell(&[NotifyState::Watchdog]);

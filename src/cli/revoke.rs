@@ -73,8 +73,13 @@ async fn ask(
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
-        let asked =
-            Revocation { at, by: by.to_owned(), reason, after_successor: !wish.now, effort: Effort::default() };
+        let asked = Revocation {
+            at,
+            by: by.to_owned(),
+            reason,
+            after_successor: !wish.now,
+            effort: Effort::default(),
+        };
         mark(edit.asset(id), number, asked, key_stays);
         edit.audit(Event {
             at,

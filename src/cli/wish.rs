@@ -190,7 +190,8 @@ fn waits(deferred: &Deferred) -> String {
 }
 
 fn complaints(passed: &Passed) -> Vec<String> {
-    let mut lines: Vec<String> = passed.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    let mut lines: Vec<String> =
+        passed.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
     let mut told: Vec<&Problem> = Vec::new();
     for (asset, problem) in &passed.failures {
         if !told.contains(&problem) {

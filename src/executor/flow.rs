@@ -116,7 +116,10 @@ impl Flow {
             Ok((id, outcomes)) => (id, outcomes?),
             // A panic in one step must not end the others; it is shown like any failure.
             Err(error) => {
-                let problem = Problem::new(Code::Unsettled, format!("a step has panicked: {error}; please report this"));
+                let problem = Problem::new(
+                    Code::Unsettled,
+                    format!("a step has panicked: {error}; please report this"),
+                );
                 let claim = self.claims.get(&error.id());
                 let steps = claim.map(|claim| claim.steps.clone()).unwrap_or_default();
                 (error.id(), steps.into_iter().map(|step| (step, Err(problem.clone()))).collect())
@@ -136,7 +139,8 @@ impl Flow {
     fn beside_what_runs(&self, plan: &Plan) -> Vec<Vec<Step>> {
         let free = |step: &&Step| {
             let place = place_of(step);
-            let busy = place.is_some_and(|place| self.claims.values().any(|claim| claim.place.as_ref() == Some(place)));
+            let busy = place
+                .is_some_and(|place| self.claims.values().any(|claim| claim.place.as_ref() == Some(place)));
             !busy && !self.resting.contains_key(&key(step))
         };
         let groups = groups(plan.steps.iter().filter(free).cloned().collect());
@@ -146,7 +150,9 @@ impl Flow {
 
     fn runs_already(&self, step: &Step) -> bool {
         let makes = maker_of(step);
-        let same = |claim: &Claim| claim.keys.contains(&key(step)) || (makes.is_some() && claim.making.as_ref() == makes);
+        let same = |claim: &Claim| {
+            claim.keys.contains(&key(step)) || (makes.is_some() && claim.making.as_ref() == makes)
+        };
         self.claims.values().any(same)
     }
 

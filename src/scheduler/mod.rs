@@ -9,8 +9,6 @@
 //! It decides nothing about assets: that is the planner's. It decides when to look.
 
 mod orders;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,7 +240,10 @@ impl Scheduler {
         let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
         let jump = by_wall.saturating_sub(passed);
         if jump.abs() > CLOCK_SLACK {
-            tracing::warn!("the clock has moved by {} s: set by someone, or the machine was suspended", jump.as_secs());
+            tracing::warn!(
+                "the clock has moved by {} s: set by someone, or the machine was suspended",
+                jump.as_secs()
+            );
             return true;
         }
         false
@@ -269,7 +270,9 @@ impl Scheduler {
     fn note(&mut self, ended: Vec<Ended>) {
         for one in ended {
             for id in &one.step.assets {
-                let same = |(failed, problem): &(AssetId, Problem)| failed == id && one.problem.as_ref().is_none_or(|p| p.code == problem.code);
+                let same = |(failed, problem): &(AssetId, Problem)| {
+                    failed == id && one.problem.as_ref().is_none_or(|p| p.code == problem.code)
+                };
                 self.failures.retain(|failure| !same(failure));
                 self.failures.extend(one.problem.clone().map(|problem| (id.clone(), problem)));
             }

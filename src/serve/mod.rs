@@ -3,8 +3,6 @@
 mod door;
 mod private;
 mod public;
-#[cfg(test)]
-mod tests;
 
 pub use door::{Door, Limits, open_tcp, open_unix};
 pub use private::{Health, private};

@@ -18,7 +18,12 @@ pub(super) struct Journal(pub(super) broadcast::Sender<Told>);
 
 impl Reporter for Journal {
     fn started(&self, step: &Step) {
-        tracing::debug!(assets = report::names(step).join(" "), action = step.action.name(), reason = step.reason, "begin");
+        tracing::debug!(
+            assets = report::names(step).join(" "),
+            action = step.action.name(),
+            reason = step.reason,
+            "begin"
+        );
     }
 
     fn finished(&self, step: &Step, problem: Option<&Problem>) {

@@ -107,9 +107,10 @@ impl Library for Shelves {
         let id = AssetId::new(AssetKind::Ca, name);
         let picture = self.seen()?;
         let record = picture.inventory.assets.get(&id)?;
-        let known = record.revisions.values().filter(|revision| {
-            !revision.state.is_over() && revision.state != RevisionState::Pending
-        });
+        let known = record
+            .revisions
+            .values()
+            .filter(|revision| !revision.state.is_over() && revision.state != RevisionState::Pending);
         let numbers: Vec<u32> = known.map(|revision| revision.number).collect();
         if numbers.is_empty() {
             return None;

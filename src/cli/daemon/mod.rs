@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use axum::Router;
-use tokio::sync::broadcast;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 use super::args::Cli;
@@ -78,7 +78,8 @@ impl<'a> Daemon<'a> {
         let house = house(config, &base, &pages, &told)?;
         let current = Arc::new(Current::new(config, &house));
         let household = household(config, house);
-        let shelves = Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
+        let shelves =
+            Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
         let swarm = household.executor.swarm.clone();
         shelves.stock(&household);
         let (scheduler, handle) = Scheduler::new(household);
@@ -133,7 +134,10 @@ impl<'a> Daemon<'a> {
                 systemd::ready(&standing);
             }
             Err(failure) => {
-                tracing::error!("the new configuration is not used, the old one goes on: {:#}", failure.error);
+                tracing::error!(
+                    "the new configuration is not used, the old one goes on: {:#}",
+                    failure.error
+                );
                 systemd::ready("the configuration file is wrong; the one before it goes on");
             }
         }
@@ -193,8 +197,10 @@ impl Current {
 async fn control(config: &Config, desk: Arc<Desk>, base: &Base) -> Result<Door, Failure> {
     let path = config.daemon().control_socket();
     let door = serve::open_unix(path, desk.router(), Limits::ORDERS, Arc::clone(&base.clock)).await;
-    door.with_context(|| format!("could not make the control socket {} (daemon.control_socket)", path.display()))
-        .map_err(Failure::failed)
+    door.with_context(|| {
+        format!("could not make the control socket {} (daemon.control_socket)", path.display())
+    })
+    .map_err(Failure::failed)
 }
 
 async fn doors(

@@ -20,5 +20,10 @@ fn principal(item: &Item<'_>) -> Option<Principal> {
         Some(("gid", id)) => number(id).map(Principal::Gid),
         _ => None,
     };
-    read.or_else(|| item.fault(format!("{} is no user or group; write uid:1000 or gid:2000 (`id` prints them)", quoted(text))))
+    read.or_else(|| {
+        item.fault(format!(
+            "{} is no user or group; write uid:1000 or gid:2000 (`id` prints them)",
+            quoted(text)
+        ))
+    })
 }
