@@ -41,7 +41,7 @@ fn there_is_one_daemon() {
     let (keyturn, daemon) = running("");
     let second = keyturn.run(&["daemon"]);
     assert_eq!(second.code, Some(4), "{second:#?}");
-    assert!(second.stderr.contains("lock"), "{second:#?}");
+    assert!(second.stderr.contains("is in use by process"), "{second:#?}");
     // The first one's socket is still its own.
     keyturn.ok(&["run"]);
     daemon.stop();

@@ -57,7 +57,7 @@ fn a_new_configuration_is_taken_up_and_a_bad_one_is_not() {
     let turned = || status(&keyturn)["certificates/edge"]["revision"] == 2;
     assert!(wait_for(Duration::from_secs(20), turned), "{}", daemon.log());
     let pem = fs::read_to_string(keyturn.dir().join("out/edge/tls.crt")).unwrap();
-    let names = keyturn::pki::names(&pem).unwrap().dns_names;
+    let names = keyturn::pki::names(&pem).unwrap().dns;
     assert!(names.contains(&"more.example.org".to_owned()), "{names:?}");
     // Twice the same asks for nothing more (G2: one certificate for a change of names).
     daemon.signal(Signal::SIGHUP);

@@ -51,10 +51,6 @@ fn what_is_known_is_not_sent_again() {
     let tag = first.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
     let again = get(port.address(), "/jwks/auth", &format!("If-None-Match: {tag}\r\n")).unwrap();
     assert_eq!((again.status, again.body.as_str()), (304, ""));
-    // A key in wrong hands is gone from the next answer on, whatever was cached here.
-    keyturn.ok(&["rotate", "jwt_keys/auth", "--compromised"]);
-    let after = get(port.address(), "/jwks/auth", &format!("If-None-Match: {tag}\r\n")).unwrap();
-    assert_eq!(after.status, 200, "{after:#?}");
     daemon.stop();
 }
 
