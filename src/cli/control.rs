@@ -114,7 +114,7 @@ async fn read_to_end(mut body: Incoming, manner: Manner) -> Result<Answer, Failu
 
 /// The daemon's own words.
 async fn refused(status: StatusCode, body: Incoming) -> Failure {
-    let text = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let text = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     let code = match status {
         StatusCode::FORBIDDEN => REFUSED,

@@ -24,13 +24,16 @@ const MOST_STEPS: usize = 512;
 /// Steps that run.
 pub struct Flow {
     slots: Arc<Semaphore>,
-    running: JoinSet<Result<Vec<(Step, Result<(), Problem>)>, Fatal>>,
+    running: JoinSet<Result<Outcomes, Fatal>>,
     claims: HashMap<Id, Claim>,
     /// Until when, on the monotonic clock, steps that have failed are left alone.
     resting: BTreeMap<String, Duration>,
     /// How many steps were begun for an asset, since when.
     pace: BTreeMap<AssetId, (Duration, usize)>,
 }
+
+/// How the steps of a chain went.
+type Outcomes = Vec<(Step, Result<(), Problem>)>;
 
 /// What a running chain of steps has for itself.
 struct Claim {

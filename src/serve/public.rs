@@ -82,7 +82,7 @@ async fn challenge(State(library): Shelf, Path(token): Path<String>) -> Response
 fn page(found: Option<Page>, kind: &'static str, asked: &HeaderMap) -> Response {
     let Some(found) = found else { return nothing() };
     let tag = tag(&found.bytes);
-    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known == &tag || known == "*");
+    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| *known == tag || known == "*");
     let mut response = if known {
         let mut unchanged = Response::new(Body::empty());
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;

@@ -53,7 +53,7 @@ pub trait Target: Send + Sync {
 
     /// Calls `changed` whenever something may have changed there, for as long as that can be seen. Most places cannot say.
     async fn watch(&self, _changed: &(dyn Fn() + Sync)) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Creates an object, or adopts the one that an earlier try has made, and returns its ID. An object of the same

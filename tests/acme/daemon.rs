@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::pebble_or_skip;
-use crate::support::{Daemon, Keyturn, Pebble, PebbleOptions, Port, daemon_lines, get, wait_for};
+use crate::support::{Daemon, Keyturn, PebbleOptions, Port, daemon_lines, get, wait_for};
 
 #[test]
 fn http_01_is_answered_at_the_public_address() {

@@ -30,8 +30,11 @@ pub(super) struct Shelves {
     pages: Arc<HttpSolver>,
     wanted: Mutex<Option<Wanted>>,
     picture: Mutex<Option<watch::Receiver<Option<Arc<Picture>>>>>,
-    rendered: Mutex<HashMap<(AssetId, Part, Vec<u32>), Bytes>>,
+    rendered: Mutex<HashMap<Place, Bytes>>,
 }
+
+/// A part of an asset, made of these revisions.
+type Place = (AssetId, Part, Vec<u32>);
 
 /// What of the configuration says what there is.
 #[derive(Clone)]
