@@ -11,6 +11,7 @@ mod acme {
     mod bindings;
     mod certificates;
     mod challenges;
+    mod daemon;
     mod dns;
     mod failures;
     mod orders;

@@ -16,6 +16,7 @@ mod host;
 mod issuer;
 mod jwt_key;
 mod raw;
+mod roles;
 mod scalar;
 mod schedule;
 mod target;
@@ -43,6 +44,7 @@ pub use findings::{ConfigErrors, Finding};
 pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
+pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
@@ -64,6 +66,7 @@ pub struct Config {
     schedule: Schedule,
     docker: Docker,
     delivery: Delivery,
+    roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     certificates: BTreeMap<String, Certificate>,
@@ -157,6 +160,11 @@ impl Config {
     /// `[delivery]`.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
+    }
+
+    /// `[roles]`.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.
