@@ -20,6 +20,7 @@ mod http;
 mod jws;
 mod order;
 mod refusal;
+mod registration;
 mod renewal;
 mod revoke;
 mod rollover;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, is_bad_nonce, refusal};
+use super::refusal::{harmless, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
@@ -117,7 +117,7 @@ impl Job<'_> {
             Ok(order) => self.stored(order).await,
             Err(error) => {
                 // What was refused outright is no order; an answer that was lost may be one.
-                if is_bad_nonce(&error) || refusal(&error).is_some_and(|refusal| refusal.status < 500) {
+                if !may_be_done(&error) {
                     self.desk.not_ordered().await?;
                 }
                 Err(self.failed("a new order", &error).await?)
