@@ -22,6 +22,7 @@ mod order;
 mod refusal;
 mod registration;
 mod renewal;
+mod resume;
 mod revoke;
 mod rollover;
 

@@ -165,7 +165,9 @@ pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
         return IssueError { message, kind: refusal.fault(), retry_after: refusal.retry_after, failed_names };
     }
     let (kind, words) = match error {
-        Error::Other(inner) if inner.is::<Unreached>() || inner.is::<Unsent>() => (IssueErrorKind::Unreachable, inner.to_string()),
+        Error::Other(inner) if inner.is::<Unreached>() || inner.is::<Unsent>() => {
+            (IssueErrorKind::Unreachable, inner.to_string())
+        }
         Error::Api(problem) => (IssueErrorKind::Unreachable, harmless(&problem.to_string())),
         // serde's words could quote what was sent.
         Error::Json(error) => {
@@ -175,4 +177,42 @@ pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
         error => (IssueErrorKind::Unreachable, harmless(&error.to_string())),
     };
     IssueError::new(kind, format!("{doing} at {ca} failed: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, kind: &str) -> Refusal {
+        let body = format!("{{\"type\":\"{ACME_ERROR}{kind}\"}}");
+        Refusal::read(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
+    }
+
+    fn error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::Other(Box::new(error))
+    }
+
+    #[test]
+    fn what_a_ca_has_declined_counts_for_nothing() {
+        for (status, kind) in
+            [(403, "rejectedIdentifier"), (429, "rateLimited"), (503, "rateLimited"), (503, "serverInternal")]
+        {
+            assert!(!may_be_done(&error(answer(status, kind))), "{status} {kind}");
+        }
+        let page = Refusal::read(StatusCode::SERVICE_UNAVAILABLE, None, b"<html>");
+        assert!(!may_be_done(&error(page)), "the page of a proxy that has no CA to ask");
+        assert!(!may_be_done(&error(answer(400, "badNonce"))));
+        assert!(!may_be_done(&error(Unsent(Unreached("connection refused".to_owned())))));
+        let nonce = Refusal { only_read: true, ..answer(504, "") };
+        assert!(!may_be_done(&error(nonce)), "a nonce is no order");
+    }
+
+    #[test]
+    fn what_nobody_has_answered_may_be_done() {
+        for status in [500, 502, 504, 524] {
+            assert!(may_be_done(&error(answer(status, "serverInternal"))), "{status}");
+        }
+        assert!(may_be_done(&error(Unreached("connection reset".to_owned()))));
+        assert!(may_be_done(&Error::Str("no order URL found")));
+    }
 }

@@ -115,9 +115,10 @@ impl Acme {
             return Err(IssueError::new(IssueErrorKind::Refused, message));
         }
         // What cannot be read is found out before anything is kept.
-        self.config.eab.as_ref().map_or(Ok(()), |eab| {
-            mac_key(&eab.hmac_file).map(|_| ()).map_err(|why| self.local(why))
-        })
+        self.config
+            .eab
+            .as_ref()
+            .map_or(Ok(()), |eab| mac_key(&eab.hmac_file).map(|_| ()).map_err(|why| self.local(why)))
     }
 }
 
