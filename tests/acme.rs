@@ -2,6 +2,8 @@
 #![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
+#[path = "support/fake_ca/mod.rs"]
+mod fake_ca;
 mod support;
 
 mod acme {
@@ -14,6 +16,7 @@ mod acme {
     mod daemon;
     mod failures;
     mod orders;
+    mod outages;
     mod proofs;
     mod site;
 
