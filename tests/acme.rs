@@ -11,9 +11,12 @@ mod acme {
     mod bindings;
     mod certificates;
     mod challenges;
+    mod dual;
     mod failures;
     mod orders;
+    mod outside;
     mod proofs;
+    mod revocations;
     mod site;
 
     /// Pebble, or the test ends as a named skip.

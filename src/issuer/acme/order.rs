@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, is_bad_nonce, refusal};
+use super::refusal::{harmless, is_bad_nonce, is_ours_alone, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
@@ -111,6 +111,12 @@ impl Job<'_> {
         // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
         if placed.as_ref().is_err_and(is_replaced) {
             placed = patiently!(self.account.new_order(&plain));
+        }
+        // Taken, but what it replaces is not repeated, as it should be (acme2certifier): that is no reason to have none.
+        if placed.as_ref().is_err_and(is_ours_alone)
+            && let Some(url) = self.client.last().location
+        {
+            placed = patiently!(self.account.order(url.clone()));
         }
         failpoint::hit("acme-order-placed");
         match placed {
