@@ -14,10 +14,13 @@ mod acme {
     mod certificates;
     mod challenges;
     mod daemon;
+    mod dual;
     mod failures;
     mod orders;
     mod outages;
+    mod outside;
     mod proofs;
+    mod revocations;
     mod site;
 
     /// Pebble, or the test ends as a named skip.

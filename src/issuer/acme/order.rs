@@ -8,7 +8,7 @@ use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, may_be_done, refusal};
+use super::refusal::{harmless, is_ours_alone, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, IssueError, IssueErrorKind, Request, Slot};
@@ -77,6 +77,12 @@ impl Job<'_> {
         // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
         if placed.as_ref().is_err_and(is_replaced) {
             placed = patiently!(self.account.new_order(&plain));
+        }
+        // Taken, but what it replaces is not repeated, as it should be (acme2certifier): that is no reason to have none.
+        if placed.as_ref().is_err_and(is_ours_alone)
+            && let Some(url) = self.client.last().location
+        {
+            placed = patiently!(self.account.order(url.clone()));
         }
         failpoint::hit("acme-order-placed");
         match placed {
