@@ -145,7 +145,11 @@ impl Executor {
                 for step in chain {
                     let slot = slots.acquire().await.ok();
                     let outcome = self.step(desired, &step, slot).await;
+                    let fatal = outcome.is_err();
                     outcomes.push((step, outcome));
+                    if fatal {
+                        break;
+                    }
                 }
                 outcomes
             };
