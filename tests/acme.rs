@@ -14,6 +14,7 @@ mod acme {
     mod certificates;
     mod challenges;
     mod daemon;
+    mod dns;
     mod dual;
     mod failures;
     mod orders;

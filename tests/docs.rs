@@ -19,15 +19,16 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use keyturn::config::{Config, Environment};
+use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_providers};
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/acme.md",
     "docs/configuration.md",
     "docs/container.md",
+    "docs/dns.md",
     "docs/files.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
@@ -40,7 +41,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 6;
+const NOT_RUN: usize = 8;
 
 #[derive(Debug)]
 struct Block {
@@ -399,4 +400,26 @@ fn systemd_takes(unit: &str) {
     let output = output.unwrap();
     let exposed = Ran::new(output.status, &output.stdout, &output.stderr);
     assert!(exposed.ok(), "more than 2.0 of 10 is open: {exposed:#?}");
+}
+
+/// The page and the code know the same providers and keys.
+#[test]
+fn the_table_of_dns_providers_is_that_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/dns.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("<!-- providers:"));
+    let shown: Vec<&str> = table.skip(3).take_while(|line| line.starts_with('|')).collect();
+    let wanted: Vec<String> = dns_providers().iter().map(row).collect();
+    assert_eq!(shown, wanted, "docs/dns.md should have\n{}\n", wanted.join("\n"));
+}
+
+fn row(provider: &DnsProviderSpec) -> String {
+    let (mut needed, mut optional) = (Vec::new(), Vec::new());
+    for key in provider.keys {
+        match key.need {
+            DnsKeyNeed::Required => needed.push(format!("`{}`", key.written())),
+            DnsKeyNeed::Unless(other) => needed.push(format!("`{}` (or `{other}`)", key.written())),
+            DnsKeyNeed::Optional => optional.push(format!("`{}`", key.written())),
+        }
+    }
+    format!("| `{}` | {} | {} |", provider.name, needed.join(", "), optional.join(", "))
 }

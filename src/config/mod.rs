@@ -34,7 +34,10 @@ pub use acme::{AcmeIssuer, Challenge, Dns01, DnsPublisher, Eab, HttpAnswer};
 pub use certificate::{Certificate, KeyRotation};
 pub use daemon::{Daemon, Delivery, Docker, Drift};
 pub use dh_params::{DhParams, DhSource};
-pub use dns_providers::{DnsProviderSpec, Key as DnsProviderKey, dns_provider, dns_provider_names};
+pub use dns_providers::{
+    DnsProviderSpec, Form as DnsKeyForm, Key as DnsProviderKey, Need as DnsKeyNeed, dns_provider,
+    dns_provider_names, dns_providers,
+};
 pub use duration::{RenewBefore, duration_text, parse as parse_duration};
 pub use environment::Environment;
 pub use findings::{ConfigErrors, Finding};

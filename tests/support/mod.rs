@@ -30,6 +30,7 @@
 )]
 
 mod acme2certifier;
+mod acme_dns;
 mod authority;
 mod certs;
 mod challtestsrv;
@@ -43,6 +44,7 @@ mod files;
 mod guarded;
 mod images;
 mod keyturn;
+mod knot;
 mod lego;
 mod namespace;
 mod openbao;
@@ -51,12 +53,14 @@ mod pebble_log;
 mod pebble_watch;
 mod place;
 mod ports;
+mod powerdns;
 mod prober;
 mod services;
 mod site;
 mod skip;
 mod venv;
 
+pub use acme_dns::AcmeDns;
 pub use acme2certifier::{Acme2certifier, Acme2certifierOptions, Ari};
 pub use authority::Authority;
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
@@ -70,6 +74,7 @@ pub use files::{Found, Tree, files_site, files_site_with, status};
 pub use guarded::Guarded;
 pub use images::{busybox_image, nginx_image};
 pub use keyturn::{Keyturn, Running};
+pub use knot::Knot;
 pub use lego::{Lego, Proof, lego};
 pub use namespace::{Namespace, in_netns};
 pub use openbao::{OpenBao, OpenBaoOptions};
@@ -78,6 +83,7 @@ pub use pebble_log::PebbleCounts;
 pub use pebble_watch::PebbleWatch;
 pub use place::Place;
 pub use ports::Port;
+pub use powerdns::PowerDns;
 pub use prober::{Failure, Leaf, Prober, Report};
 pub use services::{Nginx, Plain};
 pub use site::{DH, Site};
