@@ -82,7 +82,7 @@ impl<'a> AcmeDns<'a> {
 
     async fn post(&self, verb: &str, body: Value, account: Option<&Account>) -> Result<Value, String> {
         let url = format!("{}/{verb}", self.server);
-        let client = plain_client().map_err(|error| error.to_string())?;
+        let client = plain_client(&[]).map_err(|error| error.to_string())?;
         let mut request = client.post(url).header("Content-Type", "application/json").body(body.to_string());
         if let Some(account) = account {
             request = request
