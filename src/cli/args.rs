@@ -39,7 +39,11 @@ pub(super) enum Format {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// One pass: plan, execute what is due, wait for it, exit
-    Run,
+    Run {
+        /// Afterwards make the keys and parameters that are to be kept ready; a DH prime takes its time
+        #[arg(long)]
+        stock: bool,
+    },
     /// What would be done, when, why, and which services would restart; changes nothing
     Plan {
         /// Plan for this moment (RFC 3339) instead of now

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.verb {
-        Verb::Run => run::run(cli),
+        Verb::Run { stock } => run::run(cli, *stock),
         Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
         Verb::Status { asset } => status::run(cli, asset.as_deref()),
         Verb::Rotate { assets, all, compromised } => rotate::run(cli, assets, *all, *compromised),

@@ -9,10 +9,28 @@ use super::{output, state, status};
 use crate::config::Config;
 use crate::executor::Passed;
 use crate::model::{AssetId, Deferred, Inventory, Problem};
+use crate::planner;
 
-pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
+pub(super) fn run(cli: &Cli, stock: bool) -> Result<u8, Failure> {
     let config = state::config(cli)?;
-    pass(cli, &config, None, async |_: &House| Ok(()))
+    let code = pass(cli, &config, None, async |_: &House| Ok(()))?;
+    if stock {
+        fill_stock(&config, cli.output == Format::Json)?;
+    }
+    Ok(code)
+}
+
+/// What is missing is made, one after the other: nothing that is due waits for it, since all that was due is done.
+fn fill_stock(config: &Config, quiet: bool) -> Result<(), Failure> {
+    compose::with_house(config, quiet, async |house| {
+        while house.executor.restock(&house.desired).await?.map_err(Failure::failed)? {}
+        let inventory = house.executor.books.inventory().await;
+        let levels = planner::stock(&house.desired, &inventory, house.executor.clock.now());
+        if let Some(line) = status::stock_line(&levels).filter(|_| !quiet) {
+            output::line(&line);
+        }
+        Ok(())
+    })
 }
 
 /// What comes before the pass, then the pass, then what it has led to.

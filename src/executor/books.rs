@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::Fatal;
+use super::stock::{Drawn, Shelf};
 use crate::audit::Event;
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
     AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret,
+    Secret, Spare, SpareId, Ware,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 
@@ -23,6 +24,8 @@ const ROLLOUT: &str = "rollout/";
 const ISSUER: &str = "issuer/";
 /// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
 const KEPT: &str = "kept/";
+/// Keys and parameters that are ready for revisions to come.
+const STOCK: &str = "stock/";
 const LAST_SEEN: &str = "meta/last-seen";
 const DIGEST_KEY: &str = "meta/digest-key";
 
@@ -59,6 +62,7 @@ pub struct Books {
     clock: Arc<dyn Clock>,
     inventory: Mutex<Inventory>,
     kept: Mutex<BTreeMap<String, Secret>>,
+    shelf: Shelf,
     digest_key: ring::hmac::Key,
 }
 
@@ -77,7 +81,8 @@ impl Books {
         let inventory = inventory_of(&records)?;
         let digest_key = digest_key(&store, &records, entropy).await?;
         let kept = Mutex::new(kept_in(&records));
-        Ok(Self { store, clock, inventory: Mutex::new(inventory), kept, digest_key })
+        let shelf = Shelf::new(spares_in(&records)?);
+        Ok(Self { store, clock, inventory: Mutex::new(inventory), kept, shelf, digest_key })
     }
 
     /// What is known now; the world in it is empty.
@@ -102,6 +107,11 @@ impl Books {
     /// What an issuer keeps under `key`.
     pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
         self.kept.lock().await.get(key).cloned()
+    }
+
+    /// Sets aside something that is ready, where there is any.
+    pub(super) fn draw(&self, ware: Ware) -> Option<Drawn<'_>> {
+        self.shelf.draw(ware, self.now())
     }
 
     /// A digest that tells nothing of the bytes to who has not our state.
@@ -130,6 +140,7 @@ impl Books {
                 None => kept.remove(key),
             };
         }
+        self.shelf.apply(&touched.stock);
         touched.merge_into(&mut inventory);
         Ok(())
     }
@@ -153,6 +164,7 @@ struct Touched {
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
     issuers: BTreeMap<String, IssuerRecord>,
     kept: BTreeMap<String, Option<Secret>>,
+    stock: BTreeMap<SpareId, Option<Spare>>,
     last_seen: Option<Timestamp>,
 }
 
@@ -181,6 +193,17 @@ impl Edit<'_> {
     /// What an issuer is to keep under `key`; `None` forgets it.
     pub(super) fn keep(&mut self, key: String, value: Option<Secret>) {
         self.touched.kept.insert(key, value);
+    }
+
+    /// Something is ready from now on.
+    pub(super) fn stock(&mut self, id: SpareId, spare: Spare) {
+        self.touched.stock.insert(id, Some(spare));
+    }
+
+    /// It leaves the stock: for good, or into what else this edit writes. Both are one durable step, so that nothing
+    /// is ever drawn twice.
+    pub(super) fn unstock(&mut self, id: SpareId) {
+        self.touched.stock.insert(id, None);
     }
 
     /// The object's record, where there is one.
@@ -246,6 +269,9 @@ impl Edit<'_> {
             let value = value.as_ref().map(|value| value.expose().to_vec());
             change.puts.push((format!("{KEPT}{key}"), value));
         }
+        for (id, spare) in &self.touched.stock {
+            change.puts.push((format!("{STOCK}{id}"), encoded(spare.as_ref())?));
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -261,6 +287,12 @@ impl Touched {
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
+        for (id, spare) in self.stock {
+            match spare {
+                Some(spare) => inventory.stock.insert(id, spare.made_at),
+                None => inventory.stock.remove(&id),
+            };
+        }
         for (key, record) in self.objects {
             match record {
                 Some(record) => inventory.objects.insert(key, record),
@@ -300,7 +332,17 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
             inventory.last_seen = Some(decoded(key, bytes)?);
         }
     }
+    inventory.stock = spares_in(records)?.into_iter().map(|(id, spare)| (id, spare.made_at)).collect();
     Ok(inventory)
+}
+
+fn spares_in(records: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<SpareId, Spare>, BooksError> {
+    let spares = records.iter().filter_map(|(key, bytes)| Some((key, key.strip_prefix(STOCK)?, bytes)));
+    let read = |(key, id, bytes): (&String, &str, &Vec<u8>)| {
+        let unreadable = |why| BooksError::Unreadable { what: key.clone(), why };
+        Ok((id.parse().map_err(unreadable)?, decoded(key, bytes)?))
+    };
+    spares.map(read).collect()
 }
 
 /// What issuers keep: bytes that only they understand.

@@ -13,6 +13,7 @@ mod life;
 mod property;
 mod rng;
 mod site;
+mod stock;
 mod swarm;
 mod tokens;
 
