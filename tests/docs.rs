@@ -23,7 +23,7 @@ use keyturn::config::{Config, Environment};
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/acme.md",
     "docs/configuration.md",
@@ -31,6 +31,7 @@ const PAGES: [&str; 13] = [
     "docs/files.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
+    "docs/keys.md",
     "docs/nginx.md",
     "docs/operations.md",
     "docs/state.md",
@@ -40,7 +41,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 5;
+const NOT_RUN: usize = 6;
 
 #[derive(Debug)]
 struct Block {
