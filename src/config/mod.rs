@@ -17,6 +17,7 @@ mod issuer;
 mod jwt_key;
 mod keys;
 mod raw;
+mod roles;
 mod scalar;
 mod schedule;
 mod target;
@@ -42,6 +43,7 @@ pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
+pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
@@ -64,6 +66,7 @@ pub struct Config {
     docker: Docker,
     delivery: Delivery,
     keys: Keys,
+    roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     certificates: BTreeMap<String, Certificate>,
@@ -162,6 +165,11 @@ impl Config {
     /// `[keys]`.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// `[roles]`.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.

@@ -74,12 +74,9 @@ impl Executor {
             return Ok(Ok(key));
         }
         let kept = self.kept(make).await?.and_then(|material| material.private_key);
-        let drawn = match kept {
-            None => certificate
-                .algorithm
-                .rsa_bits()
-                .and_then(|_| self.books.draw(Ware::Key(certificate.algorithm))),
-            Some(_) => None,
+        let drawn = match (&kept, certificate.algorithm.rsa_bits()) {
+            (None, Some(_)) => self.books.draw(Ware::Key(certificate.algorithm)).await,
+            _ => None,
         };
         let key = match kept.or_else(|| drawn.as_ref().map(|drawn| drawn.pem.clone())) {
             Some(key) => key,

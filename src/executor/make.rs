@@ -22,7 +22,10 @@ impl Executor {
             }
             kind => {
                 // What is ready is used; that it is used up is part of the same step.
-                let drawn = planner::ware_of(kind).and_then(|ware| self.books.draw(ware));
+                let drawn = match planner::ware_of(kind) {
+                    Some(ware) => self.books.draw(ware).await,
+                    None => None,
+                };
                 return match self.made_of(kind, drawn.as_ref()).await {
                     Ok(made) => self.generated(spec, make, reason, made, drawn.as_ref()).await.map(Ok),
                     Err(problem) => self.not_made(make, problem).await,

@@ -57,61 +57,42 @@ impl Executor {
     }
 }
 
-/// The stock's contents, and which of them somebody is about to use.
+/// Which pieces of the stock somebody is about to use.
 #[derive(Default)]
-pub(super) struct Shelf {
-    inner: Mutex<Inner>,
-}
+pub(super) struct Taken(Mutex<BTreeSet<SpareId>>);
 
-#[derive(Default)]
-struct Inner {
-    spares: BTreeMap<SpareId, Spare>,
-    taken: BTreeSet<SpareId>,
-}
-
-impl Shelf {
-    pub(super) fn new(spares: BTreeMap<SpareId, Spare>) -> Self {
-        Self { inner: Mutex::new(Inner { spares, taken: BTreeSet::new() }) }
+impl Taken {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<SpareId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The oldest one that may still be used and that nobody else is about to.
-    pub(super) fn draw(&self, ware: Ware, now: Timestamp) -> Option<Drawn<'_>> {
-        let mut inner = self.lock();
-        let free = inner.spares.iter().filter(|(id, spare)| {
-            id.ware == ware && !inner.taken.contains(id) && is_fresh(spare.made_at, now)
-        });
+    /// The oldest of `spares` that may still be used and that nobody else is about to.
+    pub(super) fn draw(
+        &self,
+        spares: &BTreeMap<SpareId, Spare>,
+        ware: Ware,
+        now: Timestamp,
+    ) -> Option<Drawn<'_>> {
+        let mut taken = self.lock();
+        let free = spares
+            .iter()
+            .filter(|(id, spare)| id.ware == ware && !taken.contains(id) && is_fresh(spare.made_at, now));
         let (id, spare) = free.min_by_key(|(_, spare)| spare.made_at)?;
-        let (id, pem) = (*id, spare.pem.clone());
-        inner.taken.insert(id);
-        Some(Drawn { shelf: self, id, pem })
-    }
-
-    /// What an edit has changed durably.
-    pub(super) fn apply(&self, changes: &BTreeMap<SpareId, Option<Spare>>) {
-        let mut inner = self.lock();
-        for (id, spare) in changes {
-            match spare {
-                Some(spare) => inner.spares.insert(*id, spare.clone()),
-                None => inner.spares.remove(id),
-            };
-        }
+        taken.insert(*id);
+        Some(Drawn { taken: self, id: *id, pem: spare.pem.clone() })
     }
 }
 
 /// A piece that is set aside for one revision. It leaves the stock in the very step that makes it that revision's
-/// (see [`super::Edit::unstock`]); where that step does not come, it is back when this is dropped.
+/// (see [`super::Edit::unstock`]); where that step does not come, it is free again when this is dropped.
 pub(super) struct Drawn<'a> {
-    shelf: &'a Shelf,
+    taken: &'a Taken,
     pub(super) id: SpareId,
     pub(super) pem: Secret,
 }
 
 impl Drop for Drawn<'_> {
     fn drop(&mut self) {
-        self.shelf.lock().taken.remove(&self.id);
+        self.taken.lock().remove(&self.id);
     }
 }
