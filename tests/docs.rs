@@ -32,6 +32,7 @@ const PAGES: [&str; 14] = [
     "docs/files.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
+    "docs/keys.md",
     "docs/nginx.md",
     "docs/operations.md",
     "docs/state.md",
