@@ -13,10 +13,15 @@ mod acme {
     mod bindings;
     mod certificates;
     mod challenges;
+    mod daemon;
+    mod dns;
+    mod dual;
     mod failures;
     mod orders;
     mod outages;
+    mod outside;
     mod proofs;
+    mod revocations;
     mod site;
 
     /// Pebble, or the test ends as a named skip.

@@ -78,7 +78,7 @@ impl House {
     pub(super) async fn executor(&self) -> Result<Executor, Fatal> {
         let books = Books::open(self.ledger.clone(), self.clock.clone(), &Entropy::system()).await?;
         Ok(Executor {
-            books,
+            books: Arc::new(books),
             clock: self.clock.clone(),
             issuers: BTreeMap::new(),
             maker: self.hands.clone(),

@@ -38,6 +38,8 @@ const NONCE: &str = "replay-nonce";
 /// A header or a body that none of the library's types holds, from the last reply.
 #[derive(Debug, Default, Clone)]
 pub(super) struct LastReply {
+    /// What it has made (RFC 8555 §7.4).
+    pub(super) location: Option<String>,
     /// How long to wait before the next look.
     pub(super) retry_after: Option<SignedDuration>,
     /// Other chains for the same certificate (RFC 8555 §7.4.2).
@@ -58,11 +60,8 @@ pub(super) struct Line {
 impl Line {
     /// To the CA at `directory_url`, trusting `roots` (PEM) beside the machine's own.
     pub(super) fn new(directory_url: &str, roots: &[u8], clock: Arc<dyn Clock>) -> Result<Self, Unreached> {
-        let roots = reqwest::Certificate::from_pem_bundle(roots)
-            .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
-        let client = reqwest::Client::builder().https_only(true).tls_certs_merge(roots);
         Ok(Self {
-            client: configured(client)?,
+            client: configured(trusting(roots)?.https_only(true))?,
             clock,
             directory_url: directory_url.to_owned(),
             nonces: Mutex::default(),
@@ -190,14 +189,15 @@ impl Client {
             return reply(StatusCode::OK, [], directory.json().to_vec());
         }
         let (parts, body) = self.line.fetch(request).await?;
+        let location = parts.headers.get(http::header::LOCATION).cloned();
         *locked(&self.last) = LastReply {
+            location: location.as_ref().and_then(|url| url.to_str().ok()).map(str::to_owned),
             retry_after: retry_after(&parts.headers, self.line.clock()),
             alternates: alternates(&parts.headers),
             body: body.clone(),
         };
         // Neither the nonce, which is in the stock, nor Retry-After, which the library would add to the time unclamped.
-        let kept = parts.headers.get(http::header::LOCATION).cloned();
-        reply(parts.status, kept.map(|location| ("location", location)), body)
+        reply(parts.status, location.map(|location| ("location", location)), body)
     }
 }
 
@@ -232,9 +232,16 @@ async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Unreached> {
     Ok(body.to_bytes().to_vec())
 }
 
-/// For what is signed, and therefore fetched without TLS: revocation lists.
-pub(super) fn plain_client() -> Result<reqwest::Client, Unreached> {
-    configured(reqwest::Client::builder())
+/// For what is signed, and may therefore be fetched without TLS: revocation lists.
+pub(super) fn plain_client(roots: &[u8]) -> Result<reqwest::Client, Unreached> {
+    configured(trusting(roots)?)
+}
+
+/// With `roots` (PEM) beside the machine's own.
+fn trusting(roots: &[u8]) -> Result<reqwest::ClientBuilder, Unreached> {
+    let roots = reqwest::Certificate::from_pem_bundle(roots)
+        .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
+    Ok(reqwest::Client::builder().tls_certs_merge(roots))
 }
 
 fn configured(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Unreached> {

@@ -8,14 +8,15 @@ use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, may_be_done, refusal};
+use super::refusal::{harmless, is_ours_alone, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, IssueError, IssueErrorKind, Request, Slot};
 use crate::model::Made;
 
-/// The first pause between two looks at an order; each next one is half as long again, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// The first pause before a look at an order: some CAs are done at once. Each next one is three times as long, up to
+/// [`LONGEST_PAUSE`], so that a CA that needs seconds sees a handful of looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// An order that a CA is still at work on after this is left, and taken up again in a later pass.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -76,6 +77,12 @@ impl Job<'_> {
         // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
         if placed.as_ref().is_err_and(is_replaced) {
             placed = patiently!(self.account.new_order(&plain));
+        }
+        // Taken, but what it replaces is not repeated, as it should be (acme2certifier): that is no reason to have none.
+        if placed.as_ref().is_err_and(is_ours_alone)
+            && let Some(url) = self.client.last().location
+        {
+            placed = patiently!(self.account.order(url.clone()));
         }
         failpoint::hit("acme-order-placed");
         match placed {
@@ -167,7 +174,8 @@ impl Job<'_> {
         let clock = self.client.line().clock();
         let since = clock.monotonic();
         let mut pause = FIRST_PAUSE;
-        let mut asked = None;
+        // The reply to what has set the CA to work may say it already.
+        let mut asked = self.asked_for();
         while order.state().status == state {
             if clock.monotonic().saturating_sub(since) > PATIENCE {
                 let message = format!("the order {} is still {}", order.url(), word(state));
@@ -177,13 +185,19 @@ impl Job<'_> {
                 });
             }
             clock.sleep(asked.unwrap_or(pause).min(PATIENCE)).await;
-            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            pause = (pause * 3).min(LONGEST_PAUSE);
             match patiently!(look(order)) {
-                Ok(()) => asked = self.client.last().retry_after.map(jiff::SignedDuration::unsigned_abs),
+                Ok(()) => asked = self.asked_for(),
                 Err(error) => return Err(self.failed("to show the order", &error).await?),
             }
         }
         Ok(())
+    }
+
+    /// The pause that the CA's last reply asks for; one of nothing is none, or we would ask without end.
+    fn asked_for(&self) -> Option<Duration> {
+        let asked = self.client.last().retry_after.map(jiff::SignedDuration::unsigned_abs);
+        asked.filter(|asked| !asked.is_zero())
     }
 
     async fn collect(&self, order: &mut Order) -> Result<Made, IssueError> {

@@ -157,6 +157,16 @@ pub(super) fn may_be_done(error: &Error) -> bool {
     !unsent && !is_bad_nonce(error) && refusal(error).is_none_or(Refusal::may_be_done)
 }
 
+/// Whether the reply was a success, and only the library does not like it: the client below it knows all other errors.
+pub(super) fn is_ours_alone(error: &Error) -> bool {
+    matches!(error, Error::Other(inner) if !inner.is::<Refusal>() && !inner.is::<Unreached>() && !inner.is::<Unsent>())
+}
+
+/// Whether a CA does not take the reason for a revocation (RFC 8555 §7.6); OpenBao takes none.
+pub(super) fn takes_no_reason(error: &Error) -> bool {
+    refusal(error).is_some_and(|refusal| refusal.is("badRevocationReason"))
+}
+
 /// As the one who has asked for a certificate is told; `doing` is what could not be done.
 pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
     if let Some(refusal) = refusal(error) {
@@ -214,5 +224,23 @@ mod tests {
         }
         assert!(may_be_done(&error(Unreached("connection reset".to_owned()))));
         assert!(may_be_done(&Error::Str("no order URL found")));
+    }
+
+    fn refused(document: &str) -> Error {
+        Error::Other(Box::new(Refusal::read(StatusCode::BAD_REQUEST, None, document.as_bytes())))
+    }
+
+    #[test]
+    fn only_what_the_library_finds_by_itself_is_ours_alone() {
+        assert!(is_ours_alone(&Error::Other("replaces field mismatch".into())));
+        assert!(!is_ours_alone(&refused(r#"{"type": "urn:ietf:params:acme:error:malformed"}"#)));
+        assert!(!is_ours_alone(&Error::Other(Box::new(Unreached("no route".to_owned())))));
+        assert!(!is_ours_alone(&Error::Str("no nonce found")));
+    }
+
+    #[test]
+    fn a_ca_that_takes_no_reason_says_so() {
+        assert!(takes_no_reason(&refused(r#"{"type": "urn:ietf:params:acme:error:badRevocationReason"}"#)));
+        assert!(!takes_no_reason(&refused(r#"{"type": "urn:ietf:params:acme:error:unauthorized"}"#)));
     }
 }
