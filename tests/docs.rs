@@ -19,15 +19,16 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use keyturn::config::{Config, Environment};
+use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_providers};
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/acme.md",
     "docs/configuration.md",
     "docs/container.md",
+    "docs/dns.md",
     "docs/files.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
@@ -40,7 +41,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 6;
+const NOT_RUN: usize = 9;
 
 #[derive(Debug)]
 struct Block {
@@ -371,20 +372,27 @@ fn systemd_takes_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         return support::skipped("docs::systemd_takes_the_units", "`systemd-analyze` is not installed");
     }
+    for unit in ["keyturn.service", "keyturn-run.service"] {
+        systemd_takes(unit);
+    }
+}
+
+fn systemd_takes(unit: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let service = folder.path().join("keyturn-run.service");
+    let service = folder.path().join(unit);
     let timer = folder.path().join("keyturn-run.timer");
-    let text = fs::read_to_string(root().join("systemd/keyturn-run.service")).unwrap();
+    let text = fs::read_to_string(root().join("systemd").join(unit)).unwrap();
     // It looks for the program, which is not installed here.
     let text = text.replace("/usr/local/bin/keyturn", env!("CARGO_BIN_EXE_keyturn"));
     fs::write(&service, text).unwrap();
     fs::copy(root().join("systemd/keyturn-run.timer"), &timer).unwrap();
+    let timer = Some(timer).filter(|_| unit == "keyturn-run.service");
     let analyze = |args: &[&str]| {
-        let output = Command::new("systemd-analyze").args(args).arg(&service).arg(&timer).output().unwrap();
+        let output = Command::new("systemd-analyze").args(args).arg(&service).args(&timer).output().unwrap();
         Ran::new(output.status, &output.stdout, &output.stderr)
     };
     let verified = analyze(&["verify"]);
-    assert!(verified.ok() && !verified.stderr.contains("keyturn-run"), "{verified:#?}");
+    assert!(verified.ok() && !verified.stderr.contains("keyturn"), "{verified:#?}");
     let output = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=20"])
         .arg(&service)
@@ -392,4 +400,26 @@ fn systemd_takes_the_units() {
     let output = output.unwrap();
     let exposed = Ran::new(output.status, &output.stdout, &output.stderr);
     assert!(exposed.ok(), "more than 2.0 of 10 is open: {exposed:#?}");
+}
+
+/// The page and the code know the same providers and keys.
+#[test]
+fn the_table_of_dns_providers_is_that_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/dns.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("<!-- providers:"));
+    let shown: Vec<&str> = table.skip(3).take_while(|line| line.starts_with('|')).collect();
+    let wanted: Vec<String> = dns_providers().iter().map(row).collect();
+    assert_eq!(shown, wanted, "docs/dns.md should have\n{}\n", wanted.join("\n"));
+}
+
+fn row(provider: &DnsProviderSpec) -> String {
+    let (mut needed, mut optional) = (Vec::new(), Vec::new());
+    for key in provider.keys {
+        match key.need {
+            DnsKeyNeed::Required => needed.push(format!("`{}`", key.written())),
+            DnsKeyNeed::Unless(other) => needed.push(format!("`{}` (or `{other}`)", key.written())),
+            DnsKeyNeed::Optional => optional.push(format!("`{}`", key.written())),
+        }
+    }
+    format!("| `{}` | {} | {} |", provider.name, needed.join(", "), optional.join(", "))
 }

@@ -16,6 +16,7 @@ mod host;
 mod issuer;
 mod jwt_key;
 mod raw;
+mod roles;
 mod scalar;
 mod schedule;
 mod target;
@@ -33,13 +34,17 @@ pub use acme::{AcmeIssuer, Challenge, Dns01, DnsPublisher, Eab, HttpAnswer};
 pub use certificate::{Certificate, KeyRotation};
 pub use daemon::{Daemon, Delivery, Docker, Drift};
 pub use dh_params::{DhParams, DhSource};
-pub use dns_providers::{DnsProviderSpec, Key as DnsProviderKey, dns_provider, dns_provider_names};
+pub use dns_providers::{
+    DnsProviderSpec, Form as DnsKeyForm, Key as DnsProviderKey, Need as DnsKeyNeed, dns_provider,
+    dns_provider_names, dns_providers,
+};
 pub use duration::{RenewBefore, duration_text, parse as parse_duration};
 pub use environment::Environment;
 pub use findings::{ConfigErrors, Finding};
 pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
+pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
@@ -61,6 +66,7 @@ pub struct Config {
     schedule: Schedule,
     docker: Docker,
     delivery: Delivery,
+    roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     certificates: BTreeMap<String, Certificate>,
@@ -154,6 +160,11 @@ impl Config {
     /// `[delivery]`.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
+    }
+
+    /// `[roles]`.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.

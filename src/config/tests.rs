@@ -1,5 +1,7 @@
 //! The whole of it: the example of the design, each fault with its message and place, and hostile input.
 
+mod acme;
+mod dns_providers;
 mod example;
 mod faults;
 mod hostile;

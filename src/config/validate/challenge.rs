@@ -9,7 +9,7 @@ use crate::config::daemon::Daemon;
 use crate::config::raw::{Item, Table, not_one_of};
 
 /// What only dns-01 has, beside its providers' keys.
-const DNS_KEYS: [&str; 5] = ["hook", "timeout", "provider", "resolvers", "propagation"];
+const DNS_KEYS: [&str; 6] = ["hook", "timeout", "provider", "resolvers", "name_servers", "propagation"];
 
 /// `daemon` is `None` where it is faulty.
 pub(super) fn challenge(item: &Item<'_>, daemon: Option<&Daemon>) -> Option<Challenge> {

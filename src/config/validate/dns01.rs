@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use hyper::Uri;
 use jiff::SignedDuration;
 
 use super::commands::{program, time};
 use crate::config::acme::{Dns01, DnsPublisher};
-use crate::config::dns_providers::{DnsProviderSpec, Key, dns_provider, dns_provider_names};
+use crate::config::dns_providers::{DnsProviderSpec, Form, Key, Need, dns_provider, dns_provider_names};
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::target::Command;
 use crate::config::words::quoted;
@@ -75,36 +76,62 @@ fn provider(t: &mut Table<'_>, item: &Item<'_>) -> Option<DnsPublisher> {
 
 /// All are read, also after a fault.
 fn settings(t: &mut Table<'_>, spec: &DnsProviderSpec) -> Option<BTreeMap<String, String>> {
+    let keys = spec.keys.iter().filter(|key| key.form != Form::Secret);
     let read = |key: &Key| match t.item(key.name) {
         Some(item) => setting(&item, key).map(|text| Some((key.name.to_owned(), text))),
-        None => absent(t, key.name, key),
+        None => absent(t, spec, key),
     };
-    whole(spec.settings.iter().map(read).collect())
+    whole(keys.map(read).collect())
 }
 
 fn setting(item: &Item<'_>, key: &Key) -> Option<String> {
-    let text = item.line()?;
-    if key.one_of.is_empty() || key.one_of.contains(&text) {
-        return Some(text.to_owned());
+    match key.form {
+        Form::Text | Form::Secret => item.line().map(str::to_owned),
+        Form::OneOf(words) => {
+            let text = item.line()?;
+            if words.contains(&text) { Some(text.to_owned()) } else { item.fault(not_one_of(text, words)) }
+        }
+        Form::Number => item.integer(0..=u32::MAX.into()).map(|number| number.to_string()),
+        Form::Flag => item.boolean().map(|flag| flag.to_string()),
+        Form::Url => url(item),
     }
-    item.fault(not_one_of(text, key.one_of))
+}
+
+/// The address of an interface. What goes there has a secret in it, so that it should be https.
+fn url(item: &Item<'_>) -> Option<String> {
+    let text = item.line()?;
+    let uri = text.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")));
+    let Some(authority) = uri.as_ref().and_then(Uri::authority).filter(|_| !text.contains(['#', '?'])) else {
+        return item.fault(format!("{} is not an address, such as https://dns.example.org", quoted(text)));
+    };
+    if authority.as_str().contains('@') {
+        return item.fault("has a user in it; secrets are never values here");
+    }
+    let host = authority.host();
+    let here =
+        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    if text.starts_with("http://") && !here {
+        item.warning("is not https, so that whoever is between can read the secret that is sent there");
+    }
+    Some(text.trim_end_matches('/').to_owned())
 }
 
 fn secrets(t: &mut Table<'_>, spec: &DnsProviderSpec) -> Option<BTreeMap<String, PathBuf>> {
+    let keys = spec.keys.iter().filter(|key| key.form == Form::Secret);
     let read = |key: &Key| {
-        let written = format!("{}_file", key.name);
+        let written = key.written();
         // Taken for a secret whatever stands there, so that it is repeated in no message.
         if let Some(value) = t.item(key.name) {
             return value.fault(format!(
                 "is a secret; write it into a file, and the file's name here: {written} = \"credential:NAME\" or a path"
             ));
         }
-        match t.item(written.clone()) {
+        match t.item(written) {
             Some(item) => item.secret_file().map(|path| Some((key.name.to_owned(), path))),
-            None => absent(t, &written, key),
+            None => absent(t, spec, key),
         }
     };
-    whole(spec.secrets.iter().map(read).collect())
+    whole(keys.map(read).collect())
 }
 
 /// Those that are there, where none is faulty.
@@ -115,11 +142,24 @@ fn whole<T>(all: Vec<Option<Option<(String, T)>>>) -> Option<BTreeMap<String, T>
 
 /// A key that is not there; the outer `None` where it should be.
 #[allow(clippy::option_option)]
-fn absent<T>(t: &Table<'_>, written: &str, key: &Key) -> Option<Option<T>> {
-    if !key.required {
-        return Some(None);
-    }
-    t.fault(written, format!("is missing: {}", key.what))
+fn absent<T>(t: &Table<'_>, spec: &DnsProviderSpec, key: &Key) -> Option<Option<T>> {
+    let instead = match key.need {
+        Need::Optional => return Some(None),
+        Need::Unless(other) if t.has(other) => return Some(None),
+        Need::Unless(other) => format!(" (or write {other})"),
+        Need::Required => String::new(),
+    };
+    let (written, takes) = (key.written(), taken(spec));
+    t.fault(&written, format!("is missing: {}{instead}; {} takes {takes}", key.what, spec.name))
+}
+
+/// All keys of a provider, those that may be left out in brackets.
+fn taken(spec: &DnsProviderSpec) -> String {
+    let shown = |key: &Key| match key.need {
+        Need::Optional => format!("[{}]", key.written()),
+        _ => key.written(),
+    };
+    spec.keys.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 fn resolvers_of(item: &Item<'_>) -> Option<Vec<SocketAddr>> {

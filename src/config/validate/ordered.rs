@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::named::Named;
 use super::names::a_labels;
-use crate::config::acme::{AcmeIssuer, Challenge};
+use crate::config::acme::{AcmeIssuer, Challenge, Dns01, DnsPublisher};
+use crate::config::dns_providers::dns_provider;
 use crate::config::raw::Table;
 use crate::config::words::quoted;
 use crate::model::{KeyAlgorithm, Usage};
@@ -91,6 +92,9 @@ fn check_proof(t: &Table<'_>, proof: &Proof<'_>, wish: &Wish<'_>) {
             ),
         );
     }
+    if let Challenge::Dns01(dns01) = proof.challenge {
+        check_values(t, dns01, wish);
+    }
     if let Some(address) = wish.ip_addresses.first().filter(|_| by_dns) {
         let way_out = match wildcard {
             Some(_) => "give it a certificate of its own, without a wildcard",
@@ -99,6 +103,24 @@ fn check_proof(t: &Table<'_>, proof: &Proof<'_>, wish: &Wish<'_>) {
         t.fault::<()>(
             "ip_addresses",
             format!("control over {address} is shown by http-01 or tls-alpn-01 only, and {said_by} is {kind}; {way_out}"),
+        );
+    }
+}
+
+/// A name and its wildcard have two values at one name, and not every provider can have that.
+fn check_values(t: &Table<'_>, dns01: &Dns01, wish: &Wish<'_>) {
+    let DnsPublisher::Provider { name: provider, .. } = dns01.publisher() else { return };
+    if !dns_provider(provider).is_some_and(|spec| spec.keeps_one) {
+        return;
+    }
+    let bases = wish.dns_names.iter().filter_map(|name| name.strip_prefix("*."));
+    if let Some(base) = bases.into_iter().find(|base| wish.dns_names.iter().any(|name| name == base)) {
+        t.fault::<()>(
+            "dns_names",
+            format!(
+                "{} and its wildcard need two values at one name, and {provider} keeps one; write two certificates",
+                quoted(base)
+            ),
         );
     }
 }

@@ -11,6 +11,7 @@ use super::refusal::Unreached;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Directory {
     pub(super) new_nonce: String,
+    pub(super) new_account: String,
     pub(super) revoke_cert: Option<String>,
     pub(super) key_change: Option<String>,
     /// RFC 9773 §4.1.

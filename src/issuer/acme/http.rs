@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::addresses::Guarded;
 use super::directory::Directory;
-use super::refusal::{Refusal, Unreached};
+use super::refusal::{Refusal, Unreached, Unsent};
 use crate::clock::Clock;
 
 /// The body of a reply, at most.
@@ -103,7 +103,7 @@ impl Line {
                 break;
             }
         }
-        Err(other(Unreached(format!("{url} has sent no Replay-Nonce"))))
+        Err(unsent(Unreached(format!("{url} has sent no Replay-Nonce"))))
     }
 
     /// The newest that is fresh.
@@ -128,22 +128,27 @@ impl Line {
         request: Request<BodyWrapper<bytes::Bytes>>,
     ) -> Result<(http::response::Parts, Vec<u8>), Error> {
         let (parts, body) = request.into_parts();
-        super::addresses::check(&parts.uri).map_err(other)?;
+        super::addresses::check(&parts.uri).map_err(unsent)?;
+        let only_read = parts.method.is_safe();
+        let unreached = |error: &reqwest::Error| match only_read || error.is_connect() {
+            true => unsent(unreached(error)),
+            false => other(unreached(error)),
+        };
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let request = Request::from_parts(parts, body);
-        let request = reqwest::Request::try_from(request).map_err(|error| other(unreached(&error)))?;
-        let reply = self.client.execute(request).await.map_err(|error| other(unreached(&error)))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| unreached(&error))?;
+        let reply = self.client.execute(request).await.map_err(|error| unreached(&error))?;
         let reply: Response<reqwest::Body> = reply.into();
         let (parts, body) = reply.into_parts();
         if let Some(nonce) = parts.headers.get(NONCE) {
             self.stock(nonce.clone());
         }
-        let body = limited(body).await.map_err(other)?;
+        let body = limited(body).await.map_err(if only_read { unsent } else { other })?;
         if parts.status.is_success() || is_bad_nonce(parts.status, &body) {
             return Ok((parts, body));
         }
         let retry_after = retry_after(&parts.headers, self.clock.as_ref());
-        Err(other(Refusal::read(parts.status, retry_after, &body)))
+        Err(other(Refusal { only_read, ..Refusal::read(parts.status, retry_after, &body) }))
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -303,6 +308,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
+}
+
+fn unsent(error: Unreached) -> Error {
+    other(Unsent(error))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

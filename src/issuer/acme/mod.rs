@@ -20,7 +20,9 @@ mod http;
 mod jws;
 mod order;
 mod refusal;
+mod registration;
 mod renewal;
+mod resume;
 mod revoke;
 mod rollover;
 
