@@ -10,6 +10,9 @@ use crate::model::{AssetId, AssetRecord, Revision, Validity};
 /// No jitter is longer than this.
 const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
 
+/// A CA that is never content is heard no more often than this.
+const MOST_OFTEN: SignedDuration = SignedDuration::from_hours(24);
+
 /// Whose word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
@@ -54,11 +57,24 @@ fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, shar
 }
 
 /// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
-/// the same for the same window.
-pub fn draw(seed: Seed, asset: &AssetId, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
+/// the same for the same window; where it is never content, not before [`rested`].
+pub fn draw(seed: Seed, record: &AssetRecord, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
     let (start, end) = window;
     let span = end.duration_since(start).as_secs().max(0) as f64;
-    later(start, SignedDuration::from_secs((span * seed.fraction(asset, revision)) as i64))
+    let drawn = later(start, SignedDuration::from_secs((span * seed.fraction(&record.id, revision)) as i64));
+    rested(record, revision).map_or(drawn, |at| drawn.max(at))
+}
+
+/// A CA may want something renewed as soon as it is issued, once: it was revoked, or is about to be. One that wants the
+/// same of what follows would have an order at each pass, so from then on it is heard once a day, or a third of a life.
+fn rested(record: &AssetRecord, revision: u32) -> Option<Timestamp> {
+    let this = record.revisions.get(&revision)?;
+    let (issued, validity) = (this.issued_at?, this.validity?);
+    let (_, before) = record.revisions.range(..revision).next_back()?;
+    let rest = MOST_OFTEN.min(validity.lifetime() / 3);
+    let was_advised = before.renewal.as_ref()?.chosen? <= issued;
+    let lived_briefly = issued.duration_since(before.issued_at?) < rest * 2;
+    (was_advised && lived_briefly).then(|| later(issued, rest))
 }
 
 /// How much of `validity` is left when a successor is due.

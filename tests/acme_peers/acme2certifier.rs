@@ -128,6 +128,12 @@ fn what_someone_else_has_had_revoked_is_replaced_when_the_ca_says_so() {
     let said = passes(&keyturn, ca.root());
     assert!(said.contains("its CA suggests to renew it at"), "{said}");
     assert_ne!(serial(&keyturn), first);
+    // This CA wants the new one renewed, too, and each that would follow: it is heard, but not at each pass.
+    let status = keyturn.status("edge");
+    assert!(status["revision"].as_u64().unwrap() <= 3, "{status:#}");
+    let orders = ca.orders();
+    assert!(passes(&keyturn, ca.root()).contains("nothing to do"));
+    assert_eq!(ca.orders(), orders);
 }
 
 #[test]

@@ -181,6 +181,27 @@ fn what_the_ca_advises_goes_first_but_not_for_ever() {
     assert!(bench.lines().contains(&"issue certificates/edge 2 by le for 1".to_owned()));
 }
 
+/// Once at once, then once a day, whatever it says of what it has issued just now.
+#[test]
+fn a_ca_that_is_never_content_has_no_order_at_each_pass() {
+    let mut bench = bench(&["le"], Limits::default());
+    let mut issued = Vec::new();
+    for hour in 0..72 {
+        let done = bench.settle();
+        issued.extend(done.iter().filter(|line| line.starts_with("issue")).map(|_| hour));
+        let (now, seed) = (bench.now, bench.seed());
+        let window = (now - days(2), now - days(1));
+        let record = bench.record(EDGE);
+        let number = record.active().unwrap().number;
+        let chosen = Some(crate::planner::draw(seed, record, number, window));
+        let renewal =
+            Renewal { window: Some(window), chosen, ask_at: Some(now + hours(1)), ..Renewal::default() };
+        record.revisions.get_mut(&number).unwrap().renewal = Some(renewal);
+        bench.now += hours(1);
+    }
+    assert_eq!(issued, [0, 1, 25, 49]);
+}
+
 #[test]
 fn a_ca_is_asked_again_when_it_has_said_and_never_of_what_has_ended() {
     let mut bench = bench(&["le"], Limits::default());

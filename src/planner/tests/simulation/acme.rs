@@ -123,8 +123,10 @@ impl Run {
     /// What a CA says of a certificate when it is asked: mostly a window, at times that it must go.
     pub(super) fn advise(&mut self, id: &AssetId, number: u32) {
         let (now, seed, mood) = (self.bench.now, self.bench.seed(), self.roll(64));
-        let Some(revision) = self.bench.record(&id.to_string()).revisions.get_mut(&number) else { return };
-        let Some(validity) = revision.validity else { return };
+        let record = self.bench.record(&id.to_string());
+        let Some(validity) = record.revisions.get(&number).and_then(|revision| revision.validity) else {
+            return;
+        };
         let life = validity.lifetime();
         let start = match mood {
             0 => now - hours(1),
@@ -133,9 +135,11 @@ impl Run {
         };
         let window = (start, start + life / 20);
         let revoked_since = (mood == 2).then_some(now);
+        let chosen = Some(draw(seed, record, number, window));
+        let Some(revision) = record.revisions.get_mut(&number) else { return };
         revision.renewal = Some(Renewal {
             window: Some(window),
-            chosen: Some(draw(seed, id, number, window)),
+            chosen,
             explanation_url: None,
             ask_at: Some(now + (life / 10).max(hours(1))),
             revoked_since,
