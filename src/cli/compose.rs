@@ -17,12 +17,44 @@ use crate::target::file::Directories;
 use crate::target::swarm::{Swarm, Unreachable};
 use crate::verify::Live;
 
-/// All that a writing verb works with.
-pub(super) struct House {
+/// All that a writing verb works with; public for tests that stand it under a clock of their own.
+pub struct House {
     /// Does what plans say.
-    pub(super) executor: Executor,
+    pub executor: Executor,
     /// What is wanted.
-    pub(super) desired: Desired,
+    pub desired: Desired,
+}
+
+impl House {
+    /// What `config` asks for, done with what `store` keeps; `actor` is who the history names.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or an issuer cannot be made ready.
+    pub async fn build(
+        config: &Config,
+        store: Arc<dyn StateStore>,
+        clock: Arc<dyn Clock>,
+        quiet: bool,
+        actor: String,
+    ) -> Result<Self, Failure> {
+        let entropy = Entropy::system();
+        let desired = Desired::of(config);
+        let lines = Arc::new(Lines::new(quiet));
+        let executor = Executor {
+            books: Books::open(store, Arc::clone(&clock), &entropy).await?,
+            issuers: issuers::all(config, &clock, &entropy)?,
+            maker: Arc::new(Workshop::new(config, &entropy, Arc::clone(&lines))),
+            swarm: swarm(config, &desired, &clock).await,
+            files: Arc::new(Directories),
+            verifier: Arc::new(Live::new(Arc::clone(&clock))),
+            reporter: lines,
+            actor,
+            concurrency: config.delivery().concurrency(),
+            clock,
+        };
+        Ok(Self { executor, desired })
+    }
 }
 
 /// Runs `work` on a fresh runtime.
@@ -43,26 +75,8 @@ where
     let actor = owner::actor();
     owner::become_owner(config.daemon().state_dir())?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());
-    let entropy = Entropy::system();
-    let store = state::open(config, &entropy, clock.as_ref())?;
-    block_on(async {
-        let store: Arc<dyn StateStore> = Arc::new(store);
-        let desired = Desired::of(config);
-        let lines = Arc::new(Lines::new(quiet));
-        let executor = Executor {
-            books: Books::open(store, Arc::clone(&clock), &entropy).await?,
-            issuers: issuers::all(config, &clock, &entropy)?,
-            maker: Arc::new(Workshop::new(config, &entropy, Arc::clone(&lines))),
-            swarm: swarm(config, &desired, &clock).await,
-            files: Arc::new(Directories),
-            verifier: Arc::new(Live::new(Arc::clone(&clock))),
-            reporter: lines,
-            actor,
-            concurrency: config.delivery().concurrency(),
-            clock,
-        };
-        work(House { executor, desired }).await
-    })
+    let store = state::open(config, &Entropy::system(), clock.as_ref())?;
+    block_on(async { work(House::build(config, Arc::new(store), clock, quiet, actor).await?).await })
 }
 
 /// The Swarm, where any target needs it; one that cannot be reached says so whenever it is asked.

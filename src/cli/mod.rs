@@ -30,6 +30,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Verb};
+#[doc(hidden)]
+pub use compose::House;
 use fail::Failure;
 
 /// Runs the command line of this process.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Acme;
-use super::http::Client;
+use super::addresses::check_text;
+use super::http::{Client, other};
 use super::refusal::{issue_error, refusal};
 use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Slot};
@@ -92,6 +93,8 @@ impl Acme {
         });
         let (account, credentials) = made.map_err(|error| self.failed("a new account", &error))?;
         failpoint::hit("acme-account-made");
+        // It is what we are known by from now on: a CA knows nobody by another address than its own.
+        check_text(account.id()).map_err(|why| self.failed("a new account", &other(why)))?;
         let credentials = serde_json::to_value(&credentials).map_err(|error| self.local(error))?;
         let kept = Kept { credentials, email: self.config.email.clone(), next_key: None };
         accounts.by_server.insert(self.config.server.clone(), kept);

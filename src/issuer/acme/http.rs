@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::addresses::Guarded;
 use super::directory::Directory;
-use super::refusal::{Refusal, Unreached};
+use super::refusal::{Refusal, TooLong, Unreached};
 use crate::clock::Clock;
 
 /// The body of a reply, at most.
@@ -139,7 +139,7 @@ impl Line {
         if let Some(nonce) = parts.headers.get(NONCE) {
             self.stock(nonce.clone());
         }
-        let body = limited(body).await.map_err(other)?;
+        let body = limited(body).await?;
         if parts.status.is_success() || is_bad_nonce(parts.status, &body) {
             return Ok((parts, body));
         }
@@ -218,11 +218,11 @@ fn reply(
 }
 
 /// The body, as long as it is no longer than allowed.
-async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Unreached> {
+async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Error> {
     let body = http_body_util::Limited::new(body, LARGEST_BODY).collect().await;
     let body = body.map_err(|error| match error.downcast_ref::<reqwest::Error>() {
-        Some(error) => unreached(error),
-        None => Unreached(format!("its reply is longer than {LARGEST_BODY} bytes")),
+        Some(error) => other(unreached(error)),
+        None => other(TooLong(LARGEST_BODY)),
     })?;
     Ok(body.to_bytes().to_vec())
 }
@@ -294,7 +294,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+/// As the library hands it on.
+pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
 }
 

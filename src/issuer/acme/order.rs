@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::addresses::check_text;
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
-use super::http::Client;
-use super::refusal::{harmless, is_bad_nonce, refusal};
+use super::http::{Client, other};
+use super::refusal::{harmless, is_bad_nonce, is_too_long, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
@@ -54,10 +55,14 @@ impl Job<'_> {
         failpoint::hit("acme-order-stored");
         let done = self.finish(&mut order).await;
         if order.state().status == OrderStatus::Invalid {
-            // Nothing will come of it any more.
-            self.desk.keep(Slot::Order, None, None).await?;
+            self.give_up().await?;
         }
         done
+    }
+
+    /// Nothing will come of the order any more: the next try places another.
+    async fn give_up(&self) -> Result<(), IssueError> {
+        Ok(self.desk.keep(Slot::Order, None, None).await?)
     }
 
     async fn finish(&self, order: &mut Order) -> Result<Made, IssueError> {
@@ -87,7 +92,7 @@ impl Job<'_> {
                 Err(error) => return Err(self.failed("to show an order", &error).await?),
             }
         }
-        self.desk.keep(Slot::Order, None, None).await?;
+        self.give_up().await?;
         Ok(None)
     }
 
@@ -108,8 +113,8 @@ impl Job<'_> {
         }
         self.desk.ordering().await?;
         let mut placed = patiently!(self.account.new_order(&new));
-        // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
-        if placed.as_ref().is_err_and(is_replaced) {
+        // This one counts like any other then.
+        if self.request.replaces.is_some() && placed.as_ref().is_err_and(may_not_replace) {
             placed = patiently!(self.account.new_order(&plain));
         }
         failpoint::hit("acme-order-placed");
@@ -126,6 +131,8 @@ impl Job<'_> {
     }
 
     async fn stored(&self, order: Order) -> Result<Order, IssueError> {
+        // Kept, it would be asked for in vain until it expires.
+        check_text(order.url()).map_err(|why| self.acme.failed("a new order", &other(why)))?;
         let kept = Kept {
             url: order.url().to_owned(),
             server: self.acme.config.server.clone(),
@@ -172,7 +179,14 @@ impl Job<'_> {
             // One after the other: the library's iterator holds on to the order, and a bad nonce must not end it.
             let found = patiently!(proof(order, at, solver.challenge()));
             match found {
-                Ok(Found::Open(proof)) => proofs.push(proof.checked().map_err(|why| self.acme.refused(why))?),
+                Ok(Found::Open(proof)) => match proof.checked() {
+                    Ok(proof) => proofs.push(proof),
+                    Err(why) => {
+                        // The token stays what it is for as long as the order lives.
+                        self.give_up().await?;
+                        return Err(self.acme.refused(why));
+                    }
+                },
                 Ok(Found::Proven) => {}
                 Ok(Found::NoSuch(name, offers)) => {
                     let message = format!(
@@ -181,7 +195,12 @@ impl Job<'_> {
                     );
                     return Err(self.acme.refused(message));
                 }
-                Err(error) => return Err(self.failed("an authorization", &error).await?),
+                Err(error) => {
+                    if is_too_long(&error) {
+                        self.give_up().await?;
+                    }
+                    return Err(self.failed("an authorization", &error).await?);
+                }
             }
         }
         Ok(proofs)
@@ -333,9 +352,13 @@ fn is_gone(error: &instant_acme::Error) -> bool {
     })
 }
 
-/// RFC 9773 §7.4.
-fn is_replaced(error: &instant_acme::Error) -> bool {
-    refusal(error).is_some_and(|refusal| refusal.is("alreadyReplaced") || refusal.status == 409)
+/// What the order names as its predecessor does not please the CA (RFC 9773 §5): someone has ordered a successor already,
+/// another account had ordered it (ours was lost since), or it is not known (any more). Each CA has its own word for that.
+fn may_not_replace(error: &instant_acme::Error) -> bool {
+    let kinds = ["alreadyReplaced", "malformed", "unauthorized"];
+    refusal(error).is_some_and(|refusal| {
+        kinds.iter().any(|kind| refusal.is(kind)) || [404, 409].contains(&refusal.status)
+    })
 }
 
 /// A solver, shared.

@@ -16,6 +16,11 @@ const ACME_ERROR: &str = "urn:ietf:params:acme:error:";
 #[error("{0}")]
 pub(super) struct Unreached(pub(super) String);
 
+/// A reply that is longer than any that means well.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("its reply is longer than {0} bytes")]
+pub(super) struct TooLong(pub(super) usize);
+
 /// A reply that says no.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
@@ -121,6 +126,11 @@ pub(super) fn refusal(error: &Error) -> Option<&Refusal> {
         Error::Other(inner) => inner.downcast_ref(),
         _ => None,
     }
+}
+
+/// Whether the reply was too long to be read; it is no shorter the next time.
+pub(super) fn is_too_long(error: &Error) -> bool {
+    matches!(error, Error::Other(inner) if inner.is::<TooLong>())
 }
 
 /// Whether a fresh nonce is all that is needed; the library has tried three already.

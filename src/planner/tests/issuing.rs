@@ -68,6 +68,22 @@ fn retry_after_holds_even_against_the_operator() {
     assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
 }
 
+/// One fault is one alert; but who makes us wait for too long is one after all.
+#[test]
+fn what_fails_is_not_called_late_as_well() {
+    let mut bench = bench(&["le"], Limits::default());
+    bench.settle();
+    asked_already(&mut bench);
+    bench.now = at("2026-03-25T00:00:00Z");
+    let codes = |bench: &Bench| bench.plan().problems.into_iter().map(|(_, p)| p.code).collect::<Vec<_>>();
+    assert_eq!(codes(&bench), [Code::Overdue]);
+    fails(&mut bench, "le");
+    assert_eq!(codes(&bench), [Code::IssuerUnreachable]);
+    let effort = bench.record(EDGE).by_issuer.get_mut("le").unwrap();
+    effort.problem = Some(Problem::new(Code::IssuerLimited, "later"));
+    assert_eq!(codes(&bench), [Code::IssuerLimited, Code::Overdue]);
+}
+
 /// A5: an hour-long outage costs no more tries than this.
 #[test]
 fn six_hours_of_503_are_four_tries() {
