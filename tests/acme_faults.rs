@@ -19,6 +19,8 @@ mod outages;
 mod protocol;
 #[path = "acme_faults/recovery.rs"]
 mod recovery;
+#[path = "acme_faults/renewal.rs"]
+mod renewal;
 #[path = "acme_faults/served.rs"]
 mod served;
 #[path = "acme_faults/table.rs"]

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use keyturn::cli;
 use keyturn::clock::{Clock, Entropy, Virtual};
 use keyturn::config::Config;
-use keyturn::executor::Passed;
-use keyturn::model::{Action, AssetId, AssetKind, Code, Problem, Revision};
+use keyturn::desired::AssetSpec;
+use keyturn::executor::{Edit, Passed};
+use keyturn::model::{Action, AssetId, AssetKind, Code, Problem, Request, Revision};
 use keyturn::planner::{self, Seed};
 use keyturn::store::{OpenOptions, StateKey, StateStore, Store};
 use tempfile::TempDir;
@@ -185,6 +186,18 @@ impl House {
         self.clock.advance(at.duration_since(self.now()).try_into().unwrap_or_default());
     }
 
+    /// As `keyturn rotate` does it.
+    pub(super) async fn rotate(&self, name: &str) {
+        let id = certificate(name);
+        let ask = |edit: &mut Edit<'_>| {
+            let at = edit.now;
+            let record = edit.asset(&id);
+            let after = record.newest_number();
+            record.ask(Request { at, by: "uid:0".to_owned(), after, compromised: false }, false);
+        };
+        self.inner().executor.books.edit(ask).await.unwrap();
+    }
+
     /// What is wrong with the CA from now on.
     pub(super) fn fault(&self, change: impl FnOnce(&mut Faults)) {
         self.ca.faults(change);
@@ -205,13 +218,15 @@ impl House {
     }
 
     async fn is_well(&self, passed: &Passed) -> bool {
-        let names: Vec<String> = self.config.certificates().keys().cloned().collect();
-        for name in &names {
-            if self.active(name).await.is_none() || self.renew_at(name).await <= self.now() {
-                return false;
-            }
-        }
-        passed.problems.is_empty() && passed.deferred.is_empty()
+        let inventory = self.inner().executor.books.inventory().await;
+        let is_in_use = |spec: &AssetSpec| {
+            let active = inventory.assets.get(&spec.id).and_then(|record| record.active());
+            let due =
+                active.and_then(|active| planner::renew_at(&spec.id, &spec.overlap, active, self.seed()));
+            due.is_some_and(|due| due > self.now())
+        };
+        let quiet = passed.problems.is_empty() && passed.deferred.is_empty();
+        quiet && self.inner().desired.assets.values().all(is_in_use)
     }
 
     /// When the next try is, as Retry-After, pauses and the budget of orders have it.
