@@ -13,6 +13,8 @@ mod certificates;
 mod house;
 #[path = "acme_faults/kept.rs"]
 mod kept;
+#[path = "acme_faults/memory.rs"]
+mod memory;
 #[path = "acme_faults/outages.rs"]
 mod outages;
 #[path = "acme_faults/protocol.rs"]
