@@ -17,6 +17,8 @@
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
 //!   [`process`] runs programs of the operator's.
+//! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
+//!   systemd is told.
 //! - [`cli`] is the composition root: it alone names concrete types.
 //!
 //! `tests/architecture.rs` holds these arrows.
@@ -34,6 +36,9 @@ pub mod model;
 pub mod pki;
 pub mod planner;
 pub mod process;
+pub mod scheduler;
+pub mod serve;
 pub mod store;
+pub mod systemd;
 pub mod target;
 pub mod verify;

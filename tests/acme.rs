@@ -2,6 +2,8 @@
 #![cfg(feature = "failpoints")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
+#[path = "support/fake_ca/mod.rs"]
+mod fake_ca;
 mod support;
 
 mod acme {
@@ -11,9 +13,14 @@ mod acme {
     mod bindings;
     mod certificates;
     mod challenges;
+    mod daemon;
+    mod dual;
     mod failures;
     mod orders;
+    mod outages;
+    mod outside;
     mod proofs;
+    mod revocations;
     mod site;
 
     /// Pebble, or the test ends as a named skip.

@@ -7,39 +7,44 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
-use support::{Keyturn, Pebble, skip_without};
+use serde_json::{Value, json};
+use support::{Keyturn, Pebble, command, must, skip_without};
 
 /// A step, and what may come of a crash there.
 struct Step {
     point: &'static str,
-    /// Of a run from nothing: whether the key was durable already, so that it must be used again.
+    /// Whether the key was durable already, so that it must be used again.
     keeps_key: bool,
     /// Orders at the CA, from the first to the last run.
     orders: [usize; 2],
-    /// Accounts at the CA.
-    accounts: [usize; 2],
 }
 
-/// One order, one account.
+/// One order.
 const fn step(point: &'static str) -> Step {
-    Step { point, keeps_key: true, orders: [1, 1], accounts: [1, 1] }
+    Step { point, keeps_key: true, orders: [1, 1] }
 }
 
-const STEPS: [Step; 11] = [
+/// An order that nobody has heard of, or one that the CA has ended since.
+const fn step_with_another_order(point: &'static str) -> Step {
+    Step { orders: [1, 2], ..step(point) }
+}
+
+const STEPS: [Step; 12] = [
     // C1, C2
     Step { keeps_key: false, ..step("key-made") },
     step("key-stored"),
-    // The reply is lost with the account's key: the CA has one account more that nobody uses.
-    Step { accounts: [1, 2], ..step("acme-account-made") },
+    step("acme-account-key-kept"),
+    // The reply is lost; the key is not, and to the same key the CA gives the same account.
+    step("acme-account-made"),
     // C3, C4
-    Step { orders: [1, 2], ..step("acme-order-placed") },
+    step_with_another_order("acme-order-placed"),
     step("acme-order-stored"),
     // C5: nobody answers the CA that was told to look, so it may end the order.
     step("acme-challenge-set"),
-    Step { orders: [1, 2], ..step("acme-challenge-triggered") },
+    step_with_another_order("acme-challenge-triggered"),
     // C6, C7, C8
     step("acme-finalized"),
     step("acme-certificate-fetched"),
@@ -47,9 +52,23 @@ const STEPS: [Step; 11] = [
     step("certificate-stored"),
 ];
 
-/// One certificate for two names, by http-01 on an own listener.
-fn site(pebble: &Pebble) -> Keyturn {
-    let issuer = pebble.issuer("pebble", &pebble.http());
+/// The same of a certificate that has a predecessor in use: C2, C3, C4, C6, C7, C8.
+const RENEWAL: [Step; 7] = [
+    step("key-stored"),
+    step_with_another_order("acme-order-placed"),
+    step("acme-order-stored"),
+    step("acme-finalized"),
+    step("acme-certificate-fetched"),
+    step("issued"),
+    step("certificate-stored"),
+];
+
+/// What makes the first revision.
+const FIRST: (&[&str], u32) = (&["run"], 1);
+
+/// One certificate for two names in a folder, proven by `challenge`.
+fn site_with(pebble: &Pebble, challenge: &str) -> Keyturn {
+    let issuer = pebble.issuer("pebble", challenge);
     Keyturn::alone().config(&format!(
         r#"
 [daemon]
@@ -59,17 +78,27 @@ state_dir = "state"
 [certificates.edge]
 issuers = ["pebble"]
 dns_names = ["www.edge.test", "edge.test"]
+[[certificates.edge.targets]]
+kind = "file"
+dir = "tls"
+files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
 "#
     ))
 }
 
-/// Runs as a timer would until there is nothing to do; how many runs it took.
-fn finish(keyturn: &mut Keyturn) -> u32 {
+/// The same by http-01 on an own listener.
+fn site(pebble: &Pebble) -> Keyturn {
+    site_with(pebble, &pebble.http())
+}
+
+/// Runs as a timer would until `revision` is in use and there is nothing to do; how many runs it took.
+fn finish(keyturn: &mut Keyturn, revision: u32) -> u32 {
     for n in 0..5_u32 {
         // A try that failed is made again only later.
         keyturn.set("KEYTURN_CLOCK_OFFSET", Some(&(n * 700).to_string()));
         let ran = keyturn.run(&["run"]);
-        if ran.ok() && keyturn.status("edge")["state"] == "active" {
+        let status = keyturn.status("edge");
+        if ran.ok() && status["state"] == "active" && status["revision"] == revision {
             return n + 1;
         }
         println!("run {}: {}", n + 1, ran.stderr);
@@ -77,54 +106,74 @@ fn finish(keyturn: &mut Keyturn) -> u32 {
     panic!("it does not come to an end: {:#}", keyturn.status("edge"));
 }
 
-fn key(keyturn: &Keyturn) -> Option<serde_json::Value> {
-    keyturn.material("certificates/edge", 1).map(|material| material["private_key"].clone())
+fn key(keyturn: &Keyturn, revision: u32) -> Option<Value> {
+    keyturn.material("certificates/edge", revision).map(|material| material["private_key"].clone())
+}
+
+/// The pair as a server would read it, which must be one.
+fn pair(keyturn: &Keyturn) -> [String; 2] {
+    let file = |name: &str| keyturn.dir().join("tls").join(name).display().to_string();
+    let (certificate, key) = (file("tls.crt"), file("tls.key"));
+    let of_certificate = must(command("openssl", ["x509", "-noout", "-pubkey", "-in", &certificate]));
+    let of_key = must(command("openssl", ["pkey", "-pubout", "-in", &key]));
+    assert_eq!(of_certificate, of_key, "key and certificate belong together");
+    [certificate, key].map(|path| fs::read_to_string(path).unwrap())
 }
 
 fn assert_within(counted: usize, [least, most]: [usize; 2], of: &str, point: &str) {
     assert!((least..=most).contains(&counted), "{point}: {counted} {of}, wanted {least} to {most}");
 }
 
-/// Kills a run at `step`, finishes, and compares what the CA has counted since.
-fn crash(pebble: &Pebble, keyturn: &mut Keyturn, step: &Step) {
+/// Kills `verb`, which makes `revision`, at `step`; looks by `look` at what there is; finishes, and compares what the CA
+/// has counted since.
+fn crash(
+    pebble: &Pebble,
+    keyturn: &mut Keyturn,
+    step: &Step,
+    (verb, revision): (&[&str], u32),
+    look: impl FnOnce(&Keyturn),
+) {
     let point = step.point;
     let before = pebble.counts();
     keyturn.kill_at(point, 1);
-    let ran = keyturn.run(&["run"]);
+    let ran = keyturn.run(verb);
     assert_eq!(ran.signal, Some(6), "{point}: {ran:#?}\n{}", pebble.log());
     keyturn.kill_nowhere();
-    let begun = key(keyturn);
+    look(keyturn);
+    let begun = key(keyturn, revision);
     assert_eq!(begun.is_some(), step.keeps_key, "{point}: whether the key is stored");
     let crashed = pebble.counts();
-    let runs = finish(keyturn);
+    let runs = finish(keyturn, revision);
     let after = pebble.counts();
     if let Some(begun) = begun {
-        assert_eq!(Some(begun), key(keyturn), "{point}: a stored key is used again");
+        assert_eq!(Some(begun), key(keyturn, revision), "{point}: a stored key is used again");
     }
-    let [orders, finalizations, accounts, certificates] = [
+    let [orders, finalizations, certificates] = [
         after.orders - before.orders,
         after.finalizations - before.finalizations,
-        after.accounts - before.accounts,
         after.issued.len() - before.issued.len(),
     ];
     println!(
-        "{point}: {orders} orders ({} before the crash), {finalizations} finalizations, {accounts} accounts, {certificates} certificates, {runs} more runs",
-        crashed.orders - before.orders
+        "{point}: {orders} orders ({} before the crash), {finalizations} finalizations, {} accounts, {certificates} certificates, {runs} more runs",
+        crashed.orders - before.orders,
+        after.accounts - before.accounts,
     );
     assert_within(orders, step.orders, "orders", point);
     assert_eq!(finalizations, 1, "{point}: finalizations");
     assert_eq!(certificates, 1, "{point}: certificates");
-    assert_within(accounts, step.accounts, "accounts", point);
-    assert_settled(pebble, keyturn, point);
+    let accounts = after.accounts - before.accounts;
+    assert_eq!(accounts, usize::from(revision == 1), "{point}: one account, from the first certificate on");
+    assert_settled(pebble, keyturn, point, revision);
 }
 
-/// There is one certificate, the history is whole, and nothing is left to do.
-fn assert_settled(pebble: &Pebble, keyturn: &Keyturn, point: &str) {
+/// `revision` is in use, the history is whole, and nothing is left to do.
+fn assert_settled(pebble: &Pebble, keyturn: &Keyturn, point: &str, revision: u32) {
     let status = keyturn.status("edge");
     let revisions = status["revisions"].as_array().unwrap();
     let active: Vec<_> = revisions.iter().filter(|one| one["state"] == "active").collect();
     assert_eq!(active.len(), 1, "{point}: {status:#}");
-    assert_eq!(active[0]["revision"], json!(1), "{point}: {status:#}");
+    assert_eq!(active[0]["revision"], json!(revision), "{point}: {status:#}");
+    assert_eq!(revisions.len(), revision as usize, "{point}: none was made in vain: {status:#}");
     keyturn.ok(&["audit", "--verify"]);
     let counts = pebble.counts();
     assert!(keyturn.ok(&["run"]).contains("nothing to do"), "{point}");
@@ -137,9 +186,78 @@ fn killed_in_the_first_run() {
     let pebble = Pebble::start();
     for step in &STEPS {
         // A folder and a state of its own for each.
-        crash(&pebble, &mut site(&pebble), step);
+        crash(&pebble, &mut site(&pebble), step, FIRST, |_| {});
     }
     pebble.assert_alive();
+}
+
+/// The pair in use is the old one, whole, until it is the new one, whole.
+#[test]
+fn killed_in_a_renewal() {
+    skip_without!(Pebble);
+    let pebble = Pebble::start();
+    for step in &RENEWAL {
+        let mut keyturn = site(&pebble);
+        keyturn.ok(&["run"]);
+        let old = pair(&keyturn);
+        crash(&pebble, &mut keyturn, step, (&["rotate", "edge"], 2), |keyturn| {
+            assert_eq!(pair(keyturn), old, "{}: what is in use is untouched", step.point);
+            assert_eq!(keyturn.status("edge")["revision"], 1, "{}", step.point);
+        });
+        assert_ne!(pair(&keyturn), old, "{}: the new one is in use", step.point);
+    }
+    pebble.assert_alive();
+}
+
+/// Keeps records as a DNS provider would, and shows them to Pebble.
+fn hook(pebble: &Pebble, folder: &Keyturn) -> String {
+    let records = folder.dir().join("records");
+    fs::create_dir(&records).unwrap();
+    let (records, management) = (records.display(), pebble.dns().management());
+    let hook = folder.write(
+        "hook",
+        &format!(
+            "#!/bin/sh\ncase $1 in present) verb=set-txt; : >'{records}'/\"$2=$3\" ;; *) verb=clear-txt; rm -f '{records}'/\"$2=$3\" ;; esac\n\
+             exec curl -sf -d \"{{\\\"host\\\": \\\"$2.\\\", \\\"value\\\": \\\"$3\\\"}}\" http://{management}/$verb\n"
+        ),
+    );
+    fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    hook.display().to_string()
+}
+
+/// A record outlives the process that put it up: the next one takes it away, also where the CA has seen it in time.
+#[test]
+fn killed_with_a_record_in_the_dns() {
+    skip_without!(Pebble);
+    let pebble = Pebble::start();
+    for step in [step("acme-challenge-set"), step_with_another_order("acme-challenge-triggered")] {
+        let folder = Keyturn::alone();
+        let hook = hook(&pebble, &folder);
+        let records = || fs::read_dir(folder.dir().join("records")).unwrap().count();
+        let challenge =
+            format!("challenge = {{ kind = \"dns-01\", hook = \"{hook}\", propagation = \"0s\" }}");
+        let mut keyturn = site_with(&pebble, &challenge);
+        crash(&pebble, &mut keyturn, &step, FIRST, |_| {
+            assert_eq!(records(), 2, "{}: both names have one", step.point);
+        });
+        assert_eq!(records(), 0, "{}: none stays", step.point);
+    }
+}
+
+#[test]
+fn killed_while_the_ca_looks_by_tls_alpn_01() {
+    skip_without!(Pebble);
+    let pebble = Pebble::start();
+    let challenge =
+        format!("challenge = {{ kind = \"tls-alpn-01\", listen = \"127.0.0.1:{}\" }}", pebble.tls_port());
+    for step in [
+        step("acme-order-stored"),
+        step("acme-challenge-set"),
+        step_with_another_order("acme-challenge-triggered"),
+        step("acme-finalized"),
+    ] {
+        crash(&pebble, &mut site_with(&pebble, &challenge), &step, FIRST, |_| {});
+    }
 }
 
 /// FAULTS C20 has 1,000, which take minutes: `KEYTURN_TEST_RESTARTS=1000`.
@@ -154,7 +272,7 @@ fn restarts_with_nothing_due_change_nothing() {
     let keyturn = site(&pebble);
     keyturn.ok(&["run"]);
     let audit = || fs::read(keyturn.dir().join("state/audit.log")).unwrap();
-    let facts = || (key(&keyturn), keyturn.fingerprint("edge"), audit(), pebble.counts());
+    let facts = || (key(&keyturn, 1), keyturn.fingerprint("edge"), audit(), pebble.counts());
     let before = facts();
     for n in 0..restarts() {
         assert!(keyturn.ok(&["run"]).contains("nothing to do"), "restart {n}");

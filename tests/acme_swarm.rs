@@ -6,14 +6,16 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{Engine, Keyturn, Nginx, Pebble, PebbleOptions, Prober, engine_or_skip, pause, skip_without};
+use support::{
+    Engine, Keyturn, Nginx, Pebble, PebbleOptions, Prober, engine_or_skip, pause, skip_without, wait_for,
+};
 
 /// Of a certificate, in seconds.
 const VALIDITY: u64 = 120;
 /// Renewals that must come by themselves.
 const RENEWALS: usize = 3;
-/// As a timer would, only oftener.
-const EVERY: Duration = Duration::from_secs(3);
+/// Between two looks at what the daemon has come to.
+const EVERY: Duration = Duration::from_secs(2);
 
 fn site(engine: &Engine, pebble: &Pebble) -> Keyturn {
     let (socket, issuer) = (engine.socket().display().to_string(), pebble.issuer("pebble", &pebble.http()));
@@ -22,6 +24,7 @@ fn site(engine: &Engine, pebble: &Pebble) -> Keyturn {
 [daemon]
 instance = "test"
 state_dir = "state"
+control_socket = "control.sock"
 [docker]
 socket = "{socket}"
 {issuer}
@@ -35,6 +38,12 @@ services = ["web_nginx"]
 files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
 preflight = ["nginx", "-t"]
 verify = {{ connect = ["127.0.0.1:8443"], server_name = "edge.test" }}
+[jwt_keys.auth]
+algorithm = "ES256"
+[[jwt_keys.auth.targets]]
+kind = "file"
+dir = "out"
+files = {{ "jwks.json" = "jwks", "jwt.key" = "private-key" }}
 "#
     ))
 }
@@ -46,21 +55,29 @@ fn renews_itself_three_times_under_load() {
     let pebble = PebbleOptions { validity: Some(VALIDITY), ..PebbleOptions::default() }.beside(&engine);
     let web = Nginx::new("web_nginx", 8443).create(&engine);
     let keyturn = site(&engine, &pebble);
-    keyturn.ok(&["run"]);
-    let mut leaves = vec![keyturn.fingerprint("edge")];
+    let daemon = keyturn.spawn(&["daemon"]);
+    assert!(
+        wait_for(Duration::from_secs(60), || keyturn.status("edge")["state"] == "active"),
+        "{}",
+        daemon.stderr()
+    );
+    let mut leaves = vec![keyturn.fingerprint("certificates/edge")];
     let prober = Prober::start(&engine, &web.address());
     let since = Instant::now();
     while leaves.len() <= RENEWALS {
         assert!(since.elapsed() < Duration::from_secs(2 * VALIDITY), "{:#}", keyturn.status("edge"));
         pause(EVERY);
-        keyturn.ok(&["run"]);
-        let leaf = keyturn.fingerprint("edge");
+        // A person's orders meanwhile are in nobody's way.
+        keyturn.ok(&["rotate", "jwt_keys/auth"]);
+        let leaf = keyturn.fingerprint("certificates/edge");
         if !leaves.contains(&leaf) {
             println!("renewed after {:.0} s", since.elapsed().as_secs_f64());
             leaves.push(leaf);
         }
     }
-    pause(Duration::from_secs(1));
+    let served = || keyturn.status("edge")["targets"][0]["state"] == "proven";
+    assert!(wait_for(Duration::from_secs(60), served), "{:#}", keyturn.status("edge"));
+    daemon.stop();
     let report = prober.stop();
     report.assert_clean();
     let order: Vec<_> = leaves.iter().map(|leaf| report.leaves[leaf].last).collect();

@@ -28,7 +28,8 @@ pub(super) struct Cli {
 }
 
 /// How facts are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Format {
     /// For people
     Table,
@@ -38,6 +39,8 @@ pub(super) enum Format {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Run until stopped: look, do what is due, sleep until something is
+    Daemon,
     /// One pass: plan, execute what is due, wait for it, exit
     Run,
     /// What would be done, when, why, and which services would restart; changes nothing

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::{CaVerb, Cli, Format};
 use super::fail::{DONE, Failure};
+use super::wish::Wish;
 use super::{later, output, run, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
@@ -13,17 +14,14 @@ use crate::store::MaterialId;
 
 pub(super) fn run(cli: &Cli, verb: &CaVerb) -> Result<u8, Failure> {
     match verb {
-        CaVerb::Init { name } => {
-            let config = state::config(cli)?;
-            let id = authority(&config, name)?;
-            run::pass(cli, &config, Some(&[id].into()), async |_| Ok(()))
-        }
+        CaVerb::Init { name } => run::run(cli, &Wish::CaInit { name: name.clone() }),
         CaVerb::Show { name } => show(cli, name),
         CaVerb::Later(words) => later::refuse(words, Some("ca")),
     }
 }
 
-fn authority(config: &Config, name: &str) -> Result<AssetId, Failure> {
+/// The internal CA of that name.
+pub(super) fn authority(config: &Config, name: &str) -> Result<AssetId, Failure> {
     let bare = name.strip_prefix("ca/").unwrap_or(name);
     state::asset(config, &AssetId::new(AssetKind::Ca, bare).to_string())
 }

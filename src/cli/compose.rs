@@ -10,23 +10,25 @@ use super::{issuers, owner, state};
 use crate::clock::{Clock, Entropy, System};
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::executor::{Books, Executor};
+use crate::executor::{Books, Executor, Reporter};
+use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::store::StateStore;
 use crate::target::Target;
 use crate::target::file::Directories;
-use crate::target::swarm::{Swarm, Unreachable};
+use crate::target::swarm::Connection;
 use crate::verify::Live;
 
 /// All that a writing verb works with; public for tests that stand it under a clock of their own.
+#[derive(Clone)]
 pub struct House {
     /// Does what plans say.
-    pub executor: Executor,
+    pub executor: Arc<Executor>,
     /// What is wanted.
-    pub desired: Desired,
+    pub desired: Arc<Desired>,
 }
 
 impl House {
-    /// What `config` asks for, done with what `store` keeps; `actor` is who the history names.
+    /// What `config` asks for, done with what `store` keeps, by `clock`; nobody is told how it goes.
     ///
     /// # Errors
     ///
@@ -35,25 +37,11 @@ impl House {
         config: &Config,
         store: Arc<dyn StateStore>,
         clock: Arc<dyn Clock>,
-        quiet: bool,
         actor: String,
     ) -> Result<Self, Failure> {
-        let entropy = Entropy::system();
-        let desired = Desired::of(config);
-        let lines = Arc::new(Lines::new(quiet));
-        let executor = Executor {
-            books: Books::open(store, Arc::clone(&clock), &entropy).await?,
-            issuers: issuers::all(config, &clock, &entropy)?,
-            maker: Arc::new(Workshop::new(config, &entropy, Arc::clone(&lines))),
-            swarm: swarm(config, &desired, &clock).await,
-            files: Arc::new(Directories),
-            verifier: Arc::new(Live::new(Arc::clone(&clock))),
-            reporter: lines,
-            actor,
-            concurrency: config.delivery().concurrency(),
-            clock,
-        };
-        Ok(Self { executor, desired })
+        let lines = Arc::new(Lines::new(true));
+        let base = Base::on(store, clock, Entropy::system(), actor).await?;
+        base.house(config, Arc::clone(&lines), lines, None)
     }
 }
 
@@ -63,34 +51,72 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime.map_err(Failure::failed)?.block_on(work)
 }
 
-/// Opens the state for writing and builds an executor on it. The lock comes before everything that could wait.
-pub(super) fn with_house<T, F>(
-    config: &Config,
-    quiet: bool,
-    work: impl FnOnce(House) -> F,
-) -> Result<T, Failure>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    let actor = owner::actor();
-    owner::become_owner(config.daemon().state_dir())?;
-    let clock: Arc<dyn Clock> = Arc::new(System::new());
-    let store = state::open(config, &Entropy::system(), clock.as_ref())?;
-    block_on(async { work(House::build(config, Arc::new(store), clock, quiet, actor).await?).await })
+/// What outlives a configuration: the state, open for writing, and what all work is done with.
+pub(super) struct Base {
+    pub(super) books: Arc<Books>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Entropy,
+    pub(super) actor: String,
 }
 
-/// The Swarm, where any target needs it; one that cannot be reached says so whenever it is asked.
-pub(super) async fn swarm(
-    config: &Config,
-    desired: &Desired,
-    clock: &Arc<dyn Clock>,
-) -> Option<Arc<dyn Target>> {
-    if !desired.assets.values().any(crate::desired::AssetSpec::needs_engine) {
-        return None;
+impl Base {
+    /// Opens the state and runs `work` with it. The lock comes before everything that could wait.
+    pub(super) fn run<T, F>(config: &Config, work: impl FnOnce(Self) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let actor = owner::actor();
+        owner::become_owner(config.daemon().state_dir())?;
+        let clock: Arc<dyn Clock> = Arc::new(System::new());
+        let entropy = Entropy::system();
+        let store = state::open(config, &entropy, clock.as_ref())?;
+        block_on(async {
+            let base = Self::on(Arc::new(store), clock, entropy, actor).await?;
+            work(base).await
+        })
     }
-    let socket = config.docker().socket();
-    match Swarm::connect(socket, &desired.instance, Arc::clone(clock)).await {
-        Ok(swarm) => Some(Arc::new(swarm)),
-        Err(problem) => Some(Arc::new(Unreachable(problem))),
+
+    async fn on(
+        store: Arc<dyn StateStore>,
+        clock: Arc<dyn Clock>,
+        entropy: Entropy,
+        actor: String,
+    ) -> Result<Self, Failure> {
+        let books = Arc::new(Books::open(store, Arc::clone(&clock), &entropy).await?);
+        Ok(Self { books, clock, entropy, actor })
     }
+
+    /// Puts together what a configuration comes to. `lines` shows searches, `reporter` is told of steps, `pages` is
+    /// what is served at the public address, where that is.
+    pub(super) fn house(
+        &self,
+        config: &Config,
+        lines: Arc<Lines>,
+        reporter: Arc<dyn Reporter>,
+        pages: Option<&Arc<HttpSolver>>,
+    ) -> Result<House, Failure> {
+        let desired = Desired::of(config);
+        let executor = Executor {
+            books: Arc::clone(&self.books),
+            issuers: issuers::all(config, &self.clock, &self.entropy, pages)?,
+            maker: Arc::new(Workshop::new(config, &self.entropy, lines)),
+            swarm: swarm(config, &desired, &self.clock),
+            files: Arc::new(Directories),
+            verifier: Arc::new(Live::new(Arc::clone(&self.clock))),
+            reporter,
+            actor: self.actor.clone(),
+            concurrency: config.delivery().concurrency(),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(House { executor: Arc::new(executor), desired: Arc::new(desired) })
+    }
+}
+
+/// The Swarm, where any target needs it.
+pub(super) fn swarm(config: &Config, desired: &Desired, clock: &Arc<dyn Clock>) -> Option<Arc<dyn Target>> {
+    let needed = desired.assets.values().any(crate::desired::AssetSpec::needs_engine);
+    needed.then(|| {
+        let (socket, instance) = (config.docker().socket().to_owned(), desired.instance.clone());
+        Arc::new(Connection::new(socket, instance, Arc::clone(clock))) as Arc<dyn Target>
+    })
 }

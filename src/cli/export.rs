@@ -1,8 +1,10 @@
 //! Prints parts of assets: public ones without a lock, private ones on the record.
 
 use super::args::Cli;
+use super::compose::House;
 use super::fail::{DONE, Failure};
-use super::{compose, output, state};
+use super::wish::Wish;
+use super::{output, state};
 use crate::audit::Event;
 use crate::clock::{Clock, System};
 use crate::config::Config;
@@ -24,7 +26,11 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
     super::owner::must_be_allowed(config.daemon().state_dir())?;
     // Which key goes out is settled first, so that the record names it, and what cannot be had leaves no record.
     let number = the_one(&config, &id, part, revision)?;
-    note(&config, &id, part, number)?;
+    let wish = Wish::NoteExport { asset: id.to_string(), part: part.to_string(), revision: number };
+    let answer = super::run::granted(cli, &config, &wish)?;
+    if answer.exit != DONE {
+        return Ok(answer.print());
+    }
     print(&config, &id, part, Some(number))
 }
 
@@ -64,20 +70,36 @@ fn is_planned(part: Part) -> bool {
     matches!(part, Part::Pkcs12 | Part::Crl)
 }
 
+/// A part that is not for everyone.
+pub(super) fn private_part(config: &Config, asset: &str, part: &str) -> Result<(AssetId, Part), Failure> {
+    let id = state::asset(config, asset)?;
+    let part = part_of(&id, part)?;
+    if part.is_public() {
+        return Err(Failure::usage(format!("`{part}` is public: nothing is noted of it")));
+    }
+    Ok((id, part))
+}
+
 /// Who takes a private key out is on the record before the key is out.
-fn note(config: &Config, id: &AssetId, part: Part, revision: u32) -> Result<(), Failure> {
-    compose::with_house(config, true, async |house| {
-        let event = Event {
-            at: house.executor.clock.now(),
-            actor: house.executor.actor.clone(),
-            action: "exported".to_owned(),
-            asset: Some(id.clone()),
-            revision: Some(revision),
-            detail: [("part".to_owned(), part.to_string())].into(),
-        };
-        house.executor.books.edit(|edit| edit.audit(event)).await?;
-        Ok(())
-    })
+pub(super) async fn note(
+    config: &Config,
+    house: &House,
+    asset: &str,
+    part: &str,
+    revision: u32,
+    by: &str,
+) -> Result<(), Failure> {
+    let (id, part) = private_part(config, asset, part)?;
+    let event = Event {
+        at: house.executor.clock.now(),
+        actor: by.to_owned(),
+        action: "exported".to_owned(),
+        asset: Some(id),
+        revision: Some(revision),
+        detail: [("part".to_owned(), part.to_string())].into(),
+    };
+    house.executor.books.edit(|edit| edit.audit(event)).await?;
+    Ok(())
 }
 
 fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<u8, Failure> {

@@ -35,16 +35,23 @@ impl Failure {
         Self { code: FAILED, error: error.into() }
     }
 
+    /// Says where it happened.
+    pub(super) fn about(self, socket: &std::path::Path) -> Self {
+        let error = self.error.context(format!("{}", socket.display()));
+        Self { error, ..self }
+    }
+
     /// One chain, once.
     #[allow(clippy::print_stderr)]
     pub(super) fn print(&self) {
+        eprintln!("{}", self.text());
+    }
+
+    /// As it is printed.
+    pub(super) fn text(&self) -> String {
         let text = format!("{:#}", self.error);
         // The configuration's faults stand each on a line of their own, with file and place.
-        if self.error.is::<ConfigErrors>() {
-            eprintln!("{text}");
-        } else {
-            eprintln!("keyturn: {text}");
-        }
+        if self.error.is::<ConfigErrors>() { text } else { format!("keyturn: {text}") }
     }
 }
 

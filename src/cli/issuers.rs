@@ -17,16 +17,18 @@ use crate::issuer::acme::challenge::tls_alpn::TlsAlpnSolver;
 use crate::issuer::acme::{Acme, AcmeConfig, Eab};
 use crate::model::AssetId;
 
-/// All of them, by their names in the configuration.
+/// All of them, by their names in the configuration. Where `pages` is served at the public address, http-01 is
+/// answered there.
 pub(super) fn all(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Entropy,
+    pages: Option<&Arc<HttpSolver>>,
 ) -> Result<BTreeMap<String, Arc<dyn Issuer>>, Failure> {
     let internal = workshop::authorities(config, entropy).into_iter();
     let mut issuers: BTreeMap<String, Arc<dyn Issuer>> =
         internal.map(|(id, authority)| (id.name, Arc::new(authority) as Arc<dyn Issuer>)).collect();
-    for (name, acme) in acme(config, clock, entropy)? {
+    for (name, acme) in acme(config, clock, entropy, pages)? {
         issuers.insert(name, acme);
     }
     Ok(issuers)
@@ -37,9 +39,14 @@ pub(super) fn acme(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Entropy,
+    pages: Option<&Arc<HttpSolver>>,
 ) -> Result<BTreeMap<String, Arc<Acme>>, Failure> {
     let mut solvers =
         Solvers { clock, entropy, http: BTreeMap::new(), tls: BTreeMap::new(), webroots: BTreeMap::new() };
+    if let Some(pages) = pages {
+        let address = config.daemon().public_address();
+        solvers.http.insert(address, Arc::clone(pages) as Arc<dyn Solver>);
+    }
     let mut issuers = BTreeMap::new();
     for (name, issuer) in config.acme_issuers() {
         issuers.insert(name.clone(), Arc::new(one(config, issuer, &mut solvers)?));

@@ -3,8 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 19] = [
-    "daemon",
+const PLANNED: [&str; 18] = [
     "rollback",
     "hold",
     "resume",

@@ -6,6 +6,8 @@ mod audit;
 mod ca;
 mod compose;
 mod config;
+mod control;
+mod daemon;
 mod dhparam;
 mod explain;
 mod export;
@@ -23,6 +25,7 @@ mod run;
 mod shell;
 mod state;
 mod status;
+mod wish;
 mod workshop;
 
 use std::process::ExitCode;
@@ -33,6 +36,7 @@ use args::{Cli, Verb};
 #[doc(hidden)]
 pub use compose::House;
 use fail::Failure;
+use wish::Wish;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -58,12 +62,17 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.verb {
-        Verb::Run => run::run(cli),
+        Verb::Daemon => daemon::run(cli),
+        Verb::Run => run::run(cli, &Wish::Run {}),
         Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
         Verb::Status { asset } => status::run(cli, asset.as_deref()),
-        Verb::Rotate { assets, all, compromised } => rotate::run(cli, assets, *all, *compromised),
+        Verb::Rotate { assets, all, compromised } => {
+            let (assets, all, compromised) = (assets.clone(), *all, *compromised);
+            run::run(cli, &Wish::Rotate { assets, all, compromised })
+        }
         Verb::Revoke { asset, revision, reason, now } => {
-            revoke::run(cli, &revoke::Wish { asset, revision: *revision, reason, now: *now })
+            let (asset, reason) = (asset.clone(), reason.clone());
+            run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision: *revision, reason, now: *now }))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Jwks { name } => export::jwks(cli, name),

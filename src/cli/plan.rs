@@ -46,7 +46,7 @@ async fn look(config: &Config, desired: &Desired, clock: &Arc<dyn Clock>) -> Res
     let watch = watch(desired);
     let mut world = Inventory::default().world;
     Directories.observe(&watch, &mut world).await;
-    if let Some(swarm) = compose::swarm(config, desired, clock).await {
+    if let Some(swarm) = compose::swarm(config, desired, clock) {
         swarm.observe(&watch, &mut world).await;
     }
     Ok(world)

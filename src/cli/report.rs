@@ -16,8 +16,11 @@ use crate::model::{Action, Problem, Step};
 
 /// Logs go to stderr, by `KEYTURN_LOG` (or `RUST_LOG`), else by `-v`.
 pub(super) fn start_logging(cli: &Cli) {
+    // A daemon's log is all that is heard of it.
+    let daemon = matches!(cli.verb, super::args::Verb::Daemon);
     let level = match cli.verbose {
-        0 => "warn",
+        0 if !daemon => "warn",
+        0 => "info",
         1 => "info",
         2 => "debug",
         _ => "trace",
@@ -28,7 +31,7 @@ pub(super) fn start_logging(cli: &Cli) {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let subscriber = subscriber.with_ansi(console_is_terminal());
     // Who has asked for nothing wants to read notes, not a log.
-    let _ = match asked.is_err() && cli.verbose == 0 {
+    let _ = match asked.is_err() && cli.verbose == 0 && !daemon {
         true => subscriber.event_format(Notes).try_init(),
         false => subscriber.try_init(),
     };
@@ -133,16 +136,23 @@ impl Reporter for Lines {
         if let Some(bar) = self.running().remove(&title(step)) {
             bar.finish_and_clear();
         }
-        match (problem, &step.action) {
-            (None, Action::Note(..)) => {}
-            (None, _) => self.line(&format!("  {}: {}", title(step), step.reason)),
-            (Some(problem), _) => self.line(&format!("  {}: FAILED: {problem}", title(step))),
+        if let Some(line) = ended(step, problem) {
+            self.line(&line);
         }
     }
 }
 
+/// What is said of a step that has ended.
+pub(super) fn ended(step: &Step, problem: Option<&Problem>) -> Option<String> {
+    match (problem, &step.action) {
+        (None, Action::Note(..)) => None,
+        (None, _) => Some(format!("  {}: {}", title(step), step.reason)),
+        (Some(problem), _) => Some(format!("  {}: FAILED: {problem}", title(step))),
+    }
+}
+
 /// The assets that a step is for.
-fn names(step: &Step) -> Vec<String> {
+pub(super) fn names(step: &Step) -> Vec<String> {
     step.assets.iter().map(ToString::to_string).collect()
 }
 

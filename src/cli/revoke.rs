@@ -1,11 +1,11 @@
 //! Have a certificate withdrawn by who issued it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::args::Cli;
 use super::compose::House;
 use super::fail::Failure;
-use super::{owner, rotate, run, state};
+use super::{rotate, state};
 use crate::audit::Event;
 use crate::config::{Config, not_one_of};
 use crate::model::{
@@ -13,24 +13,34 @@ use crate::model::{
 };
 
 /// What was typed.
-pub(super) struct Wish<'a> {
-    pub(super) asset: &'a str,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    pub(super) asset: String,
     /// Instead of the one in use.
     pub(super) revision: Option<u32>,
-    pub(super) reason: &'a str,
+    pub(super) reason: String,
     /// What is in use is not replaced first.
     pub(super) now: bool,
 }
 
-pub(super) fn run(cli: &Cli, wish: &Wish<'_>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
-    let reason = reason(wish.reason)?;
-    let id = state::asset(&config, wish.asset)?;
-    if id.kind != AssetKind::Certificate {
-        return Err(Failure::usage(format!("{id} is no certificate: only those can be revoked")));
+impl Wish {
+    /// What is meant, and why.
+    pub(super) fn checked(&self, config: &Config) -> Result<(AssetId, RevocationReason), Failure> {
+        let reason = reason(&self.reason)?;
+        let id = state::asset(config, &self.asset)?;
+        if id.kind != AssetKind::Certificate {
+            return Err(Failure::usage(format!("{id} is no certificate: only those can be revoked")));
+        }
+        Ok((id, reason))
     }
-    let only = rotate::with_authorities(&config, &[id.clone()].into());
-    run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &config, &id, wish, reason).await)
+
+    /// Puts it on record.
+    pub(super) async fn ask(&self, config: &Config, house: &House, by: &str) -> Result<AssetId, Failure> {
+        let (id, reason) = self.checked(config)?;
+        ask(house, config, &id, self, reason, by).await?;
+        Ok(id)
+    }
 }
 
 fn reason(text: &str) -> Result<RevocationReason, Failure> {
@@ -45,8 +55,9 @@ async fn ask(
     house: &House,
     config: &Config,
     id: &AssetId,
-    wish: &Wish<'_>,
+    wish: &Wish,
     reason: RevocationReason,
+    by: &str,
 ) -> Result<(), Failure> {
     let books = &house.executor.books;
     let inventory = books.inventory().await;
@@ -60,15 +71,19 @@ async fn ask(
         );
     }
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
-    let by = owner::actor();
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
-        let asked =
-            Revocation { at, by: by.clone(), reason, after_successor: !wish.now, effort: Effort::default() };
+        let asked = Revocation {
+            at,
+            by: by.to_owned(),
+            reason,
+            after_successor: !wish.now,
+            effort: Effort::default(),
+        };
         mark(edit.asset(id), number, asked, key_stays);
         edit.audit(Event {
             at,
-            actor: by,
+            actor: by.to_owned(),
             action: "revoke-asked".to_owned(),
             asset: Some(id.clone()),
             revision: Some(number),

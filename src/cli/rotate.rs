@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::args::Cli;
 use super::compose::House;
 use super::fail::Failure;
-use super::{owner, run, state};
+use super::state;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{AssetId, AssetKind, Request};
 
-pub(super) fn run(cli: &Cli, assets: &[String], all: bool, compromised: bool) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+/// The assets that are meant.
+pub(super) fn chosen(
+    config: &Config,
+    assets: &[String],
+    all: bool,
+    compromised: bool,
+) -> Result<BTreeSet<AssetId>, Failure> {
     let chosen: BTreeSet<AssetId> = if all {
         config.assets().filter(|id| id.kind != AssetKind::Ca).collect()
     } else {
-        assets.iter().map(|text| state::asset(&config, text)).collect::<Result<_, _>>()?
+        assets.iter().map(|text| state::asset(config, text)).collect::<Result<_, _>>()?
     };
     if let Some(ca) = chosen.iter().find(|id| compromised && id.kind == AssetKind::Ca) {
         return Err(Failure::usage(format!(
@@ -24,8 +28,7 @@ pub(super) fn run(cli: &Cli, assets: &[String], all: bool, compromised: bool) ->
              built yet; make a CA under another name, distribute its root, and point the certificates at it"
         )));
     }
-    let only = with_authorities(&config, &chosen);
-    run::pass(cli, &config, Some(&only), async |house: &House| ask(house, &chosen, compromised).await)
+    Ok(chosen)
 }
 
 /// What signs for them may have to be made first.
@@ -43,8 +46,12 @@ fn needs(config: &Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
 }
 
 /// The request is durable before anything is done for it: a crash does not forget it.
-async fn ask(house: &House, chosen: &BTreeSet<AssetId>, compromised: bool) -> Result<(), Failure> {
-    let by = owner::actor();
+pub(super) async fn ask(
+    house: &House,
+    chosen: &BTreeSet<AssetId>,
+    compromised: bool,
+    by: &str,
+) -> Result<(), Failure> {
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
         for id in chosen {
@@ -53,12 +60,12 @@ async fn ask(house: &House, chosen: &BTreeSet<AssetId>, compromised: bool) -> Re
             let record = edit.asset(id);
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
-            let request = Request { at, by: by.clone(), after, compromised };
+            let request = Request { at, by: by.to_owned(), after, compromised };
             record.ask(request, spec.is_some_and(key_stays));
             let why = compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
             edit.audit(Event {
                 at,
-                actor: by.clone(),
+                actor: by.to_owned(),
                 action: "rotate-asked".to_owned(),
                 asset: Some(id.clone()),
                 revision: Some(after),

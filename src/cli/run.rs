@@ -1,72 +1,41 @@
-//! One pass: plan, execute what is due, wait for it, exit.
+//! Has a wish granted: by the daemon where one holds the state, else here and now.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::args::{Cli, Format};
-use super::compose::{self, House};
-use super::fail::{DONE, FAILED, Failure};
-use super::{output, state, status};
+use super::compose::Base;
+use super::fail::Failure;
+use super::report::Lines;
+use super::wish::{Answer, Manner, Next, Wish};
+use super::{control, state};
 use crate::config::Config;
-use crate::executor::Passed;
-use crate::model::{AssetId, Deferred, Inventory, Problem};
 
-pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
+pub(super) fn run(cli: &Cli, wish: &Wish) -> Result<u8, Failure> {
     let config = state::config(cli)?;
-    pass(cli, &config, None, async |_: &House| Ok(()))
+    Ok(granted(cli, &config, wish)?.print())
 }
 
-/// What comes before the pass, then the pass, then what it has led to.
-pub(super) fn pass(
-    cli: &Cli,
-    config: &Config,
-    only: Option<&BTreeSet<AssetId>>,
-    before: impl AsyncFnOnce(&House) -> Result<(), Failure>,
-) -> Result<u8, Failure> {
+/// What has come of the wish.
+pub(super) fn granted(cli: &Cli, config: &Config, wish: &Wish) -> Result<Answer, Failure> {
+    let manner = Manner { format: cli.output };
+    if let Some(answer) = control::asked(config, wish, manner)? {
+        return Ok(answer);
+    }
+    wish.check(config)?;
     state::warn(config);
-    let quiet = cli.output == Format::Json;
-    let (passed, inventory) = compose::with_house(config, quiet, async |house| {
-        before(&house).await?;
-        let passed = house.executor.pass(&house.desired, only).await?;
-        let inventory = house.executor.books.inventory().await;
-        Ok((passed, inventory))
-    })?;
-    print(cli, config, &passed, &inventory);
-    let failed = passed.failed() || status::stands_in_the_way(&passed.problems, only);
-    Ok(if failed { FAILED } else { DONE })
+    Base::run(config, async |base| here(config, base, wish, manner).await)
 }
 
-fn print(cli: &Cli, config: &Config, passed: &Passed, inventory: &Inventory) {
-    let report = status::Report::of(
-        config,
-        inventory,
-        &passed.problems,
-        crate::clock::Clock::now(&crate::clock::System::new()),
-    );
-    if cli.output == Format::Json {
-        output::json(&report.json());
-        return;
-    }
-    if passed.done == 0 && passed.failures.is_empty() {
-        output::line("nothing to do");
-    }
-    output::line(&report.table());
-    for deferred in &passed.deferred {
-        output::line(&waits(deferred));
-    }
-    for warning in &passed.warnings {
-        output::warning(&format!("warning: {warning}"));
-    }
-    let mut told: Vec<&Problem> = Vec::new();
-    for (asset, problem) in &passed.failures {
-        if !told.contains(&problem) {
-            output::warning(&format!("keyturn: {asset}: {problem}\n  {}", problem.code.action()));
-            told.push(problem);
+/// One pass, in this process.
+async fn here(config: &Config, base: Base, wish: &Wish, manner: Manner) -> Result<Answer, Failure> {
+    let lines = Arc::new(Lines::new(manner.format == Format::Json));
+    let house = base.house(config, Arc::clone(&lines), lines, None)?;
+    match wish.note(config, &house, &base.actor, manner).await? {
+        Next::Done(answer) => Ok(answer),
+        Next::Pass(only) => {
+            let passed = house.executor.pass(&house.desired, only.as_ref()).await?;
+            let inventory = base.books.inventory().await;
+            Ok(Answer::of_pass(config, &passed, &inventory, only.as_ref(), base.clock.as_ref(), manner))
         }
     }
-}
-
-/// What waits for what, and until when.
-fn waits(deferred: &Deferred) -> String {
-    let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
-    format!("waits: {}: {}{until}", deferred.asset, deferred.reason)
 }

@@ -101,8 +101,11 @@ impl Maker for Workshop {
 }
 
 impl Workshop {
-    /// RSA takes up to seconds: nobody else waits for it.
+    /// RSA takes up to seconds: nobody else waits for it. The others take microseconds, less than a thread to make them in.
     async fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, Problem> {
+        if algorithm.rsa_bits().is_none() {
+            return PrivateKey::generate(algorithm, &self.entropy).map_err(not_made);
+        }
         let entropy = self.entropy.clone();
         let work = tokio::task::spawn_blocking(move || PrivateKey::generate(algorithm, &entropy));
         work.await.map_err(not_made)?.map_err(not_made)

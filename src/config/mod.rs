@@ -16,6 +16,7 @@ mod host;
 mod issuer;
 mod jwt_key;
 mod raw;
+mod roles;
 mod scalar;
 mod schedule;
 mod target;
@@ -40,6 +41,7 @@ pub use findings::{ConfigErrors, Finding};
 pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
+pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
@@ -61,6 +63,7 @@ pub struct Config {
     schedule: Schedule,
     docker: Docker,
     delivery: Delivery,
+    roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     certificates: BTreeMap<String, Certificate>,
@@ -154,6 +157,11 @@ impl Config {
     /// `[delivery]`.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
+    }
+
+    /// `[roles]`.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.

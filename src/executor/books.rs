@@ -1,5 +1,7 @@
 //! What we keep, in memory and in the store: changed together, durably, or not at all.
 
+mod edit;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,13 +11,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::Fatal;
-use crate::audit::Event;
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret,
+    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
+
+pub use edit::Edit;
 
 const ASSET: &str = "asset/";
 const OBJECT: &str = "object/";
@@ -57,9 +59,22 @@ impl BooksError {
 pub struct Books {
     store: Arc<dyn StateStore>,
     clock: Arc<dyn Clock>,
-    inventory: Mutex<Inventory>,
-    kept: Mutex<BTreeMap<String, Secret>>,
+    pages: Mutex<Pages>,
     digest_key: ring::hmac::Key,
+}
+
+/// What the store holds, as far as it has answered.
+struct Pages {
+    inventory: Inventory,
+    kept: BTreeMap<String, Secret>,
+    /// A write has not been answered, or not clearly: the store may be ahead of this.
+    behind: bool,
+}
+
+impl Pages {
+    fn of(records: &BTreeMap<String, Vec<u8>>) -> Result<Self, BooksError> {
+        Ok(Self { inventory: inventory_of(records)?, kept: kept_in(records), behind: false })
+    }
 }
 
 impl Books {
@@ -74,15 +89,16 @@ impl Books {
         entropy: &Entropy,
     ) -> Result<Self, BooksError> {
         let records = store.records().await?;
-        let inventory = inventory_of(&records)?;
+        let pages = Mutex::new(Pages::of(&records)?);
         let digest_key = digest_key(&store, &records, entropy).await?;
-        let kept = Mutex::new(kept_in(&records));
-        Ok(Self { store, clock, inventory: Mutex::new(inventory), kept, digest_key })
+        Ok(Self { store, clock, pages, digest_key })
     }
 
     /// What is known now; the world in it is empty.
     pub async fn inventory(&self) -> Inventory {
-        self.inventory.lock().await.clone()
+        let mut pages = self.pages.lock().await;
+        self.catch_up_to_read(&mut pages).await;
+        pages.inventory.clone()
     }
 
     /// The time that goes into records.
@@ -101,7 +117,9 @@ impl Books {
 
     /// What an issuer keeps under `key`.
     pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
-        self.kept.lock().await.get(key).cloned()
+        let mut pages = self.pages.lock().await;
+        self.catch_up_to_read(&mut pages).await;
+        pages.kept.get(key).cloned()
     }
 
     /// A digest that tells nothing of the bytes to who has not our state.
@@ -114,166 +132,45 @@ impl Books {
     ///
     /// # Errors
     ///
-    /// When the store cannot write; the records are then as they were.
+    /// When the store cannot write. The records are then as they were; where the store cannot tell (a failed sync, an
+    /// edit that was dropped while it was under way), as the store has them when it answers again.
     pub async fn edit(&self, change: impl FnOnce(&mut Edit<'_>) + Send) -> Result<(), Fatal> {
-        let mut inventory = self.inventory.lock().await;
+        let mut pages = self.pages.lock().await;
+        self.catch_up(&mut pages).await?;
         let (touched, durable) = {
-            let mut edit = Edit::new(&inventory, self.now());
+            let mut edit = Edit::new(&pages.inventory, self.now());
             change(&mut edit);
             edit.finish()?
         };
-        self.store.commit(durable).await.map_err(BooksError::from)?;
-        let mut kept = self.kept.lock().await;
-        for (key, value) in &touched.kept {
-            match value {
-                Some(value) => kept.insert(key.clone(), value.clone()),
-                None => kept.remove(key),
-            };
-        }
-        touched.merge_into(&mut inventory);
+        // Whoever drops this future while the store works leaves the mark.
+        pages.behind = true;
+        let committed = self.store.commit(durable).await;
+        pages.behind = committed.as_ref().is_err_and(|error| !keeps_nothing(error));
+        committed.map_err(BooksError::from)?;
+        touched.merge_into(&mut pages);
         Ok(())
     }
-}
 
-/// Records being changed.
-pub struct Edit<'a> {
-    /// The time of the change.
-    pub now: Timestamp,
-    base: &'a Inventory,
-    touched: Touched,
-    materials: Vec<(MaterialId, Option<Material>)>,
-    events: Vec<Event>,
-}
-
-/// Copies of the records that an edit has touched; `None` is gone.
-#[derive(Default)]
-struct Touched {
-    assets: BTreeMap<AssetId, AssetRecord>,
-    objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
-    rollouts: BTreeMap<Place, Option<RolloutRecord>>,
-    issuers: BTreeMap<String, IssuerRecord>,
-    kept: BTreeMap<String, Option<Secret>>,
-    last_seen: Option<Timestamp>,
-}
-
-impl Edit<'_> {
-    fn new(base: &Inventory, now: Timestamp) -> Edit<'_> {
-        Edit { now, base, touched: Touched::default(), materials: Vec::new(), events: Vec::new() }
-    }
-
-    /// The asset's record, made where there was none.
-    pub fn asset(&mut self, id: &AssetId) -> &mut AssetRecord {
-        let base = self.base;
-        self.touched
-            .assets
-            .entry(id.clone())
-            .or_insert_with(|| base.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone())))
-    }
-
-    /// The ACME issuer's record, made where there was none.
-    pub fn issuer(&mut self, name: &str) -> &mut IssuerRecord {
-        let base = self.base;
-        let blank = || IssuerRecord { name: name.to_owned(), ..IssuerRecord::default() };
-        let known = || base.issuers.get(name).cloned().unwrap_or_else(blank);
-        self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
-    }
-
-    /// What an issuer is to keep under `key`; `None` forgets it.
-    pub(super) fn keep(&mut self, key: String, value: Option<Secret>) {
-        self.touched.kept.insert(key, value);
-    }
-
-    /// The object's record, where there is one.
-    pub fn object(&mut self, kind: ObjectKind, name: &str) -> Option<&mut ObjectRecord> {
-        let key = (kind, name.to_owned());
-        let base = self.base.objects.get(&key)?;
-        self.touched.objects.entry(key).or_insert_with(|| Some(base.clone())).as_mut()
-    }
-
-    /// The rollout that was begun in this place and has not ended.
-    pub fn rollout(&mut self, place: &Place) -> Option<&mut RolloutRecord> {
-        let base = self.base.rollouts.get(place)?;
-        self.touched.rollouts.entry(place.clone()).or_insert_with(|| Some(base.clone())).as_mut()
-    }
-
-    /// A new object.
-    pub fn put_object(&mut self, record: ObjectRecord) {
-        self.touched.objects.insert((record.kind, record.name.clone()), Some(record));
-    }
-
-    /// An object that is gone.
-    pub fn remove_object(&mut self, kind: ObjectKind, name: &str) {
-        self.touched.objects.insert((kind, name.to_owned()), None);
-    }
-
-    /// A rollout that is begun.
-    pub fn put_rollout(&mut self, record: RolloutRecord) {
-        self.touched.rollouts.insert(record.place.clone(), Some(record));
-    }
-
-    /// A rollout that has ended.
-    pub fn remove_rollout(&mut self, place: &Place) {
-        if self.base.rollouts.contains_key(place) {
-            self.touched.rollouts.insert(place.clone(), None);
+    /// Reads again what the store holds, where it may be ahead. To write over it from memory would lose a step that is
+    /// durable already, and what came with it: a private key that no record knows of would be kept for ever.
+    async fn catch_up(&self, pages: &mut Pages) -> Result<(), BooksError> {
+        if pages.behind {
+            *pages = Pages::of(&self.store.records().await?)?;
         }
+        Ok(())
     }
 
-    /// What a revision is made of; `None` destroys it.
-    pub fn material(&mut self, asset: &AssetId, revision: u32, material: Option<Material>) {
-        self.materials.push((MaterialId { asset: asset.clone(), revision }, material));
-    }
-
-    /// An entry for the audit.
-    pub fn audit(&mut self, event: Event) {
-        self.events.push(event);
-    }
-
-    fn finish(mut self) -> Result<(Touched, Change), BooksError> {
-        let mut change = Change { audit: self.events, ..Change::default() };
-        for (id, record) in &self.touched.assets {
-            change.puts.push((format!("{ASSET}{id}"), encoded(Some(record))?));
+    /// The same, for who only reads. A store that cannot be read takes no writes either: they will say so.
+    async fn catch_up_to_read(&self, pages: &mut Pages) {
+        if let Err(error) = self.catch_up(pages).await {
+            tracing::warn!("the state could not be read again: {error}");
         }
-        for ((kind, name), record) in &self.touched.objects {
-            change.puts.push((format!("{OBJECT}{kind}/{name}"), encoded(record.as_ref())?));
-        }
-        for (place, record) in &self.touched.rollouts {
-            change.puts.push((format!("{ROLLOUT}{place}"), encoded(record.as_ref())?));
-        }
-        for (name, record) in &self.touched.issuers {
-            change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
-        }
-        for (key, value) in &self.touched.kept {
-            let value = value.as_ref().map(|value| value.expose().to_vec());
-            change.puts.push((format!("{KEPT}{key}"), value));
-        }
-        for (id, material) in self.materials {
-            change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
-        }
-        let seen = self.base.last_seen.map_or(self.now, |seen| seen.max(self.now));
-        self.touched.last_seen = Some(seen);
-        change.puts.push((LAST_SEEN.to_owned(), encoded(Some(&seen))?));
-        Ok((self.touched, change))
     }
 }
 
-impl Touched {
-    fn merge_into(self, inventory: &mut Inventory) {
-        inventory.assets.extend(self.assets);
-        inventory.issuers.extend(self.issuers);
-        inventory.last_seen = self.last_seen.or(inventory.last_seen);
-        for (key, record) in self.objects {
-            match record {
-                Some(record) => inventory.objects.insert(key, record),
-                None => inventory.objects.remove(&key),
-            };
-        }
-        for (place, record) in self.rollouts {
-            match record {
-                Some(record) => inventory.rollouts.insert(place, record),
-                None => inventory.rollouts.remove(&place),
-            };
-        }
-    }
+/// Whether the store promises that it has kept nothing of a step that it has refused.
+fn keeps_nothing(error: &StoreError) -> bool {
+    matches!(error, StoreError::NoSpace { .. } | StoreError::TooBig { .. })
 }
 
 /// The records of a store, read.

@@ -6,6 +6,7 @@
 mod books;
 mod consult;
 mod desk;
+mod flow;
 mod goods;
 mod issue;
 mod make;
@@ -34,6 +35,7 @@ use crate::verify::Verifier;
 
 pub use books::{Books, BooksError, Edit, inventory_of};
 pub use desk::ExecutorDesk;
+pub use flow::{Ended, Flow};
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
 
@@ -42,8 +44,8 @@ const MOST_ROUNDS: usize = 64;
 
 /// Does what plans say.
 pub struct Executor {
-    /// What is to be kept.
-    pub books: Books,
+    /// What is to be kept; it outlives a configuration.
+    pub books: Arc<Books>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Who signs, by their names in the configuration.
@@ -103,6 +105,7 @@ impl Executor {
         let seed = Seed::of(&desired.instance);
         let mut passed = Passed::default();
         let mut tried = BTreeSet::new();
+        let slots = Semaphore::new(self.concurrency.max(1));
         for _ in 0..MOST_ROUNDS {
             let inventory = self.observe(desired).await;
             let plan = planner::plan(desired, &inventory, self.clock.now(), seed);
@@ -112,7 +115,7 @@ impl Executor {
                 self.tidy(desired).await;
                 return Ok(passed);
             }
-            self.round(desired, steps, &mut passed, &mut tried).await?;
+            self.round(desired, steps, &slots, &mut passed, &mut tried).await?;
         }
         let message = format!("a pass did not come to rest in {MOST_ROUNDS} rounds; please report this");
         tracing::error!("{message}");
@@ -126,6 +129,7 @@ impl Executor {
         &self,
         desired: &Desired,
         steps: Vec<Step>,
+        slots: &Semaphore,
         passed: &mut Passed,
         tried: &mut BTreeSet<String>,
     ) -> Result<(), Fatal> {
@@ -136,13 +140,16 @@ impl Executor {
             while let Some(next) = steps.next_if(|step| step.action.name() == name) {
                 rank.push(next);
             }
-            let slots = Semaphore::new(self.concurrency.max(1));
             let chain = async |chain: Vec<Step>| {
                 let mut outcomes = Vec::new();
                 for step in chain {
                     let slot = slots.acquire().await.ok();
                     let outcome = self.step(desired, &step, slot).await;
+                    let fatal = outcome.is_err();
                     outcomes.push((step, outcome));
+                    if fatal {
+                        break;
+                    }
                 }
                 outcomes
             };
@@ -202,7 +209,7 @@ impl Executor {
 }
 
 impl Passed {
-    fn take_over(&mut self, plan: &Plan) {
+    pub(crate) fn take_over(&mut self, plan: &Plan) {
         self.deferred.clone_from(&plan.deferred);
         self.problems.clone_from(&plan.problems);
         self.next_wake = plan.next_wake;
@@ -220,7 +227,7 @@ impl Passed {
 }
 
 /// The steps of a plan that are to be done in this pass: a step that has failed in it is not tried in it again.
-fn due(plan: &Plan, only: Option<&BTreeSet<AssetId>>, tried: &BTreeSet<String>) -> Vec<Step> {
+pub(crate) fn due(plan: &Plan, only: Option<&BTreeSet<AssetId>>, tried: &BTreeSet<String>) -> Vec<Step> {
     let concerns = |step: &Step| only.is_none_or(|only| step.assets.iter().any(|asset| only.contains(asset)));
     // One rollout is for all assets of its service: what a neighbour brings to it must be made as well.
     let needed: BTreeSet<&String> = plan
@@ -256,7 +263,7 @@ fn chains(rank: Vec<Step>) -> Vec<Vec<Step>> {
 }
 
 /// What makes two steps the same.
-fn key(step: &Step) -> String {
+pub(crate) fn key(step: &Step) -> String {
     let what = match &step.action {
         // What one issuer has refused another may do.
         Action::Generate(make) | Action::Issue(make) => {

@@ -20,7 +20,7 @@ impl Executor {
     }
 
     /// Clears up where no rollout is unfinished.
-    pub(super) async fn tidy(&self, desired: &Desired) {
+    pub async fn tidy(&self, desired: &Desired) {
         let rollouts = self.books.inventory().await.rollouts;
         let mut places = watch(desired).dirs;
         places.retain(|(_, dir)| !rollouts.contains_key(&Place::Dir(dir.clone())));

@@ -4,6 +4,7 @@
 //! The world keeps its whole history: which task had which files from when to when. What must hold is asked of that
 //! history afterwards ([`tokens`]), so that no moment between two samples is missed.
 
+mod books;
 mod crash;
 mod fuse;
 mod hands;

@@ -51,6 +51,11 @@ pub trait Target: Send + Sync {
     /// in `world` itself.
     async fn observe(&self, watch: &Watch, world: &mut World);
 
+    /// Calls `changed` whenever something may have changed there, for as long as that can be seen. Most places cannot say.
+    async fn watch(&self, _changed: &(dyn Fn() + Sync)) {
+        std::future::pending::<()>().await;
+    }
+
     /// Creates an object, or adopts the one that an earlier try has made, and returns its ID. An object of the same
     /// name with other labels or another digest is foreign, and refused.
     async fn publish(&self, object: &NewObject, labels: &Labels, bytes: &Secret) -> Result<String, Problem>;

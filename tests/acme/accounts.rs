@@ -1,5 +1,6 @@
 //! Accounts: bound, rolled over, lost; and the chain that is preferred.
 
+use super::outside::deactivate;
 use super::pebble_or_skip;
 use super::site::{edge, site};
 use crate::support::{Keyturn, PebbleOptions, command, must};
@@ -56,6 +57,42 @@ fn an_account_that_the_ca_has_lost() {
     assert!(ran.ok(), "{ran:#?}");
     assert_eq!(keyturn.audited("acme-account-lost"), 1);
     assert_eq!(keyturn.audited("acme-account-created"), 2);
+}
+
+/// Who has deactivated it had a reason: no other takes its place by itself.
+#[test]
+fn an_account_that_someone_has_deactivated() {
+    let pebble = pebble_or_skip!(PebbleOptions { nonce_reject: 0, ..PebbleOptions::default() });
+    let keyturn = site(&pebble, &pebble.http(), NAMES);
+    edge(&keyturn, &pebble);
+    let before = keyturn.fingerprint("edge");
+    deactivate(&keyturn, &pebble);
+    let ran = keyturn.run(&["rotate", "edge"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("KT-ISSUE-FAILED") && ran.stderr.contains("unauthorized"), "{ran:#?}");
+    assert_eq!((keyturn.audited("acme-account-lost"), pebble.counts().accounts), (0, 1));
+    assert_eq!(keyturn.fingerprint("edge"), before, "what is in use stays");
+    let told = keyturn.ok(&["acme", "register", "pebble"]);
+    assert!(told.contains("is new"), "{told}");
+    assert!(keyturn.run(&["rotate", "edge"]).ok());
+    assert_ne!(keyturn.fingerprint("edge"), before);
+    assert_eq!(pebble.counts().accounts, 2);
+}
+
+#[test]
+fn another_contact_is_told_once() {
+    let pebble = pebble_or_skip!(PebbleOptions::default());
+    let keyturn = site(&pebble, &pebble.http(), NAMES);
+    edge(&keyturn, &pebble);
+    let toml = std::fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    let keyturn = keyturn.config(&toml.replace("ops@example.org", "others@example.org"));
+    for _ in 0..2 {
+        assert!(keyturn.run(&["rotate", "edge"]).ok());
+        assert_eq!(keyturn.audited("acme-contact-updated"), 1);
+    }
+    let kept = String::from_utf8(keyturn.kept("acme-account/pebble")).unwrap();
+    assert!(kept.contains("others@example.org") && !kept.contains("ops@example.org"), "the new one is kept");
+    assert_eq!(pebble.counts().accounts, 1);
 }
 
 #[test]

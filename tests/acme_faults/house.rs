@@ -140,7 +140,7 @@ impl House {
             None => Arc::new(self.open()),
         };
         let clock = self.clock.clone();
-        let house = cli::House::build(&self.config, store, clock, true, "daemon".to_owned()).await;
+        let house = cli::House::build(&self.config, store, clock, "daemon".to_owned()).await;
         self.inner = Some(house.unwrap());
     }
 

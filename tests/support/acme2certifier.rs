@@ -188,6 +188,11 @@ impl Acme2certifier {
         format!("https://{}/directory", self.port.address())
     }
 
+    /// `[issuers.NAME]` of this acme2certifier, with these further lines.
+    pub fn issuer(&self, name: &str, lines: &str) -> String {
+        self.place.issuer(name, &self.directory(), lines)
+    }
+
     /// The CA of its TLS certificate, for `ca_file` of an issuer.
     pub fn ca_file(&self) -> PathBuf {
         self.place.ca_file()
@@ -227,6 +232,12 @@ print('\\n'.join('<' + (row[0] or '') for row in rows))";
         let mut python = command(venv::program("python").unwrap().to_str().unwrap(), ["-c", query]);
         python.current_dir(self.place.dir());
         must(python).lines().filter_map(|line| line.strip_prefix('<')).map(str::to_owned).collect()
+    }
+
+    /// What was asked for in each order, refused ones too, in their order: the payloads of the requests.
+    pub fn wishes(&self) -> Vec<Value> {
+        let wishes = fs::read_to_string(self.place.dir().join("orders.jsonl")).unwrap_or_default();
+        wishes.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Serials of all certificates that it issued, in upper-case hex.

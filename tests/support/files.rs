@@ -15,6 +15,7 @@ const SITE: &str = r#"
 [daemon]
 instance = "files"
 state_dir = "state"
+{daemon}
 
 [issuers.internal]
 kind = "internal"
@@ -54,7 +55,12 @@ mode = "0644"
 
 /// A site of files; `target` are more lines of the certificate's target, `{dir}` in them is its folder.
 pub fn files_site(target: &str) -> Keyturn {
-    Keyturn::alone().config(&SITE.replace("{target}", target))
+    files_site_with("", target)
+}
+
+/// The same, with more lines for `[daemon]`.
+pub fn files_site_with(daemon: &str, target: &str) -> Keyturn {
+    Keyturn::alone().config(&SITE.replace("{daemon}", daemon).replace("{target}", target))
 }
 
 /// `status -o json` by asset.

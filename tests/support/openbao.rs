@@ -106,6 +106,7 @@ impl OpenBao {
 
     fn enable_acme(&self, options: &OpenBaoOptions) {
         self.write("pki/config/cluster", &json!({ "path": self.url("pki") }));
+        self.write("pki/config/urls", &json!({ "crl_distribution_points": self.url("pki/crl") }));
         let role = json!({
             "allow_any_name": true, "allow_ip_sans": true, "key_type": "any", "require_cn": false,
             "ttl": options.validity, "max_ttl": options.validity,
@@ -143,6 +144,11 @@ impl OpenBao {
         self.url("pki/acme/directory")
     }
 
+    /// `[issuers.NAME]` of this OpenBao, with these further lines.
+    pub fn issuer(&self, name: &str, lines: &str) -> String {
+        self.place.issuer(name, &self.directory(), lines)
+    }
+
     /// The CA of its TLS certificate, for `ca_file` of an issuer.
     pub fn ca_file(&self) -> PathBuf {
         self.place.ca_file()
@@ -169,6 +175,17 @@ impl OpenBao {
         (text(&eab["id"]), text(&eab["key"]))
     }
 
+    /// Revokes a certificate as its operator would, by its serial in hex.
+    pub fn revoke(&self, serial: &str) {
+        self.write("pki/revoke", &json!({ "serial_number": with_colons(serial) }));
+    }
+
+    /// Whether it says that it has revoked this certificate.
+    pub fn has_revoked(&self, serial: &str) -> bool {
+        let cert = self.read(&format!("pki/cert/{}", with_colons(serial))).unwrap();
+        cert["data"]["revocation_time"].as_u64().unwrap() > 0
+    }
+
     /// How many orders were made.
     pub fn orders(&self) -> usize {
         self.requests("pki/acme/new-order", 201)
@@ -189,6 +206,12 @@ impl OpenBao {
     pub fn place(&self) -> &Place {
         &self.place
     }
+}
+
+/// `0A1B` as `0a:1b`.
+fn with_colons(serial: &str) -> String {
+    let digits = serial.replace(':', "").to_lowercase();
+    digits.as_bytes().chunks(2).map(String::from_utf8_lossy).collect::<Vec<_>>().join(":")
 }
 
 /// In memory: a restart would have lost everything, so there is none.

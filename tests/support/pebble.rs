@@ -118,12 +118,7 @@ impl Pebble {
 
     /// `[issuers.NAME]` of this Pebble, with these further lines.
     pub fn issuer(&self, name: &str, lines: &str) -> String {
-        let (server, ca) = (self.directory(), self.ca_file());
-        format!(
-            "\n[issuers.{name}]\nkind = \"acme\"\nserver = \"{server}\"\nca_file = \"{}\"\n\
-             email = \"ops@example.org\"\n{lines}\n",
-            ca.display()
-        )
+        self.place.issuer(name, &self.directory(), lines)
     }
 
     /// http-01 where this Pebble looks for it, as an issuer's or a certificate's line.

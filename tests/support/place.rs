@@ -96,6 +96,16 @@ impl Place {
         self.dir().join("ca.pem")
     }
 
+    /// `[issuers.NAME]` of the ACME CA here, whose directory is at `server`, with these further lines.
+    pub fn issuer(&self, name: &str, server: &str, lines: &str) -> String {
+        let ca = self.ca_file();
+        format!(
+            "\n[issuers.{name}]\nkind = \"acme\"\nserver = \"{server}\"\nca_file = \"{}\"\n\
+             email = \"ops@example.org\"\n{lines}\n",
+            ca.display()
+        )
+    }
+
     /// Makes `ca.pem`, and `tls.crt` and `tls.key` for localhost and 127.0.0.1 under it.
     pub fn make_tls(&self) {
         let root = Authority::root("peer TLS CA");

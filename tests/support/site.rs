@@ -107,6 +107,17 @@ impl Keyturn {
         entries.iter().filter(|entry| entry["action"] == action).count()
     }
 
+    /// What the state keeps for an issuer under this key, unsealed.
+    pub fn kept(&self, key: &str) -> Vec<u8> {
+        let dir = self.dir().join("state");
+        let (state_key, _) = StateKey::load_or_create(&dir, &Entropy::system()).unwrap();
+        let snapshot = Snapshot::read(&dir, &state_key).unwrap();
+        snapshot
+            .record(&format!("kept/{key}"))
+            .unwrap_or_else(|| panic!("{:?}", snapshot.records().keys()))
+            .to_vec()
+    }
+
     /// What the state keeps of a revision's making, unsealed; `None` where it keeps nothing (any more).
     pub fn material(&self, asset: &str, revision: u32) -> Option<Value> {
         let dir = self.dir().join("state");

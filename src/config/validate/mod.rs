@@ -14,6 +14,7 @@ mod named;
 mod names;
 mod ordered;
 mod overlap;
+mod roles;
 mod schedule;
 mod subject;
 mod targets;
@@ -51,6 +52,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let schedule = t.section("schedule", schedule::schedule);
     let docker = t.section("docker", daemon::docker);
     let delivery = t.section("delivery", daemon::delivery);
+    let roles = t.section("roles", roles::roles);
     let issuers =
         named(t, "issuers", AssetKind::Ca, |name, item| issuers::issuer(name, item, daemon.as_ref()));
     let certificates = named(t, "certificates", AssetKind::Certificate, |name, item| {
@@ -66,6 +68,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         schedule: schedule?,
         docker: docker?,
         delivery: delivery?,
+        roles: roles?,
         internal_cas,
         acme_issuers,
         certificates: whole(certificates)?,
@@ -79,7 +82,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
 }
 
 fn refuse_later_sections(t: &mut Table<'_>) {
-    t.not_yet(&["approvals", "roles"], "approvals and roles come");
+    t.not_yet(&["approvals"], "approvals come");
     t.not_yet(&["backup"], "backups come");
     t.not_yet(&["notify"], "notifications come");
     t.not_yet(&["hooks"], "hooks come");

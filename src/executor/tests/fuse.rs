@@ -40,6 +40,11 @@ impl Fuse {
         self.cuts.lock().unwrap().insert(at, cut);
     }
 
+    /// From now on nothing is cut.
+    pub(super) fn mend(&self) {
+        self.cuts.lock().unwrap().clear();
+    }
+
     /// How many effects there were.
     pub(super) fn passed(&self) -> u64 {
         self.passed.load(Ordering::SeqCst)

@@ -78,7 +78,7 @@ impl House {
     pub(super) async fn executor(&self) -> Result<Executor, Fatal> {
         let books = Books::open(self.ledger.clone(), self.clock.clone(), &Entropy::system()).await?;
         Ok(Executor {
-            books,
+            books: Arc::new(books),
             clock: self.clock.clone(),
             issuers: BTreeMap::new(),
             maker: self.hands.clone(),
@@ -163,8 +163,8 @@ impl House {
     }
 
     /// All that does not depend on when things happened, under which names, and which numbers were lost on the way:
-    /// two lives that end the same are equal.
-    pub(super) async fn end_state(&self) -> Vec<String> {
+    /// two lives that end the same are equal. `contents` of objects are taken as they are given.
+    pub(super) async fn end_state(&self, contents: &[String]) -> Vec<String> {
         let inventory = self.inventory().await;
         let record = &inventory.assets[&auth()];
         let rank = |number: &u32| record.revisions.range(..=number).count();
@@ -188,7 +188,7 @@ impl House {
             lines.push(format!("{} runs with {:?}", task.service, task.files));
         }
         lines.extend(self.swarm.shown().iter().map(|(service, files)| format!("{service} names {files:?}")));
-        lines.extend(self.swarm.contents());
+        lines.extend_from_slice(contents);
         lines.extend(self.ledger.materials().iter().map(|number| format!("key {} is kept", rank(number))));
         lines.extend(inventory.rollouts.keys().map(|place| format!("{place} is unfinished")));
         lines.iter().map(|line| by_rank(line, record)).collect()

@@ -143,10 +143,16 @@ impl Swarm {
     /// What the objects hold, sorted.
     pub(super) fn contents(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
-        let mut all: Vec<String> =
-            state.objects.iter().map(|(object, bytes)| format!("{} {bytes}", object.kind)).collect();
-        all.sort();
-        all
+        listed(state.objects.iter())
+    }
+
+    /// The same, without what only a `PreviousSpec` names. What nobody names at all is in it.
+    pub(super) fn contents_of_use(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let services = || state.services.values();
+        let shown = |id: &String| services().any(|one| one.references.iter().any(|have| have.id == *id));
+        let previous = |id: &String| services().any(|one| one.previous.contains(id));
+        listed(state.objects.iter().filter(|(object, _)| shown(&object.id) || !previous(&object.id)))
     }
 
     fn delay(&self) -> jiff::SignedDuration {
@@ -258,6 +264,12 @@ impl Swarm {
             self.state.lock().unwrap().wrongs.push(format!("I9: {what} without a durable intent"));
         }
     }
+}
+
+fn listed<'o>(objects: impl Iterator<Item = &'o (Object, String)>) -> Vec<String> {
+    let mut all: Vec<String> = objects.map(|(object, bytes)| format!("{} {bytes}", object.kind)).collect();
+    all.sort();
+    all
 }
 
 fn task(name: &str, from: Timestamp, references: &[Reference], contents: &BTreeMap<String, String>) -> Task {

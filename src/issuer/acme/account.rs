@@ -1,26 +1,36 @@
 //! The account at a CA (RFC 8555 §7.3): made once, kept sealed with its key, and told apart when it is lost.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use instant_acme::{Account, AccountCredentials, Error, ExternalAccountKey, NewAccount};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use instant_acme::{Account, AccountCredentials, Error};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use serde_json::json;
 
 use super::Acme;
-use super::addresses::check_text;
-use super::http::{Client, other};
+use super::http::Client;
 use super::refusal::{issue_error, refusal};
-use crate::failpoint;
 use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Slot};
 use crate::model::Secret;
+use crate::pki::pem;
 
 /// All accounts of one issuer, by the directory's URL: one that was pointed at another CA for a while still has its own.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Accounts {
     by_server: BTreeMap<String, Kept>,
+    /// Those that are being made: from before the CA is asked until it has answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    making: BTreeMap<String, Making>,
+}
+
+/// One account to be.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Making {
+    /// PKCS#8 PEM.
+    pub(super) key: Secret,
+    /// Whom the CA may write to, as it is told with it.
+    pub(super) email: Option<String>,
 }
 
 /// One account.
@@ -42,11 +52,15 @@ impl Acme {
         let _one = self.registering.lock().await;
         let mut accounts = self.accounts(desk).await?;
         let server = self.config.server.clone();
+        // What a crash has interrupted is finished, also where an older account is there.
+        if accounts.making(&server).is_some() || accounts.of(&server).is_none() {
+            self.register(client, &mut accounts, desk).await?;
+        }
         if accounts.by_server.get(&server).is_some_and(|kept| kept.next_key.is_some()) {
             self.settle_key(client, &mut accounts, desk).await?;
         }
         match accounts.by_server.get_mut(&server) {
-            None => self.register(client, accounts, desk).await,
+            None => Err(self.local("its account was not kept")),
             Some(kept) if kept.email != self.config.email => {
                 let account = self.open(client, kept).await?;
                 self.tell_contact(&account).await?;
@@ -67,53 +81,11 @@ impl Acme {
         })
     }
 
-    async fn open(&self, client: &Client, kept: &Kept) -> Result<Account, IssueError> {
+    pub(super) async fn open(&self, client: &Client, kept: &Kept) -> Result<Account, IssueError> {
         let credentials = credentials(kept).map_err(|why| self.local(why))?;
         let account =
             Account::builder_with_http(Box::new(client.clone())).from_credentials(credentials).await;
         account.map_err(|error| self.failed("to open the account", &error))
-    }
-
-    pub(super) async fn register(
-        &self,
-        client: &Client,
-        mut accounts: Accounts,
-        desk: &dyn Desk,
-    ) -> Result<Account, IssueError> {
-        self.check_eab(client).await?;
-        let binding = self.config.eab.as_ref().map(|eab| binding(&eab.kid, &eab.hmac_file)).transpose();
-        let binding = binding.map_err(|why| self.local(why))?;
-        let contact = self.contact();
-        let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-        let new =
-            NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-        let made = super::patiently!({
-            let builder = Account::builder_with_http(Box::new(client.clone()));
-            builder.create(&new, self.config.server.clone(), binding.as_ref())
-        });
-        let (account, credentials) = made.map_err(|error| self.failed("a new account", &error))?;
-        failpoint::hit("acme-account-made");
-        // It is what we are known by from now on: a CA knows nobody by another address than its own.
-        check_text(account.id()).map_err(|why| self.failed("a new account", &other(why)))?;
-        let credentials = serde_json::to_value(&credentials).map_err(|error| self.local(error))?;
-        let kept = Kept { credentials, email: self.config.email.clone(), next_key: None };
-        accounts.by_server.insert(self.config.server.clone(), kept);
-        self.keep_accounts(desk, &accounts, "acme-account-created", Some(account.id())).await?;
-        Ok(account)
-    }
-
-    /// Asking without a binding where the CA wants one would only get a worse explanation.
-    async fn check_eab(&self, client: &Client) -> Result<(), IssueError> {
-        let directory = client.line().directory().await;
-        let directory = directory.map_err(|error| self.failed("for its directory", &error))?;
-        if directory.meta.external_account_required && self.config.eab.is_none() {
-            let message = format!(
-                "{} takes only accounts that it knows: write eab = {{ kid = …, hmac_file = … }} in issuers.{}",
-                self.config.server, self.config.name
-            );
-            return Err(IssueError::new(IssueErrorKind::Refused, message));
-        }
-        Ok(())
     }
 
     async fn tell_contact(&self, account: &Account) -> Result<(), IssueError> {
@@ -124,7 +96,7 @@ impl Acme {
     }
 
     /// Whom the CA may write to (RFC 8555 §7.3).
-    fn contact(&self) -> Vec<String> {
+    pub(super) fn contact(&self) -> Vec<String> {
         self.config.email.iter().map(|email| format!("mailto:{email}")).collect()
     }
 
@@ -159,25 +131,41 @@ impl Accounts {
     pub(super) fn of(&mut self, server: &str) -> Option<&mut Kept> {
         self.by_server.get_mut(server)
     }
+
+    /// The one at `server` that is being made.
+    pub(super) fn making(&self, server: &str) -> Option<&Making> {
+        self.making.get(server)
+    }
+
+    pub(super) fn begin(&mut self, server: &str, making: Making) {
+        self.making.insert(server.to_owned(), making);
+    }
+
+    /// None was made.
+    pub(super) fn give_up(&mut self, server: &str) {
+        self.making.remove(server);
+    }
+
+    /// It is made, and has this URL.
+    pub(super) fn made(&mut self, server: &str, url: &str) -> Result<(), String> {
+        let making = self.making.get(server).ok_or("no account was asked for")?;
+        let credentials = json!({ "id": url, "key_pkcs8": key_pkcs8(&making.key)?, "directory": server });
+        let kept = Kept { credentials, email: making.email.clone(), next_key: None };
+        self.by_server.insert(server.to_owned(), kept);
+        self.give_up(server);
+        Ok(())
+    }
+}
+
+/// A key as the library reads it, from PKCS#8 PEM.
+pub(super) fn key_pkcs8(key: &Secret) -> Result<String, String> {
+    let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
+    Ok(BASE64.encode(&*der))
 }
 
 pub(super) fn credentials(kept: &Kept) -> Result<AccountCredentials, String> {
     AccountCredentials::deserialize(&kept.credentials)
         .map_err(|_| "the account's key in the state cannot be read".to_owned())
-}
-
-/// The MAC key as CAs hand it out: base64url, or plain base64, with or without padding.
-fn binding(kid: &str, file: &Path) -> Result<ExternalAccountKey, String> {
-    let at = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("eab.hmac_file {at}: {error}"))?;
-    let text = Zeroizing::new(text);
-    let text = text.trim();
-    let engines = [&URL_SAFE_NO_PAD, &URL_SAFE, &STANDARD];
-    let key = engines.into_iter().find_map(|engine| engine.decode(text).ok()).map(Zeroizing::new);
-    match key {
-        Some(key) if !key.is_empty() => Ok(ExternalAccountKey::new(kid.to_owned(), &key)),
-        _ => Err(format!("eab.hmac_file {at}: this is not base64url, as CAs hand the key out")),
-    }
 }
 
 impl Acme {

@@ -13,14 +13,19 @@ use crate::pki::{self, pem};
 /// Lists of busy CAs have megabytes.
 const LARGEST_LIST: usize = 16 << 20;
 
-/// Whether it is on the list; `None` where the certificate names none, or none that can be believed.
-pub(super) async fn is_revoked(material: &Material, now: Timestamp) -> Result<Option<bool>, Unreached> {
+/// Whether it is on the list; `None` where the certificate names none, or none that can be believed. A CA of one's own
+/// may hand its list out over https: `roots` (PEM) are trusted then beside the machine's own.
+pub(super) async fn is_revoked(
+    material: &Material,
+    roots: &[u8],
+    now: Timestamp,
+) -> Result<Option<bool>, Unreached> {
     let leaf = material.certificate.as_deref().and_then(|text| pem::decode(pem::CERTIFICATE, text).ok());
     let issuer = material.chain.first().and_then(|text| pem::decode(pem::CERTIFICATE, text).ok());
     let (Some(leaf), Some(issuer)) = (leaf, issuer) else { return Ok(None) };
     let (Ok(leaf), Ok(issuer)) = (pki::parse(&leaf), pki::parse(&issuer)) else { return Ok(None) };
     let Some(url) = distribution_point(&leaf) else { return Ok(None) };
-    let list = fetch(&url).await?;
+    let list = fetch(&url, roots).await?;
     Ok(verdict(&list, &leaf, &issuer, now))
 }
 
@@ -38,11 +43,11 @@ fn distribution_point(leaf: &X509Certificate<'_>) -> Option<String> {
     })
 }
 
-async fn fetch(url: &str) -> Result<Vec<u8>, Unreached> {
+async fn fetch(url: &str, roots: &[u8]) -> Result<Vec<u8>, Unreached> {
     let uri: http::Uri = url.parse().map_err(|_| Unreached(format!("{url} is no URL")))?;
     addresses::check_host(&uri)?;
-    let reply =
-        super::http::plain_client()?.get(url).send().await.map_err(|error| super::http::unreached(&error))?;
+    let client = super::http::plain_client(roots)?;
+    let reply = client.get(url).send().await.map_err(|error| super::http::unreached(&error))?;
     if !reply.status().is_success() {
         return Err(Unreached(format!("{url}: HTTP {}", reply.status().as_u16())));
     }

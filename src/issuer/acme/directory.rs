@@ -12,7 +12,7 @@ use super::refusal::Unreached;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Directory {
     pub(super) new_nonce: String,
-    new_account: String,
+    pub(super) new_account: String,
     new_order: String,
     pub(super) revoke_cert: Option<String>,
     pub(super) key_change: Option<String>,

@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::addresses::Guarded;
 use super::directory::Directory;
-use super::refusal::{Refusal, TooLong, Unreached};
+use super::refusal::{Refusal, TooLong, Unreached, Unsent};
 use crate::clock::Clock;
 
 /// The body of a reply, at most.
@@ -38,6 +38,8 @@ const NONCE: &str = "replay-nonce";
 /// A header or a body that none of the library's types holds, from the last reply.
 #[derive(Debug, Default, Clone)]
 pub(super) struct LastReply {
+    /// What it has made (RFC 8555 §7.4).
+    pub(super) location: Option<String>,
     /// How long to wait before the next look.
     pub(super) retry_after: Option<SignedDuration>,
     /// Other chains for the same certificate (RFC 8555 §7.4.2).
@@ -58,11 +60,8 @@ pub(super) struct Line {
 impl Line {
     /// To the CA at `directory_url`, trusting `roots` (PEM) beside the machine's own.
     pub(super) fn new(directory_url: &str, roots: &[u8], clock: Arc<dyn Clock>) -> Result<Self, Unreached> {
-        let roots = reqwest::Certificate::from_pem_bundle(roots)
-            .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
-        let client = reqwest::Client::builder().https_only(true).tls_certs_merge(roots);
         Ok(Self {
-            client: configured(client)?,
+            client: configured(trusting(roots)?.https_only(true))?,
             clock,
             directory_url: directory_url.to_owned(),
             nonces: Mutex::default(),
@@ -104,7 +103,7 @@ impl Line {
                 break;
             }
         }
-        Err(other(Unreached(format!("{url} has sent no Replay-Nonce"))))
+        Err(unsent(Unreached(format!("{url} has sent no Replay-Nonce"))))
     }
 
     /// The newest that is fresh.
@@ -129,22 +128,28 @@ impl Line {
         request: Request<BodyWrapper<bytes::Bytes>>,
     ) -> Result<(http::response::Parts, Vec<u8>), Error> {
         let (parts, body) = request.into_parts();
-        super::addresses::check(&parts.uri).map_err(other)?;
+        super::addresses::check(&parts.uri).map_err(unsent)?;
+        let only_read = parts.method.is_safe();
+        let unreached = |error: &reqwest::Error| match only_read || error.is_connect() {
+            true => unsent(unreached(error)),
+            false => other(unreached(error)),
+        };
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let request = Request::from_parts(parts, body);
-        let request = reqwest::Request::try_from(request).map_err(|error| other(unreached(&error)))?;
-        let reply = self.client.execute(request).await.map_err(|error| other(unreached(&error)))?;
+        let request = reqwest::Request::try_from(request).map_err(|error| unreached(&error))?;
+        let reply = self.client.execute(request).await.map_err(|error| unreached(&error))?;
         let reply: Response<reqwest::Body> = reply.into();
         let (parts, body) = reply.into_parts();
         if let Some(nonce) = parts.headers.get(NONCE) {
             self.stock(nonce.clone());
         }
-        let body = limited(body).await?;
+        let body = limited(body).await.map_err(if only_read { unsent } else { other })?;
+        let body = body.ok_or_else(|| other(TooLong(LARGEST_BODY)))?;
         if parts.status.is_success() || is_bad_nonce(parts.status, &body) {
             return Ok((parts, body));
         }
         let retry_after = retry_after(&parts.headers, self.clock.as_ref());
-        Err(other(Refusal::read(parts.status, retry_after, &body)))
+        Err(other(Refusal { only_read, ..Refusal::read(parts.status, retry_after, &body) }))
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -185,14 +190,15 @@ impl Client {
             return reply(StatusCode::OK, [], directory.json().to_vec());
         }
         let (parts, body) = self.line.fetch(request).await?;
+        let location = parts.headers.get(http::header::LOCATION).cloned();
         *locked(&self.last) = LastReply {
+            location: location.as_ref().and_then(|url| url.to_str().ok()).map(str::to_owned),
             retry_after: retry_after(&parts.headers, self.line.clock()),
             alternates: alternates(&parts.headers),
             body: body.clone(),
         };
         // Neither the nonce, which is in the stock, nor Retry-After, which the library would add to the time unclamped.
-        let kept = parts.headers.get(http::header::LOCATION).cloned();
-        reply(parts.status, kept.map(|location| ("location", location)), body)
+        reply(parts.status, location.map(|location| ("location", location)), body)
     }
 }
 
@@ -217,19 +223,24 @@ fn reply(
     Ok(BytesResponse::from(response.body(Full::new(bytes::Bytes::from(body)))?))
 }
 
-/// The body, as long as it is no longer than allowed.
-async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Error> {
-    let body = http_body_util::Limited::new(body, LARGEST_BODY).collect().await;
-    let body = body.map_err(|error| match error.downcast_ref::<reqwest::Error>() {
-        Some(error) => other(unreached(error)),
-        None => other(TooLong(LARGEST_BODY)),
-    })?;
-    Ok(body.to_bytes().to_vec())
+/// The body; `None` where it is longer than allowed.
+async fn limited(body: reqwest::Body) -> Result<Option<Vec<u8>>, Unreached> {
+    match http_body_util::Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => Ok(Some(body.to_bytes().to_vec())),
+        Err(error) => error.downcast_ref::<reqwest::Error>().map_or(Ok(None), |error| Err(unreached(error))),
+    }
 }
 
-/// For what is signed, and therefore fetched without TLS: revocation lists.
-pub(super) fn plain_client() -> Result<reqwest::Client, Unreached> {
-    configured(reqwest::Client::builder())
+/// For what is signed, and may therefore be fetched without TLS: revocation lists.
+pub(super) fn plain_client(roots: &[u8]) -> Result<reqwest::Client, Unreached> {
+    configured(trusting(roots)?)
+}
+
+/// With `roots` (PEM) beside the machine's own.
+fn trusting(roots: &[u8]) -> Result<reqwest::ClientBuilder, Unreached> {
+    let roots = reqwest::Certificate::from_pem_bundle(roots)
+        .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
+    Ok(reqwest::Client::builder().tls_certs_merge(roots))
 }
 
 fn configured(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Unreached> {
@@ -297,6 +308,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// As the library hands it on.
 pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
+}
+
+fn unsent(error: Unreached) -> Error {
+    other(Unsent(error))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,20 +5,22 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::Request;
 use http::header::CONTENT_TYPE;
+use http::response::Parts;
 use instant_acme::{BodyWrapper, Error};
+use ring::hmac;
 use rsa::pkcs1::RsaPublicKey;
 use rsa::pkcs8::der::Decode;
 use serde_json::{Value, json};
 
 use super::http::Line;
-use super::refusal::{Refusal, Unreached};
+use super::refusal::{Refusal, Unreached, Unsent};
 use crate::clock::Entropy;
 use crate::issuer::key::{Form, Pair};
 use crate::model::{KeyAlgorithm, Secret};
 use crate::pki::{PublicKey, pem};
 
 /// A badNonce is answered with a fresh one so many times.
-const TRIES: usize = 10;
+const TRIES: usize = 60;
 
 /// A private key, as a signer of JWS.
 pub(super) struct Signer {
@@ -77,12 +79,9 @@ impl Signer {
         if let Some(nonce) = nonce {
             header["nonce"] = json!(nonce);
         }
-        let protected = BASE64.encode(header.to_string());
-        let payload = BASE64.encode(payload.map_or_else(String::new, Value::to_string));
-        let signature = self.pair.sign(format!("{protected}.{payload}").as_bytes(), &self.entropy);
-        let signature = signature.map_err(|_| "signing failed".to_owned())?;
-        let signature = BASE64.encode(signature);
-        Ok(json!({ "protected": protected, "payload": payload, "signature": signature }))
+        flattened(&header, payload, |bytes| {
+            self.pair.sign(bytes, &self.entropy).map_err(|_| "signing failed".to_owned())
+        })
     }
 
     fn algorithm(&self) -> &'static str {
@@ -95,14 +94,32 @@ impl Signer {
     }
 }
 
-/// Posts `payload` to `url`, signed by `signer`; the body of the reply.
+/// An external account binding (RFC 8555 §7.3.4): the account's public key, under a key that the CA has handed out.
+pub(super) fn binding(kid: &str, mac: &[u8], url: &str, jwk: &Value) -> Result<Value, String> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, mac);
+    let header = json!({ "alg": "HS256", "kid": kid, "url": url });
+    flattened(&header, Some(jwk), |bytes| Ok(hmac::sign(&key, bytes).as_ref().to_vec()))
+}
+
+fn flattened(
+    header: &Value,
+    payload: Option<&Value>,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>,
+) -> Result<Value, String> {
+    let protected = BASE64.encode(header.to_string());
+    let payload = BASE64.encode(payload.map_or_else(String::new, Value::to_string));
+    let signature = BASE64.encode(sign(format!("{protected}.{payload}").as_bytes())?);
+    Ok(json!({ "protected": protected, "payload": payload, "signature": signature }))
+}
+
+/// Posts `payload` to `url`, signed by `signer`; the reply.
 pub(super) async fn post(
     line: &Line,
     signer: &Signer,
     who: (&str, Value),
     url: &str,
     payload: Option<&Value>,
-) -> Result<Vec<u8>, Error> {
+) -> Result<(Parts, Vec<u8>), Error> {
     for _ in 0..TRIES {
         let nonce = line.nonce().await?;
         let nonce = nonce.to_str().map_err(|_| unsigned("the nonce is no text"))?;
@@ -112,7 +129,7 @@ pub(super) async fn post(
         let request = request.body(BodyWrapper::from(jws.to_string().into_bytes()))?;
         let (parts, body) = line.fetch(request).await?;
         if parts.status.is_success() {
-            return Ok(body);
+            return Ok((parts, body));
         }
     }
     Err(Error::Other(Box::new(Refusal::read(
@@ -123,5 +140,5 @@ pub(super) async fn post(
 }
 
 fn unsigned(why: &str) -> Error {
-    Error::Other(Box::new(Unreached(format!("the request could not be signed: {why}"))))
+    Error::Other(Box::new(Unsent(Unreached(format!("the request could not be signed: {why}")))))
 }

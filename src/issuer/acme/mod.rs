@@ -20,7 +20,9 @@ mod http;
 mod jws;
 mod order;
 mod refusal;
+mod registration;
 mod renewal;
+mod resume;
 mod revoke;
 mod rollover;
 mod silence;
@@ -126,15 +128,17 @@ impl Acme {
     /// The connections to it, opened when they are needed first.
     async fn client(&self) -> Result<Client, IssueError> {
         let open = async || {
-            let roots = match &self.config.ca_file {
-                None => Vec::new(),
-                Some(file) => std::fs::read(file)
-                    .map_err(|error| self.local(format!("ca_file {}: {error}", file.display())))?,
-            };
+            let roots = self.roots()?;
             let line = Line::new(&self.config.server, &roots, Arc::clone(&self.clock));
             line.map(Arc::new).map_err(|error| self.local(error))
         };
         Ok(Client::new(Arc::clone(self.line.get_or_try_init(open).await?)))
+    }
+
+    /// What is trusted beside the machine's own roots, PEM.
+    fn roots(&self) -> Result<Vec<u8>, IssueError> {
+        let Some(file) = &self.config.ca_file else { return Ok(Vec::new()) };
+        std::fs::read(file).map_err(|error| self.local(format!("ca_file {}: {error}", file.display())))
     }
 
     fn solver(&self, asset: &AssetId) -> Result<&SharedSolver, IssueError> {
@@ -182,7 +186,7 @@ impl Issuer for Acme {
         if let Some(advice) = advice.map_err(|error| self.failed("for renewal information", &error))? {
             return Ok(advice);
         }
-        let revoked = crl::is_revoked(certificate, now).await;
+        let revoked = crl::is_revoked(certificate, &self.roots()?, now).await;
         let revoked = revoked.map_err(|error| {
             let message = format!("the revocation list of {} could not be read: {error}", self.config.server);
             IssueError::new(IssueErrorKind::Unreachable, message)

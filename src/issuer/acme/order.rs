@@ -3,38 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
-use jiff::Timestamp;
-use ring::digest;
-use serde::{Deserialize, Serialize};
 
-use super::addresses::check_text;
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
-use super::http::{Client, other};
-use super::refusal::{harmless, is_bad_nonce, is_too_long, refusal};
+use super::http::Client;
+use super::refusal::{harmless, is_ours_alone, is_too_long, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
-use crate::issuer::{Desk, Event, IssueError, IssueErrorKind, Request, Slot};
-use crate::model::{Made, Secret};
-use crate::pki;
+use crate::issuer::{Desk, IssueError, IssueErrorKind, Request};
+use crate::model::Made;
 
-/// The first pause between two looks at an order; each next one is half as long again, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
+/// The first pause before a look at an order: some CAs are done at once. Each next one is three times as long, up to
+/// [`LONGEST_PAUSE`], so that a CA that needs seconds sees a handful of looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// An order that a CA is still at work on after this is left, and taken up again in a later pass.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// What must be known of an order to go on with it.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    url: String,
-    server: String,
-    /// What was ordered: another wish needs another order.
-    wish: String,
-    placed_at: Timestamp,
-}
 
 /// One order at work.
 pub(super) struct Job<'a> {
@@ -60,11 +45,6 @@ impl Job<'_> {
         done
     }
 
-    /// Nothing will come of the order any more: the next try places another.
-    async fn give_up(&self) -> Result<(), IssueError> {
-        Ok(self.desk.keep(Slot::Order, None, None).await?)
-    }
-
     async fn finish(&self, order: &mut Order) -> Result<Made, IssueError> {
         if order.state().status == OrderStatus::Pending {
             self.authorize(order).await?;
@@ -74,26 +54,6 @@ impl Job<'_> {
         }
         self.settled(order, OrderStatus::Processing).await?;
         self.collect(order).await
-    }
-
-    /// The order that was placed before, if it is for the same and can still come to something.
-    async fn resumed(&self) -> Result<Option<Order>, IssueError> {
-        let Some(kept) = self.desk.recall(Slot::Order).await? else { return Ok(None) };
-        let kept: Option<Kept> = serde_json::from_slice(kept.expose()).ok();
-        let same = kept.filter(|kept| kept.wish == self.wish() && kept.server == self.acme.config.server);
-        if let Some(kept) = same {
-            match patiently!(self.account.order(kept.url.clone())) {
-                Ok(mut order) => {
-                    if order.state().status != OrderStatus::Invalid {
-                        return Ok(Some(order));
-                    }
-                }
-                Err(error) if is_gone(&error) => {}
-                Err(error) => return Err(self.failed("to show an order", &error).await?),
-            }
-        }
-        self.give_up().await?;
-        Ok(None)
     }
 
     async fn placed(&self) -> Result<Order, IssueError> {
@@ -117,12 +77,18 @@ impl Job<'_> {
         if self.request.replaces.is_some() && placed.as_ref().is_err_and(may_not_replace) {
             placed = patiently!(self.account.new_order(&plain));
         }
+        // Taken, but what it replaces is not repeated, as it should be (acme2certifier): that is no reason to have none.
+        if placed.as_ref().is_err_and(is_ours_alone)
+            && let Some(url) = self.client.last().location
+        {
+            placed = patiently!(self.account.order(url.clone()));
+        }
         failpoint::hit("acme-order-placed");
         match placed {
             Ok(order) => self.stored(order).await,
             Err(error) => {
                 // What was refused outright is no order; an answer that was lost may be one.
-                if is_bad_nonce(&error) || refusal(&error).is_some_and(|refusal| refusal.status < 500) {
+                if !may_be_done(&error) {
                     self.desk.not_ordered().await?;
                 }
                 Err(self.failed("a new order", &error).await?)
@@ -130,33 +96,19 @@ impl Job<'_> {
         }
     }
 
-    async fn stored(&self, order: Order) -> Result<Order, IssueError> {
-        // Kept, it would be asked for in vain until it expires.
-        check_text(order.url()).map_err(|why| self.acme.failed("a new order", &other(why)))?;
-        let kept = Kept {
-            url: order.url().to_owned(),
-            server: self.acme.config.server.clone(),
-            wish: self.wish(),
-            placed_at: self.request.now,
-        };
-        let bytes = serde_json::to_vec(&kept).map_err(|error| self.acme.local(error))?;
-        let event = Event { action: "acme-ordered", details: vec![("order", kept.url)] };
-        self.desk.keep(Slot::Order, Some(Secret::new(bytes)), Some(event)).await?;
-        Ok(order)
-    }
-
     /// Shows control over every name that the CA wants to see it of.
     async fn authorize(&self, order: &mut Order) -> Result<(), IssueError> {
         let solver = self.acme.solver(&self.request.asset)?;
         let proofs = self.proofs(order, solver.as_ref()).await?;
+        self.note_shown(order, &proofs).await?;
         let shown = solver.present(&proofs).await;
         failpoint::hit("acme-challenge-set");
         let done = match shown {
             Ok(()) => self.validated(order, solver.as_ref()).await,
             Err(error) => Err(self.acme.local(error)),
         };
-        if let Err(error) = solver.clean_up(&proofs).await {
-            tracing::warn!("{}: what was put up for the CA stays: {error}", self.request.asset);
+        if self.take_away(&proofs).await {
+            self.note_shown(order, &[]).await?;
         }
         done
     }
@@ -233,7 +185,8 @@ impl Job<'_> {
         let clock = self.client.line().clock();
         let since = clock.monotonic();
         let mut pause = FIRST_PAUSE;
-        let mut asked = None;
+        // The reply to what has set the CA to work may say it already.
+        let mut asked = self.asked_for();
         while order.state().status == state {
             if clock.monotonic().saturating_sub(since) > PATIENCE {
                 let message = format!("the order {} is still {}", order.url(), word(state));
@@ -243,13 +196,19 @@ impl Job<'_> {
                 });
             }
             clock.sleep(asked.unwrap_or(pause).min(PATIENCE)).await;
-            pause = (pause + pause / 2).min(LONGEST_PAUSE);
+            pause = (pause * 3).min(LONGEST_PAUSE);
             match patiently!(look(order)) {
-                Ok(()) => asked = self.client.last().retry_after.map(jiff::SignedDuration::unsigned_abs),
+                Ok(()) => asked = self.asked_for(),
                 Err(error) => return Err(self.failed("to show the order", &error).await?),
             }
         }
         Ok(())
+    }
+
+    /// The pause that the CA's last reply asks for; one of nothing is none, or we would ask without end.
+    fn asked_for(&self) -> Option<Duration> {
+        let asked = self.client.last().retry_after.map(jiff::SignedDuration::unsigned_abs);
+        asked.filter(|asked| !asked.is_zero())
     }
 
     async fn collect(&self, order: &mut Order) -> Result<Made, IssueError> {
@@ -311,21 +270,17 @@ impl Job<'_> {
     }
 
     /// What is to be said of an error of the library; an account that the CA has lost is forgotten.
-    async fn failed(&self, doing: &str, error: &instant_acme::Error) -> Result<IssueError, IssueError> {
+    pub(super) async fn failed(
+        &self,
+        doing: &str,
+        error: &instant_acme::Error,
+    ) -> Result<IssueError, IssueError> {
         self.acme.forget_lost(error, self.desk).await?;
         Ok(self.acme.failed(doing, error))
     }
-
-    /// Names, key and profile.
-    fn wish(&self) -> String {
-        let names =
-            identifiers(self.request).iter().map(|one| format!("{one:?}")).collect::<Vec<_>>().join(",");
-        let key = digest::digest(&digest::SHA256, self.request.private_key.expose());
-        format!("{names} {:?} key {}", self.acme.config.profile, pki::hex(&key.as_ref()[..16]))
-    }
 }
 
-fn identifiers(request: &Request) -> Vec<Identifier> {
+pub(super) fn identifiers(request: &Request) -> Vec<Identifier> {
     let dns = request.dns_names.iter().cloned().map(Identifier::Dns);
     dns.chain(request.ip_addresses.iter().copied().map(Identifier::Ip)).collect()
 }
@@ -339,17 +294,6 @@ fn word(state: OrderStatus) -> &'static str {
         OrderStatus::Pending => "being looked into by the CA",
         _ => "being worked on by the CA",
     }
-}
-
-/// An order that the CA does not know (any more).
-fn is_gone(error: &instant_acme::Error) -> bool {
-    let gone = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED]
-        .map(|status| status.as_u16());
-    // A proxy says 403, too: only a CA says why.
-    let by_the_ca = |refusal: &super::refusal::Refusal| refusal.status == 404 || !refusal.kind.is_empty();
-    refusal(error).is_some_and(|refusal| {
-        gone.contains(&refusal.status) && by_the_ca(refusal) && !refusal.account_is_lost()
-    })
 }
 
 /// What the order names as its predecessor does not please the CA (RFC 9773 §5): someone has ordered a successor already,

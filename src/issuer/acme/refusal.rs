@@ -16,6 +16,11 @@ const ACME_ERROR: &str = "urn:ietf:params:acme:error:";
 #[error("{0}")]
 pub(super) struct Unreached(pub(super) String);
 
+/// The same of a request that changes nothing, or that was never sent.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct Unsent(#[from] pub(super) Unreached);
+
 /// A reply that is longer than any that means well.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("its reply is longer than {0} bytes")]
@@ -32,6 +37,8 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<SignedDuration>,
     /// What is wrong with single identifiers (RFC 8555 §6.7.1).
     pub(super) of_names: Vec<(String, String)>,
+    /// The request was one that changes nothing: a directory, a nonce.
+    pub(super) only_read: bool,
 }
 
 /// A problem document (RFC 7807), as far as we read it.
@@ -68,7 +75,19 @@ impl Refusal {
             detail: harmless(&document.detail),
             retry_after,
             of_names: of_names.filter(|(name, _)| !name.is_empty()).collect(),
+            only_read: false,
         }
+    }
+
+    /// Whether what was asked for may have been done all the same.
+    ///
+    /// Not by a client error (RFC 8555 §6.7), and not by 503: whoever says it, a CA that sheds load or the proxy before
+    /// it, has not taken the request up (RFC 9110 §15.6.4). All else above 500 says nothing of it: a gateway's 502 and
+    /// 504 are of a CA that was asked and not heard, and a 500, with a problem document or without, is also what a CA
+    /// says that has stored an order and then failed. To count one too many of those costs a wait; to count one too few, in an
+    /// outage that lasts, the limits that other certificates need as well.
+    fn may_be_done(&self) -> bool {
+        !self.only_read && self.status >= 500 && self.status != StatusCode::SERVICE_UNAVAILABLE.as_u16()
     }
 
     /// Whether it is of this type of RFC 8555 §6.7.
@@ -141,6 +160,26 @@ pub(super) fn is_bad_nonce(error: &Error) -> bool {
     }
 }
 
+/// Whether what was asked for may have been done, though the answer is this error: then it is counted, and looked for
+/// before it is asked for again.
+pub(super) fn may_be_done(error: &Error) -> bool {
+    let unsent = matches!(error, Error::Other(inner) if inner.is::<Unsent>());
+    !unsent && !is_bad_nonce(error) && refusal(error).is_none_or(Refusal::may_be_done)
+}
+
+/// Whether the reply was a success, and only the library does not like it: the client below it knows all other errors.
+pub(super) fn is_ours_alone(error: &Error) -> bool {
+    let is_known = |inner: &(dyn std::error::Error + 'static)| {
+        inner.is::<Refusal>() || inner.is::<Unreached>() || inner.is::<Unsent>() || inner.is::<TooLong>()
+    };
+    matches!(error, Error::Other(inner) if !is_known(inner.as_ref()))
+}
+
+/// Whether a CA does not take the reason for a revocation (RFC 8555 §7.6); OpenBao takes none.
+pub(super) fn takes_no_reason(error: &Error) -> bool {
+    refusal(error).is_some_and(|refusal| refusal.is("badRevocationReason"))
+}
+
 /// As the one who has asked for a certificate is told; `doing` is what could not be done.
 pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
     if let Some(refusal) = refusal(error) {
@@ -149,7 +188,9 @@ pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
         return IssueError { message, kind: refusal.fault(), retry_after: refusal.retry_after, failed_names };
     }
     let (kind, words) = match error {
-        Error::Other(inner) if inner.is::<Unreached>() => (IssueErrorKind::Unreachable, inner.to_string()),
+        Error::Other(inner) if inner.is::<Unreached>() || inner.is::<Unsent>() => {
+            (IssueErrorKind::Unreachable, inner.to_string())
+        }
         Error::Api(problem) => (IssueErrorKind::Unreachable, harmless(&problem.to_string())),
         // serde's words could quote what was sent.
         Error::Json(error) => {
@@ -159,4 +200,60 @@ pub(super) fn issue_error(ca: &str, doing: &str, error: &Error) -> IssueError {
         error => (IssueErrorKind::Unreachable, harmless(&error.to_string())),
     };
     IssueError::new(kind, format!("{doing} at {ca} failed: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, kind: &str) -> Refusal {
+        let body = format!("{{\"type\":\"{ACME_ERROR}{kind}\"}}");
+        Refusal::read(StatusCode::from_u16(status).unwrap(), None, body.as_bytes())
+    }
+
+    fn error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::Other(Box::new(error))
+    }
+
+    #[test]
+    fn what_a_ca_has_declined_counts_for_nothing() {
+        for (status, kind) in
+            [(403, "rejectedIdentifier"), (429, "rateLimited"), (503, "rateLimited"), (503, "serverInternal")]
+        {
+            assert!(!may_be_done(&error(answer(status, kind))), "{status} {kind}");
+        }
+        let page = Refusal::read(StatusCode::SERVICE_UNAVAILABLE, None, b"<html>");
+        assert!(!may_be_done(&error(page)), "the page of a proxy that has no CA to ask");
+        assert!(!may_be_done(&error(answer(400, "badNonce"))));
+        assert!(!may_be_done(&error(Unsent(Unreached("connection refused".to_owned())))));
+        let nonce = Refusal { only_read: true, ..answer(504, "") };
+        assert!(!may_be_done(&error(nonce)), "a nonce is no order");
+    }
+
+    #[test]
+    fn what_nobody_has_answered_may_be_done() {
+        for status in [500, 502, 504, 524] {
+            assert!(may_be_done(&error(answer(status, "serverInternal"))), "{status}");
+        }
+        assert!(may_be_done(&error(Unreached("connection reset".to_owned()))));
+        assert!(may_be_done(&Error::Str("no order URL found")));
+    }
+
+    fn refused(document: &str) -> Error {
+        Error::Other(Box::new(Refusal::read(StatusCode::BAD_REQUEST, None, document.as_bytes())))
+    }
+
+    #[test]
+    fn only_what_the_library_finds_by_itself_is_ours_alone() {
+        assert!(is_ours_alone(&Error::Other("replaces field mismatch".into())));
+        assert!(!is_ours_alone(&refused(r#"{"type": "urn:ietf:params:acme:error:malformed"}"#)));
+        assert!(!is_ours_alone(&Error::Other(Box::new(Unreached("no route".to_owned())))));
+        assert!(!is_ours_alone(&Error::Str("no nonce found")));
+    }
+
+    #[test]
+    fn a_ca_that_takes_no_reason_says_so() {
+        assert!(takes_no_reason(&refused(r#"{"type": "urn:ietf:params:acme:error:badRevocationReason"}"#)));
+        assert!(!takes_no_reason(&refused(r#"{"type": "urn:ietf:params:acme:error:unauthorized"}"#)));
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::http::Client;
 use super::jws::{self, Signer};
-use super::refusal::refusal;
+use super::refusal::{refusal, takes_no_reason};
 use super::{Acme, patiently};
 use crate::issuer::{Desk, IssueError};
 use crate::model::{Material, RevocationReason};
@@ -16,7 +16,7 @@ use crate::pki::pem;
 
 impl Acme {
     /// Who has lost the key proves it best by signing with it, and CAs then refuse that key for good; else the account asks.
-    /// Where the one way is refused, the other is tried.
+    /// Where the one way is refused, the other is tried; where the reason is, it is left out.
     pub(super) async fn withdraw(
         &self,
         material: &Material,
@@ -49,8 +49,12 @@ impl Acme {
         let account = self.account(client, desk).await?;
         let der = self.leaf(material)?;
         let certificate = CertificateDer::from(der.as_slice());
-        let request = instant_acme::RevocationRequest { certificate: &certificate, reason: Some(of(reason)) };
-        self.settled(patiently!(account.revoke(&request)))
+        let ask = |reason| instant_acme::RevocationRequest { certificate: &certificate, reason };
+        let mut told = patiently!(account.revoke(&ask(Some(of(reason)))));
+        if told.as_ref().is_err_and(takes_no_reason) {
+            told = patiently!(account.revoke(&ask(None)));
+        }
+        self.settled(told)
     }
 
     async fn by_key(
@@ -64,8 +68,14 @@ impl Acme {
         let url = directory.revoke_cert.ok_or_else(|| self.refused("it revokes nothing"))?;
         let key = material.private_key.as_ref().ok_or_else(|| self.local("the certificate's key is gone"))?;
         let signer = Signer::read(key, &self.entropy).map_err(|why| self.local(why))?;
-        let payload = json!({ "certificate": BASE64.encode(self.leaf(material)?), "reason": reason.code() });
-        self.settled(jws::post(line, &signer, ("jwk", signer.jwk()), &url, Some(&payload)).await.map(|_| ()))
+        let certificate = BASE64.encode(self.leaf(material)?);
+        let payload = json!({ "certificate": certificate, "reason": reason.code() });
+        let mut told = jws::post(line, &signer, ("jwk", signer.jwk()), &url, Some(&payload)).await;
+        if told.as_ref().is_err_and(takes_no_reason) {
+            let payload = json!({ "certificate": certificate });
+            told = jws::post(line, &signer, ("jwk", signer.jwk()), &url, Some(&payload)).await;
+        }
+        self.settled(told.map(|_| ()))
     }
 
     /// What is revoked already is as good as revoked now.

@@ -7,14 +7,13 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Acme;
-use super::account::{Accounts, Kept};
+use super::account::{Accounts, Kept, key_pkcs8};
 use super::http::Client;
 use super::jws::{self, Signer};
-use super::refusal::refusal;
+use super::refusal::{may_be_done, refusal};
 use crate::failpoint;
 use crate::issuer::{Desk, IssueError, key};
 use crate::model::KeyAlgorithm;
-use crate::pki::pem;
 
 impl Acme {
     /// Gives the account a new key; the old one is forgotten. Without an account one is made.
@@ -45,8 +44,10 @@ impl Acme {
     pub async fn register_anew(&self, desk: &dyn Desk) -> Result<String, IssueError> {
         let client = self.client().await?;
         let _one = self.registering.lock().await;
-        let accounts = self.accounts(desk).await?;
-        Ok(self.register(&client, accounts, desk).await?.id().to_owned())
+        let mut accounts = self.accounts(desk).await?;
+        self.register(&client, &mut accounts, desk).await?;
+        let made = accounts.of(&self.config.server).and_then(|kept| kept.credentials["id"].as_str());
+        Ok(made.unwrap_or_default().to_owned())
     }
 
     /// After a crash in the middle: the CA is told again, and whichever key it has is the one.
@@ -86,7 +87,7 @@ impl Acme {
             Ok(_) => self.take_next(accounts, desk).await,
             Err(error) => {
                 // Refused outright: the old one stays. Anything else leaves it open which one the CA has.
-                if refusal(&error).is_some_and(|refusal| refusal.status < 500) {
+                if !may_be_done(&error) {
                     self.drop_next(accounts, desk).await?;
                 }
                 Err(self.failed("a new account key", &error))
@@ -113,8 +114,7 @@ impl Acme {
         if let Some(kept) = accounts.of(&self.config.server)
             && let Some(next) = kept.next_key.take()
         {
-            let der = pem::decode(pem::PRIVATE_KEY, next.expose_str()).map_err(|error| self.local(error))?;
-            kept.credentials["key_pkcs8"] = json!(BASE64.encode(&*der));
+            kept.credentials["key_pkcs8"] = json!(key_pkcs8(&next).map_err(|why| self.local(why))?);
         }
         self.keep_accounts(desk, accounts, "acme-key-changed", None).await
     }

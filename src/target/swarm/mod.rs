@@ -1,6 +1,8 @@
 //! Services of a Docker Swarm, and the secrets and configs that carry parts to them.
 
+mod connection;
 mod error;
+mod events;
 mod look;
 mod objects;
 mod preflight;
@@ -22,6 +24,7 @@ use crate::clock::Clock;
 use crate::model::{
     Code, Engine, Forget, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World,
 };
+pub use connection::Connection;
 use raw::Raw;
 use settle::Until;
 
@@ -81,6 +84,10 @@ impl Target for Swarm {
         };
     }
 
+    async fn watch(&self, changed: &(dyn Fn() + Sync)) {
+        self.events(changed).await;
+    }
+
     async fn publish(&self, object: &NewObject, labels: &Labels, bytes: &Secret) -> Result<String, Problem> {
         self.create_or_adopt(object, labels, bytes).await
     }
@@ -118,48 +125,5 @@ impl Target for Swarm {
 
     async fn delete(&self, old: &OldObject) -> Result<(), Problem> {
         self.remove(old).await
-    }
-}
-
-/// An engine that cannot be reached: every call says so, with the words of the first failure.
-#[derive(Debug)]
-pub struct Unreachable(pub Problem);
-
-#[async_trait]
-impl Target for Unreachable {
-    async fn observe(&self, _watch: &Watch, world: &mut World) {
-        world.engine = Engine::Down(self.0.clone());
-    }
-
-    async fn publish(&self, _: &NewObject, _: &Labels, _: &Secret) -> Result<String, Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn preflight(&self, _: &Rollout, _: &Goods) -> Result<(), Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn apply(&self, _: &Rollout, _: &Goods) -> Result<(), Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn settle(&self, _: &Rollout, _: &Goods) -> Result<(), Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn put_back(&self, _: &Place, _: &Before, _: &Rollout) -> Result<(), Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn finish(&self, _: &Rollout) -> Result<(), Problem> {
-        Ok(())
-    }
-
-    async fn forget(&self, _: &Forget) -> Result<(), Problem> {
-        Err(self.0.clone())
-    }
-
-    async fn delete(&self, _: &OldObject) -> Result<(), Problem> {
-        Err(self.0.clone())
     }
 }

@@ -46,6 +46,7 @@ pub struct HttpSolver(Way);
 
 enum Way {
     Listening(Listener<Bytes>),
+    Served(Arc<Registry<Bytes>>, Arc<dyn Clock>),
     Webroot(Arc<Webroot>),
 }
 
@@ -60,6 +61,19 @@ impl HttpSolver {
         let registry = Arc::new(Registry::default());
         let pages = Arc::new(Pages(Arc::clone(&registry)));
         Self(Way::Listening(Listener::new(place, limits, registry, pages, clock)))
+    }
+
+    /// Answers through a server that is there anyway, and asks [`Self::answer`].
+    pub fn served(clock: Arc<dyn Clock>) -> Self {
+        Self(Way::Served(Arc::default(), clock))
+    }
+
+    /// The key authorization that is shown for `token`, where it is shown by such a server.
+    pub fn answer(&self, token: &str) -> Option<Bytes> {
+        match &self.0 {
+            Way::Served(registry, _) => registry.get(token),
+            _ => None,
+        }
     }
 
     /// Writes into the folder that a web server shows as `/`.
@@ -77,6 +91,10 @@ impl Solver for HttpSolver {
     async fn present(&self, proofs: &[Proof]) -> Result<(), SolveError> {
         match &self.0 {
             Way::Listening(listener) => listener.show(&proofs.iter().map(page).collect::<Vec<_>>()).await,
+            Way::Served(registry, clock) => {
+                registry.show(&proofs.iter().map(page).collect::<Vec<_>>(), clock.as_ref()).await;
+                Ok(())
+            }
             Way::Webroot(webroot) => on_disk(webroot, proofs, Webroot::write).await,
         }
     }
@@ -85,6 +103,10 @@ impl Solver for HttpSolver {
         match &self.0 {
             Way::Listening(listener) => {
                 listener.hide(proofs.iter().map(|proof| (proof.token.clone(), proof))).await
+            }
+            Way::Served(registry, _) => {
+                proofs.iter().for_each(|proof| registry.hide(&proof.token, proof));
+                Ok(())
             }
             Way::Webroot(webroot) => on_disk(webroot, proofs, Webroot::remove).await,
         }

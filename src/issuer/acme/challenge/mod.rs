@@ -10,9 +10,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 /// What is to be shown for one identifier of an order.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Whom it is about; a wildcard's base domain.
     pub subject: Subject,
@@ -23,7 +24,7 @@ pub struct Proof {
 }
 
 /// A name or an address.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Subject {
     /// A-labels, lower case, no wildcard.
     Dns(String),

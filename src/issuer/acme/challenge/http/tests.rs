@@ -33,7 +33,7 @@ fn usual() -> HttpSolver {
 async fn address(solver: &HttpSolver) -> Option<SocketAddr> {
     match &solver.0 {
         Way::Listening(listener) => listener.address().await,
-        Way::Webroot(_) => None,
+        Way::Served(..) | Way::Webroot(_) => None,
     }
 }
 

@@ -1,0 +1,206 @@
+//! The control socket, from the daemon's side: who may wish for what, and what comes of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use tokio::net::unix::UCred;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::Current;
+use super::journal::Told;
+use crate::audit::Event;
+use crate::cli::compose::House;
+use crate::cli::control::{Letter, PATH, Reply};
+use crate::cli::fail::Failure;
+use crate::cli::wish::{Answer, Next, Wish};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::scheduler::{Handle, Order, Word};
+
+/// No wish is longer, in octets.
+const LONGEST_LETTER: usize = 64 * 1024;
+
+/// A wish must have come whole within this time.
+const LETTER_TIME: Duration = Duration::from_secs(10);
+
+/// Refusals of one caller are on record once in this time: nobody fills the disk by being refused.
+const REFUSALS_APART: Duration = Duration::from_secs(10);
+
+/// Where wishes come in.
+pub(super) struct Desk {
+    pub(super) current: Arc<Current>,
+    pub(super) handle: Handle,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) told: broadcast::Sender<Told>,
+    refused: Mutex<HashMap<u32, Duration>>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        current: Arc<Current>,
+        handle: Handle,
+        clock: Arc<dyn Clock>,
+        told: broadcast::Sender<Told>,
+    ) -> Self {
+        Self { current, handle, clock, told, refused: Mutex::default() }
+    }
+
+    pub(super) fn router(self: Arc<Self>) -> Router {
+        Router::new().route(PATH, post(wish)).with_state(self)
+    }
+
+    /// Once in a while for each caller.
+    fn is_news(&self, uid: u32) -> bool {
+        let now = self.clock.monotonic();
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|_, at| now.saturating_sub(*at) < REFUSALS_APART);
+        refused.insert(uid, now).is_none()
+    }
+
+    /// A refusal is on record before it is told (I9).
+    async fn refuse(&self, house: &House, caller: UCred, wish: &Wish) -> Response {
+        let uid = caller.uid();
+        if self.is_news(uid) {
+            let by = format!("uid:{uid}");
+            let record = |edit: &mut crate::executor::Edit<'_>| {
+                let detail = [("verb".to_owned(), wish.name().to_owned())].into();
+                let (at, action) = (edit.now, "refused".to_owned());
+                edit.audit(Event { at, actor: by, action, asset: None, revision: None, detail });
+            };
+            if let Err(fatal) = house.executor.books.edit(record).await {
+                return said(StatusCode::SERVICE_UNAVAILABLE, &format!("{:#}", anyhow::Error::from(fatal)));
+            }
+        }
+        let message = format!(
+            "uid {uid} may not `{}`: [roles] operate names who may, beside root and the owner of the state",
+            wish.name()
+        );
+        tracing::warn!("refused: {message}");
+        said(StatusCode::FORBIDDEN, &message)
+    }
+}
+
+async fn wish(
+    State(desk): State<Arc<Desk>>,
+    Extension(caller): Extension<UCred>,
+    request: Request<Body>,
+) -> Response {
+    let letter = match read(request).await {
+        Ok(letter) => letter,
+        Err(response) => return response,
+    };
+    let (config, house) = desk.current.get();
+    if !may_operate(&config, caller) {
+        return desk.refuse(&house, caller, &letter.wish).await;
+    }
+    tracing::info!(uid = caller.uid(), verb = letter.wish.name(), "asked for");
+    let (lines, replies) = mpsc::channel(64);
+    tokio::spawn(async move {
+        let answer = desk.grant(&config, &house, caller, &letter, &lines).await;
+        let answer = answer.unwrap_or_else(|failure| Answer::of_failure(&failure));
+        let _ = lines.send(Reply::Answer(answer)).await;
+    });
+    streamed(replies)
+}
+
+async fn read(request: Request<Body>) -> Result<Letter, Response> {
+    let body = axum::body::to_bytes(request.into_body(), LONGEST_LETTER);
+    let body = tokio::time::timeout(LETTER_TIME, body).await;
+    let body = body.map_err(|_| said(StatusCode::REQUEST_TIMEOUT, "the wish did not come in time"))?;
+    let too_long = |_| said(StatusCode::PAYLOAD_TOO_LARGE, "the wish is too long, or was cut short");
+    let body = body.map_err(too_long)?;
+    let misread = |error: serde_json::Error| {
+        let message = format!("this daemon does not understand the wish: {error}; is it of another version?");
+        said(StatusCode::BAD_REQUEST, &message)
+    };
+    serde_json::from_slice(&body).map_err(misread)
+}
+
+/// Root and the owner of the state could do it without us.
+fn may_operate(config: &Config, caller: UCred) -> bool {
+    let uid = caller.uid();
+    uid == 0 || uid == nix::unistd::geteuid().as_raw() || config.roles().may_operate(uid, &groups(caller))
+}
+
+/// The kernel tells one group of the caller; the others are the user's.
+fn groups(caller: UCred) -> Vec<u32> {
+    let mut groups = vec![caller.gid()];
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(caller.uid())).ok().flatten();
+    if let Some(user) = user
+        && let Ok(name) = std::ffi::CString::new(user.name)
+        && let Ok(all) = nix::unistd::getgrouplist(&name, user.gid)
+    {
+        groups.extend(all.iter().map(|gid| gid.as_raw()));
+    }
+    groups
+}
+
+impl Desk {
+    async fn grant(
+        &self,
+        config: &Config,
+        house: &House,
+        caller: UCred,
+        letter: &Letter,
+        lines: &mpsc::Sender<Reply>,
+    ) -> Result<Answer, Failure> {
+        letter.wish.check(config)?;
+        // From here on, so that nothing that is done for it is missed.
+        let mut told = self.told.subscribe();
+        let by = format!("uid:{}", caller.uid());
+        let only = match letter.wish.note(config, house, &by, letter.manner).await? {
+            Next::Done(answer) => return Ok(answer),
+            Next::Pass(only) => only,
+        };
+        let (sender, mut rested) = oneshot::channel();
+        let order = Word::Order(Order { only: only.clone(), rested: sender });
+        if !self.handle.tell(order).await {
+            return Err(ending());
+        }
+        let rested = loop {
+            tokio::select! {
+                biased;
+                rested = &mut rested => break rested.map_err(|_| ending())?,
+                Ok(told) = told.recv() => {
+                    if only.as_ref().is_none_or(|only| told.assets.iter().any(|id| only.contains(id))) {
+                        // Who has gone away is still served.
+                        let _ = lines.try_send(Reply::Progress(told.line));
+                    }
+                }
+            }
+        };
+        let clock = self.clock.as_ref();
+        Ok(Answer::of_pass(config, &rested.passed, &rested.inventory, only.as_ref(), clock, letter.manner))
+    }
+}
+
+fn ending() -> Failure {
+    let message = "the daemon is ending; what it had put on record it goes on with when it is started";
+    Failure { code: crate::cli::fail::LOCKED, error: anyhow::anyhow!(message) }
+}
+
+/// One JSON value a line, each as soon as it is there.
+fn streamed(replies: mpsc::Receiver<Reply>) -> Response {
+    let lines = futures_util::stream::unfold(replies, |mut replies| async {
+        let reply = replies.recv().await?;
+        let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+        line.push(b'\n');
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(line)), replies))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn said(status: StatusCode, message: &str) -> Response {
+    (status, format!("{message}\n")).into_response()
+}

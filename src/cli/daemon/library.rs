@@ -1,0 +1,136 @@
+//! What the daemon serves to everyone, made of what it has.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::SignedDuration;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::desired::{Desired, KindSpec};
+use crate::executor::{Books, Maker};
+use crate::issuer::acme::challenge::http::HttpSolver;
+use crate::model::{AssetId, AssetKind, Part, RevisionState};
+use crate::planner;
+use crate::scheduler::{Household, Picture};
+use crate::serve::{Library, Page};
+
+/// A CA's bundle changes in days.
+const CA_MAX_AGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Renderings that are kept: of few assets, each of few sets of revisions.
+const MOST_RENDERED: usize = 256;
+
+/// The pages, rendered when they are first asked for.
+pub(super) struct Shelves {
+    books: Arc<Books>,
+    clock: Arc<dyn Clock>,
+    pages: Arc<HttpSolver>,
+    wanted: Mutex<Option<Wanted>>,
+    picture: Mutex<Option<watch::Receiver<Option<Arc<Picture>>>>>,
+    rendered: Mutex<HashMap<Place, Bytes>>,
+}
+
+/// A part of an asset, made of these revisions.
+type Place = (AssetId, Part, Vec<u32>);
+
+/// What of the configuration says what there is.
+#[derive(Clone)]
+struct Wanted {
+    desired: Arc<Desired>,
+    maker: Arc<dyn Maker>,
+}
+
+impl Shelves {
+    pub(super) fn new(books: Arc<Books>, clock: Arc<dyn Clock>, pages: Arc<HttpSolver>) -> Self {
+        Self {
+            books,
+            clock,
+            pages,
+            wanted: Mutex::default(),
+            picture: Mutex::default(),
+            rendered: Mutex::default(),
+        }
+    }
+
+    /// Serves what this configuration has, from now on.
+    pub(super) fn stock(&self, household: &Household) {
+        let (desired, maker) = (Arc::clone(&household.desired), Arc::clone(&household.executor.maker));
+        *lock(&self.wanted) = Some(Wanted { desired, maker });
+    }
+
+    /// Where it is said how things stand.
+    pub(super) fn look_at(&self, picture: watch::Receiver<Option<Arc<Picture>>>) {
+        *lock(&self.picture) = Some(picture);
+    }
+
+    fn seen(&self) -> Option<Arc<Picture>> {
+        lock(&self.picture).as_ref().and_then(|picture| picture.borrow().clone())
+    }
+
+    async fn rendered(&self, id: &AssetId, part: Part, numbers: Vec<u32>) -> Option<Bytes> {
+        let place = (id.clone(), part, numbers);
+        if let Some(bytes) = lock(&self.rendered).get(&place) {
+            return Some(bytes.clone());
+        }
+        let mut materials = Vec::new();
+        for number in &place.2 {
+            materials.push(self.books.material(id, *number).await.ok()??);
+        }
+        let maker = lock(&self.wanted).as_ref().map(|wanted| Arc::clone(&wanted.maker))?;
+        let bytes = Bytes::copy_from_slice(maker.render(part, &materials).ok()?.expose());
+        let mut rendered = lock(&self.rendered);
+        if rendered.len() >= MOST_RENDERED {
+            rendered.clear();
+        }
+        rendered.insert(place, bytes.clone());
+        Some(bytes)
+    }
+}
+
+#[async_trait]
+impl Library for Shelves {
+    /// Asked at every read, not when a pass has last run: a key's end is its end.
+    async fn jwks(&self, name: &str) -> Option<Page> {
+        let id = AssetId::new(AssetKind::JwtKey, name);
+        let desired = lock(&self.wanted).as_ref().map(|wanted| Arc::clone(&wanted.desired))?;
+        let spec = desired.assets.get(&id).filter(|spec| matches!(spec.kind, KindSpec::JwtKey { .. }))?;
+        let picture = self.seen()?;
+        let known = planner::known(&desired, &picture.inventory, &id, self.clock.now());
+        if known.is_empty() {
+            return None;
+        }
+        let bytes = self.rendered(&id, Part::Jwks, known).await?;
+        Some(Page { bytes, max_age: spec.overlap.max_age })
+    }
+
+    async fn ca(&self, name: &str) -> Option<Page> {
+        let id = AssetId::new(AssetKind::Ca, name);
+        let picture = self.seen()?;
+        let record = picture.inventory.assets.get(&id)?;
+        let known = record
+            .revisions
+            .values()
+            .filter(|revision| !revision.state.is_over() && revision.state != RevisionState::Pending);
+        let numbers: Vec<u32> = known.map(|revision| revision.number).collect();
+        if numbers.is_empty() {
+            return None;
+        }
+        let bytes = self.rendered(&id, Part::Ca, numbers).await?;
+        Some(Page { bytes, max_age: CA_MAX_AGE })
+    }
+
+    async fn crl(&self, _: &str) -> Option<Page> {
+        None
+    }
+
+    fn challenge(&self, token: &str) -> Option<Bytes> {
+        self.pages.answer(token)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,247 @@
+//! The daemon: the scheduler with all that goes on beside it, and the signals that it is told things by.
+
+mod desk;
+mod journal;
+mod library;
+mod vitals;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use axum::Router;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use super::args::Cli;
+use super::compose::{Base, House};
+use super::fail::{DONE, Failure};
+use super::report::Lines;
+use super::state;
+use crate::config::Config;
+use crate::issuer::acme::challenge::http::HttpSolver;
+use crate::scheduler::{Handle, Household, Scheduler, Word};
+use crate::serve::{self, Door, Limits};
+use crate::systemd;
+use desk::Desk;
+use journal::{Journal, Told};
+use library::Shelves;
+use vitals::Vitals;
+
+pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    state::warn(&config);
+    Base::run(&config, async |base| Daemon::start(cli, &config, base).await?.live().await)?;
+    Ok(DONE)
+}
+
+/// Everything that lives as long as the process.
+struct Daemon<'a> {
+    cli: &'a Cli,
+    base: Base,
+    pages: Arc<HttpSolver>,
+    shelves: Arc<Shelves>,
+    handle: Handle,
+    /// The loop; it ends when it is told to, or when the state cannot be written.
+    loop_of: JoinHandle<Result<(), crate::executor::Fatal>>,
+    current: Arc<Current>,
+    told: broadcast::Sender<Told>,
+    /// What listens to the engine of the configuration at hand.
+    events: Option<Task>,
+    _doors: Vec<Door>,
+    _watchdog: Task,
+    signals: Signals,
+}
+
+/// Ends with whoever has it.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Signals {
+    reload: Signal,
+    stop: Signal,
+    interrupt: Signal,
+}
+
+impl<'a> Daemon<'a> {
+    async fn start(cli: &'a Cli, config: &Config, base: Base) -> Result<Self, Failure> {
+        // A signal that comes while we start is not lost.
+        let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
+        let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
+        let (told, _) = broadcast::channel(256);
+        let house = house(config, &base, &pages, &told)?;
+        let current = Arc::new(Current::new(config, &house));
+        let household = household(config, house);
+        let shelves =
+            Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
+        let swarm = household.executor.swarm.clone();
+        shelves.stock(&household);
+        let (scheduler, handle) = Scheduler::new(household);
+        shelves.look_at(handle.picture.clone());
+        let pulse = scheduler.pulse();
+        let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
+        let mut doors = doors(config, &base, &shelves, vitals).await?;
+        let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
+        doors.push(control(config, Arc::new(desk), &base).await?);
+        let watchdog = Task(tokio::spawn(systemd::watchdog(pulse, Arc::clone(&base.clock))));
+        let events = swarm.map(|swarm| listen(swarm, handle.clone()));
+        let loop_of = tokio::spawn(scheduler.run());
+        systemd::ready(&standing(config));
+        tracing::info!("ready: {}", standing(config));
+        Ok(Self {
+            cli,
+            base,
+            pages,
+            shelves,
+            handle,
+            loop_of,
+            current,
+            told,
+            events,
+            _doors: doors,
+            _watchdog: watchdog,
+            signals,
+        })
+    }
+
+    async fn live(mut self) -> Result<(), Failure> {
+        loop {
+            tokio::select! {
+                ended = &mut self.loop_of => return ended_by_itself(ended),
+                _ = self.signals.reload.recv() => self.reload().await,
+                _ = self.signals.stop.recv() => break,
+                _ = self.signals.interrupt.recv() => break,
+            }
+        }
+        tracing::info!("stopping: what runs may end, nothing is begun");
+        systemd::stopping();
+        self.handle.stop();
+        ended_by_itself((&mut self.loop_of).await)
+    }
+
+    /// A bad file changes nothing: the old configuration goes on.
+    async fn reload(&mut self) {
+        systemd::reloading();
+        match self.reloaded().await {
+            Ok(standing) => {
+                tracing::info!("reloaded: {standing}");
+                systemd::ready(&standing);
+            }
+            Err(failure) => {
+                tracing::error!(
+                    "the new configuration is not used, the old one goes on: {:#}",
+                    failure.error
+                );
+                systemd::ready("the configuration file is wrong; the one before it goes on");
+            }
+        }
+    }
+
+    async fn reloaded(&mut self) -> Result<String, Failure> {
+        let config = state::config(self.cli)?;
+        state::warn(&config);
+        let house = house(&config, &self.base, &self.pages, &self.told)?;
+        self.current.set(&config, &house);
+        let household = household(&config, house);
+        self.shelves.stock(&household);
+        self.events = household.executor.swarm.clone().map(|swarm| listen(swarm, self.handle.clone()));
+        self.handle.tell(Word::Reload(Box::new(household))).await;
+        Ok(standing(&config))
+    }
+}
+
+/// Without an order the loop ends only when the state cannot be written: whoever started us starts us again.
+fn ended_by_itself(
+    ended: Result<Result<(), crate::executor::Fatal>, tokio::task::JoinError>,
+) -> Result<(), Failure> {
+    ended.map_err(Failure::failed)?.map_err(Failure::from)
+}
+
+fn house(
+    config: &Config,
+    base: &Base,
+    pages: &Arc<HttpSolver>,
+    told: &broadcast::Sender<Told>,
+) -> Result<House, Failure> {
+    base.house(config, Arc::new(Lines::new(true)), Arc::new(Journal(told.clone())), Some(pages))
+}
+
+fn household(config: &Config, house: House) -> Household {
+    Household { executor: house.executor, desired: house.desired, schedule: config.schedule().clone() }
+}
+
+/// The configuration that counts now, and what it comes to.
+struct Current(Mutex<(Arc<Config>, House)>);
+
+impl Current {
+    fn new(config: &Config, house: &House) -> Self {
+        Self(Mutex::new((Arc::new(config.clone()), house.clone())))
+    }
+
+    fn get(&self) -> (Arc<Config>, House) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, config: &Config, house: &House) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(config.clone()), house.clone());
+    }
+}
+
+/// The socket that orders come in by.
+async fn control(config: &Config, desk: Arc<Desk>, base: &Base) -> Result<Door, Failure> {
+    let path = config.daemon().control_socket();
+    let door = serve::open_unix(path, desk.router(), Limits::ORDERS, Arc::clone(&base.clock)).await;
+    door.with_context(|| {
+        format!("could not make the control socket {} (daemon.control_socket)", path.display())
+    })
+    .map_err(Failure::failed)
+}
+
+async fn doors(
+    config: &Config,
+    base: &Base,
+    shelves: &Arc<Shelves>,
+    vitals: Arc<Vitals>,
+) -> Result<Vec<Door>, Failure> {
+    let public = serve::public(Arc::clone(shelves) as Arc<dyn serve::Library>);
+    let private = serve::private(vitals);
+    let daemon = config.daemon();
+    let open = async |key: &str, address: SocketAddr, router: Router| {
+        let door = serve::open_tcp(address, router, Limits::PAGES, Arc::clone(&base.clock)).await;
+        door.with_context(|| format!("could not listen on {address} (daemon.{key})")).map_err(Failure::failed)
+    };
+    Ok(match daemon.public_listen() {
+        None => vec![open("listen", daemon.listen(), private.merge(public)).await?],
+        Some(address) => vec![
+            open("listen", daemon.listen(), private).await?,
+            open("public_listen", address, public).await?,
+        ],
+    })
+}
+
+/// Has the scheduler look whenever the engine says that something has changed.
+fn listen(swarm: Arc<dyn crate::target::Target>, handle: Handle) -> Task {
+    Task(tokio::spawn(async move { swarm.watch(&|| handle.changed()).await }))
+}
+
+/// "12 assets, looking at least …"
+fn standing(config: &Config) -> String {
+    let count = config.assets().count();
+    format!("{count} assets, looked at on `{}`", config.schedule().check().text())
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            stop: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}

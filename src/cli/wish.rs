@@ -1,0 +1,208 @@
+//! What writing verbs ask for. Whoever holds the state grants it: this process, or the daemon when it is told of it.
+
+mod account;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::args::Format;
+use super::compose::House;
+use super::fail::{DONE, FAILED, Failure};
+use super::{ca, export, output, revoke, rotate, status};
+use crate::clock::{Clock, Entropy};
+use crate::config::Config;
+use crate::executor::Passed;
+use crate::model::{AssetId, Deferred, Inventory, Problem};
+
+/// A writing verb with its arguments, as they were typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub(super) enum Wish {
+    /// `run`
+    Run {},
+    /// `rotate`
+    Rotate {
+        /// Which.
+        assets: Vec<String>,
+        /// All of them instead.
+        all: bool,
+        /// The keys are in wrong hands.
+        compromised: bool,
+    },
+    /// `revoke`
+    Revoke(revoke::Wish),
+    /// `ca init`
+    CaInit {
+        /// The issuer.
+        name: String,
+    },
+    /// `acme rollover`
+    AcmeRollover {
+        /// The issuer.
+        issuer: String,
+    },
+    /// `acme register`
+    AcmeRegister {
+        /// The issuer.
+        issuer: String,
+    },
+    /// What is on record before `export` prints a private key.
+    NoteExport {
+        /// Whose.
+        asset: String,
+        /// Which part.
+        part: String,
+        /// Of which revision.
+        revision: u32,
+    },
+}
+
+/// How people want to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manner {
+    /// Table or JSON.
+    pub(super) format: Format,
+}
+
+/// What the caller's terminal is to show, and how the program ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) stdout: String,
+    pub(super) stderr: Vec<String>,
+    pub(super) exit: u8,
+}
+
+/// What follows once the wish is on record.
+pub(super) enum Next {
+    /// Nothing.
+    Done(Answer),
+    /// A pass over these assets; over all without any.
+    Pass(Option<BTreeSet<AssetId>>),
+}
+
+impl Wish {
+    /// As the audit names it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Run {} => "run",
+            Self::Rotate { compromised: true, .. } => "rotate --compromised",
+            Self::Rotate { .. } => "rotate",
+            Self::Revoke(_) => "revoke",
+            Self::CaInit { .. } => "ca init",
+            Self::AcmeRollover { .. } => "acme rollover",
+            Self::AcmeRegister { .. } => "acme register",
+            Self::NoteExport { .. } => "export",
+        }
+    }
+
+    /// Whether it could be granted, as far as the configuration tells. Nothing is touched.
+    pub(super) fn check(&self, config: &Config) -> Result<(), Failure> {
+        match self {
+            Self::Run {} => Ok(()),
+            Self::Rotate { assets, all, compromised } => {
+                rotate::chosen(config, assets, *all, *compromised).map(drop)
+            }
+            Self::Revoke(wish) => wish.checked(config).map(drop),
+            Self::CaInit { name } => ca::authority(config, name).map(drop),
+            Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
+            Self::NoteExport { asset, part, .. } => export::private_part(config, asset, part).map(drop),
+        }
+    }
+
+    /// Puts the wish on record, durably, before anything is done for it: a crash does not forget it.
+    pub(super) async fn note(
+        &self,
+        config: &Config,
+        house: &House,
+        by: &str,
+        manner: Manner,
+    ) -> Result<Next, Failure> {
+        match self {
+            Self::Run {} => Ok(Next::Pass(None)),
+            Self::Rotate { assets, all, compromised } => {
+                let chosen = rotate::chosen(config, assets, *all, *compromised)?;
+                rotate::ask(house, &chosen, *compromised, by).await?;
+                Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
+            }
+            Self::Revoke(wish) => {
+                let id = wish.ask(config, house, by).await?;
+                Ok(Next::Pass(Some(rotate::with_authorities(config, &[id].into()))))
+            }
+            Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
+            Self::AcmeRollover { issuer } => account::roll_over(config, house, issuer, manner).await,
+            Self::AcmeRegister { issuer } => account::register_anew(config, house, issuer, manner).await,
+            Self::NoteExport { asset, part, revision } => {
+                export::note(config, house, asset, part, *revision, by).await?;
+                Ok(Next::Done(Answer::done(String::new())))
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn done(stdout: String) -> Self {
+        Self { stdout, stderr: Vec::new(), exit: DONE }
+    }
+
+    /// What a failure looks like to the caller.
+    pub(super) fn of_failure(failure: &Failure) -> Self {
+        Self { stdout: String::new(), stderr: vec![failure.text()], exit: failure.code }
+    }
+
+    /// What has come of a pass.
+    pub(super) fn of_pass(
+        config: &Config,
+        passed: &Passed,
+        inventory: &Inventory,
+        only: Option<&BTreeSet<AssetId>>,
+        clock: &dyn Clock,
+        manner: Manner,
+    ) -> Self {
+        let failed = passed.failed() || status::stands_in_the_way(&passed.problems, only);
+        let exit = if failed { FAILED } else { DONE };
+        let report = status::Report::of(config, inventory, &passed.problems, clock.now());
+        if manner.format == Format::Json {
+            return Self { stdout: format!("{:#}\n", report.json()), stderr: Vec::new(), exit };
+        }
+        let mut stdout = String::new();
+        if passed.done == 0 && passed.failures.is_empty() {
+            stdout.push_str("nothing to do\n");
+        }
+        stdout.push_str(&report.table());
+        stdout.push('\n');
+        passed.deferred.iter().for_each(|deferred| stdout.push_str(&waits(deferred)));
+        Self { stdout, stderr: complaints(passed), exit }
+    }
+
+    pub(super) fn print(&self) -> u8 {
+        output::bytes(self.stdout.as_bytes());
+        self.stderr.iter().for_each(|line| output::warning(line));
+        self.exit
+    }
+}
+
+/// What waits for what, and until when.
+fn waits(deferred: &Deferred) -> String {
+    let until = deferred.until.map_or_else(String::new, |until| format!(" (until {until})"));
+    format!("waits: {}: {}{until}\n", deferred.asset, deferred.reason)
+}
+
+fn complaints(passed: &Passed) -> Vec<String> {
+    let mut lines: Vec<String> =
+        passed.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    let mut told: Vec<&Problem> = Vec::new();
+    for (asset, problem) in &passed.failures {
+        if !told.contains(&problem) {
+            lines.push(format!("keyturn: {asset}: {problem}\n  {}", problem.code.action()));
+            told.push(problem);
+        }
+    }
+    lines
+}
+
+/// The randomness for what is made outside of a pass.
+fn entropy() -> Entropy {
+    Entropy::system()
+}

@@ -1,0 +1,161 @@
+//! Records being changed: copies, until they are durable.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, encoded};
+use crate::audit::Event;
+use crate::model::{
+    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
+    Secret,
+};
+use crate::store::{Change, MaterialId};
+
+/// Records being changed.
+pub struct Edit<'a> {
+    /// The time of the change.
+    pub now: Timestamp,
+    base: &'a Inventory,
+    touched: Touched,
+    materials: Vec<(MaterialId, Option<Material>)>,
+    events: Vec<Event>,
+}
+
+/// Copies of the records that an edit has touched; `None` is gone.
+#[derive(Default)]
+pub(super) struct Touched {
+    assets: BTreeMap<AssetId, AssetRecord>,
+    objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
+    rollouts: BTreeMap<Place, Option<RolloutRecord>>,
+    issuers: BTreeMap<String, IssuerRecord>,
+    kept: BTreeMap<String, Option<Secret>>,
+    last_seen: Option<Timestamp>,
+}
+
+impl Edit<'_> {
+    pub(super) fn new(base: &Inventory, now: Timestamp) -> Edit<'_> {
+        Edit { now, base, touched: Touched::default(), materials: Vec::new(), events: Vec::new() }
+    }
+
+    /// The asset's record, made where there was none.
+    pub fn asset(&mut self, id: &AssetId) -> &mut AssetRecord {
+        let base = self.base;
+        self.touched
+            .assets
+            .entry(id.clone())
+            .or_insert_with(|| base.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone())))
+    }
+
+    /// The ACME issuer's record, made where there was none.
+    pub fn issuer(&mut self, name: &str) -> &mut IssuerRecord {
+        let base = self.base;
+        let blank = || IssuerRecord { name: name.to_owned(), ..IssuerRecord::default() };
+        let known = || base.issuers.get(name).cloned().unwrap_or_else(blank);
+        self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
+    }
+
+    /// What an issuer is to keep under `key`; `None` forgets it.
+    pub(in crate::executor) fn keep(&mut self, key: String, value: Option<Secret>) {
+        self.touched.kept.insert(key, value);
+    }
+
+    /// The object's record, where there is one.
+    pub fn object(&mut self, kind: ObjectKind, name: &str) -> Option<&mut ObjectRecord> {
+        let key = (kind, name.to_owned());
+        let base = self.base.objects.get(&key)?;
+        self.touched.objects.entry(key).or_insert_with(|| Some(base.clone())).as_mut()
+    }
+
+    /// The rollout that was begun in this place and has not ended.
+    pub fn rollout(&mut self, place: &Place) -> Option<&mut RolloutRecord> {
+        let base = self.base.rollouts.get(place)?;
+        self.touched.rollouts.entry(place.clone()).or_insert_with(|| Some(base.clone())).as_mut()
+    }
+
+    /// A new object.
+    pub fn put_object(&mut self, record: ObjectRecord) {
+        self.touched.objects.insert((record.kind, record.name.clone()), Some(record));
+    }
+
+    /// An object that is gone.
+    pub fn remove_object(&mut self, kind: ObjectKind, name: &str) {
+        self.touched.objects.insert((kind, name.to_owned()), None);
+    }
+
+    /// A rollout that is begun.
+    pub fn put_rollout(&mut self, record: RolloutRecord) {
+        self.touched.rollouts.insert(record.place.clone(), Some(record));
+    }
+
+    /// A rollout that has ended.
+    pub fn remove_rollout(&mut self, place: &Place) {
+        if self.base.rollouts.contains_key(place) {
+            self.touched.rollouts.insert(place.clone(), None);
+        }
+    }
+
+    /// What a revision is made of; `None` destroys it.
+    pub fn material(&mut self, asset: &AssetId, revision: u32, material: Option<Material>) {
+        self.materials.push((MaterialId { asset: asset.clone(), revision }, material));
+    }
+
+    /// An entry for the audit.
+    pub fn audit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(super) fn finish(mut self) -> Result<(Touched, Change), BooksError> {
+        let mut change = Change { audit: self.events, ..Change::default() };
+        for (id, record) in &self.touched.assets {
+            change.puts.push((format!("{ASSET}{id}"), encoded(Some(record))?));
+        }
+        for ((kind, name), record) in &self.touched.objects {
+            change.puts.push((format!("{OBJECT}{kind}/{name}"), encoded(record.as_ref())?));
+        }
+        for (place, record) in &self.touched.rollouts {
+            change.puts.push((format!("{ROLLOUT}{place}"), encoded(record.as_ref())?));
+        }
+        for (name, record) in &self.touched.issuers {
+            change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
+        }
+        for (key, value) in &self.touched.kept {
+            let value = value.as_ref().map(|value| value.expose().to_vec());
+            change.puts.push((format!("{KEPT}{key}"), value));
+        }
+        for (id, material) in self.materials {
+            change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
+        }
+        let seen = self.base.last_seen.map_or(self.now, |seen| seen.max(self.now));
+        self.touched.last_seen = Some(seen);
+        change.puts.push((LAST_SEEN.to_owned(), encoded(Some(&seen))?));
+        Ok((self.touched, change))
+    }
+}
+
+impl Touched {
+    pub(super) fn merge_into(self, pages: &mut Pages) {
+        for (key, value) in self.kept {
+            match value {
+                Some(value) => pages.kept.insert(key, value),
+                None => pages.kept.remove(&key),
+            };
+        }
+        let inventory = &mut pages.inventory;
+        inventory.assets.extend(self.assets);
+        inventory.issuers.extend(self.issuers);
+        inventory.last_seen = self.last_seen.or(inventory.last_seen);
+        for (key, record) in self.objects {
+            match record {
+                Some(record) => inventory.objects.insert(key, record),
+                None => inventory.objects.remove(&key),
+            };
+        }
+        for (place, record) in self.rollouts {
+            match record {
+                Some(record) => inventory.rollouts.insert(place, record),
+                None => inventory.rollouts.remove(&place),
+            };
+        }
+    }
+}

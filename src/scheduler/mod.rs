@@ -1,0 +1,330 @@
+//! Looks, plans, begins what is due, and sleeps until the next thing is: the daemon's one loop.
+//!
+//! ```text
+//!           ┌──────────────── a step has ended · an order · a new configuration · the engine's events · time ◄─┐
+//!           ▼                                                                                                  │
+//!   observe ──> plan ──> begin what can be begun beside what runs (executor::Flow) ──> sleep until next_wake ──┘
+//! ```
+//!
+//! It decides nothing about assets: that is the planner's. It decides when to look.
+
+mod orders;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::clock::Clock;
+use crate::config::Schedule;
+use crate::desired::Desired;
+use crate::executor::{Ended, Executor, Fatal, Flow};
+use crate::model::{AssetId, Inventory, Plan, Problem};
+use crate::planner::{self, Seed};
+use crate::systemd::Pulse;
+pub use orders::{Order, Rested};
+
+/// The longest sleep: a host that was suspended, or whose clock was set, is noticed after it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// What ends within this is looked at together: a look at a Swarm costs several calls.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// The engine's events, our own changes among them, lead to no more than one look in this time.
+const EVENTS_APART: Duration = Duration::from_secs(2);
+
+/// Between the two clocks, over one sleep; more is a jump of the wall clock.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long what runs may go on after it was told to stop.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// One configuration, put together.
+pub struct Household {
+    /// Does what plans say.
+    pub executor: Arc<Executor>,
+    /// What is wanted.
+    pub desired: Arc<Desired>,
+    /// When to look without another reason.
+    pub schedule: Schedule,
+}
+
+/// What the daemon can be told.
+pub enum Word {
+    /// Live by this configuration from now on; what runs goes on by the old one.
+    Reload(Box<Household>),
+    /// Do what is due for some assets, and say when they have come to rest.
+    Order(Order),
+}
+
+/// What was seen and planned last; what everyone who asks is answered from.
+#[derive(Debug, Clone, Default)]
+pub struct Picture {
+    /// When.
+    pub at: Timestamp,
+    /// The records and the world.
+    pub inventory: Inventory,
+    /// What was planned.
+    pub plan: Plan,
+    /// What has failed since it last worked, in this process.
+    pub failures: Vec<(AssetId, Problem)>,
+    /// When it will look again at the latest.
+    pub wakes_at: Option<Timestamp>,
+}
+
+/// The other end of a scheduler.
+#[derive(Clone)]
+pub struct Handle {
+    words: mpsc::Sender<Word>,
+    stop: Arc<Notify>,
+    events: Arc<Notify>,
+    /// What was seen last; `None` before the first look has ended.
+    pub picture: watch::Receiver<Option<Arc<Picture>>>,
+}
+
+/// The daemon's loop.
+pub struct Scheduler {
+    household: Household,
+    flow: Flow,
+    clock: Arc<dyn Clock>,
+    words: mpsc::Receiver<Word>,
+    stop: Arc<Notify>,
+    events: Arc<Notify>,
+    picture: watch::Sender<Option<Arc<Picture>>>,
+    orders: Vec<orders::Open>,
+    failures: Vec<(AssetId, Problem)>,
+    wakes_at: Option<Timestamp>,
+    looked_at: Duration,
+    pulse: Pulse,
+}
+
+/// Why a sleep has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awake {
+    Look,
+    Stop,
+}
+
+impl Scheduler {
+    /// One that is to live by `household`, and the handle to tell it things.
+    pub fn new(household: Household) -> (Self, Handle) {
+        let (sender, words) = mpsc::channel(16);
+        let (picture, seen) = watch::channel(None);
+        let (stop, events) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handle =
+            Handle { words: sender, stop: Arc::clone(&stop), events: Arc::clone(&events), picture: seen };
+        let scheduler = Self {
+            flow: Flow::new(household.executor.concurrency),
+            clock: Arc::clone(&household.executor.clock),
+            household,
+            words,
+            stop,
+            events,
+            picture,
+            orders: Vec::new(),
+            failures: Vec::new(),
+            wakes_at: None,
+            looked_at: Duration::ZERO,
+            pulse: Pulse::default(),
+        };
+        (scheduler, handle)
+    }
+
+    /// Beats whenever the loop turns.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// Runs until it is told to stop; what runs then has some seconds to end, and is finished by the next start if it
+    /// does not.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written: nothing may be claimed, and nothing more be done.
+    pub async fn run(mut self) -> Result<(), Fatal> {
+        let stop = Arc::clone(&self.stop);
+        loop {
+            // An engine that does not answer must not hold up the end.
+            tokio::select! {
+                biased;
+                () = stop.notified() => break,
+                () = self.look() => {}
+            }
+            if self.sleep().await? == Awake::Stop {
+                break;
+            }
+        }
+        self.drain().await
+    }
+
+    /// Observes, plans, and begins what can be begun.
+    async fn look(&mut self) {
+        let (executor, desired) = (Arc::clone(&self.household.executor), Arc::clone(&self.household.desired));
+        self.looked_at = self.clock.monotonic();
+        let inventory = executor.observe(&desired).await;
+        let now = self.clock.now();
+        let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
+        let (begun, circling) = self.flow.begin(&executor, &desired, &plan);
+        self.note(circling);
+        if begun > 0 {
+            tracing::debug!(begun, "began what is due");
+        } else if self.flow.is_idle() {
+            executor.tidy(&desired).await;
+        }
+        orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
+        self.wakes_at = self.next_wake(&plan, now);
+        self.show(inventory, plan, now);
+    }
+
+    fn show(&self, inventory: Inventory, plan: Plan, at: Timestamp) {
+        let (failures, wakes_at) = (self.failures.clone(), self.wakes_at);
+        let picture = Picture { at, inventory, plan, failures, wakes_at };
+        self.picture.send_replace(Some(Arc::new(picture)));
+    }
+
+    /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure.
+    fn next_wake(&self, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
+        let schedule = &self.household.schedule;
+        let check = schedule.check().next(now, schedule.timezone());
+        let rest = self.flow.rests_until().map(|until| {
+            let left = until.saturating_sub(self.clock.monotonic()) + Duration::from_secs(1);
+            now.saturating_add(left).unwrap_or(Timestamp::MAX)
+        });
+        [plan.next_wake, check, rest].into_iter().flatten().min()
+    }
+
+    /// Until there is a reason to look again.
+    async fn sleep(&mut self) -> Result<Awake, Fatal> {
+        loop {
+            let (wall, monotonic) = (self.clock.now(), self.clock.monotonic());
+            self.pulse.beat(monotonic);
+            let clock = Arc::clone(&self.clock);
+            let left = self.left(wall);
+            let events_rest = (self.looked_at + EVENTS_APART).saturating_sub(monotonic);
+            let event = async {
+                self.events.notified().await;
+                clock.sleep(events_rest).await;
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.notified() => return Ok(Awake::Stop),
+                ended = self.flow.ended(|| clock.monotonic()) => {
+                    self.note(ended?);
+                    self.gather().await?;
+                    return Ok(Awake::Look);
+                }
+                Some(word) = self.words.recv() => {
+                    self.hear(word);
+                    return Ok(Awake::Look);
+                }
+                () = event => return Ok(Awake::Look),
+                () = clock.sleep(left) => {}
+            }
+            if self.has_jumped(wall, monotonic) || self.left(self.clock.now()).is_zero() {
+                return Ok(Awake::Look);
+            }
+        }
+    }
+
+    /// What is left until the next look, as far as one sleep may go.
+    fn left(&self, now: Timestamp) -> Duration {
+        let left = self.wakes_at.map_or(SignedDuration::MAX, |at| at.duration_since(now));
+        Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
+    }
+
+    /// Whether the wall clock has moved otherwise than the monotonic one since.
+    fn has_jumped(&self, wall: Timestamp, monotonic: Duration) -> bool {
+        let by_wall = self.clock.now().duration_since(wall);
+        let passed = self.clock.monotonic().saturating_sub(monotonic);
+        let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        let jump = by_wall.saturating_sub(passed);
+        if jump.abs() > CLOCK_SLACK {
+            tracing::warn!(
+                "the clock has moved by {} s: set by someone, or the machine was suspended",
+                jump.as_secs()
+            );
+            return true;
+        }
+        false
+    }
+
+    /// Takes in what ends together with what has ended.
+    async fn gather(&mut self) -> Result<(), Fatal> {
+        let clock = Arc::clone(&self.clock);
+        let end = clock.monotonic() + TOGETHER;
+        while !self.flow.is_idle() {
+            let left = end.saturating_sub(clock.monotonic());
+            tokio::select! {
+                biased;
+                ended = self.flow.ended(|| clock.monotonic()) => self.note(ended?),
+                () = clock.sleep(left) => return Ok(()),
+            }
+            if clock.monotonic() >= end {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, ended: Vec<Ended>) {
+        for one in ended {
+            for id in &one.step.assets {
+                let same = |(failed, problem): &(AssetId, Problem)| {
+                    failed == id && one.problem.as_ref().is_none_or(|p| p.code == problem.code)
+                };
+                self.failures.retain(|failure| !same(failure));
+                self.failures.extend(one.problem.clone().map(|problem| (id.clone(), problem)));
+            }
+            orders::note(&mut self.orders, &one);
+        }
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Reload(household) => {
+                self.household = *household;
+                self.failures.retain(|(id, _)| self.household.desired.assets.contains_key(id));
+            }
+            Word::Order(order) => {
+                self.flow.wake_up();
+                self.orders.push(order.into());
+            }
+        }
+    }
+
+    /// What runs may end; nothing more is begun.
+    async fn drain(&mut self) -> Result<(), Fatal> {
+        let clock = Arc::clone(&self.clock);
+        let end = clock.monotonic() + DRAIN;
+        while !self.flow.is_idle() {
+            let left = end.saturating_sub(clock.monotonic());
+            tokio::select! {
+                ended = self.flow.ended(|| clock.monotonic()) => { ended?; }
+                () = clock.sleep(left) => {
+                    let left = self.flow.running().count();
+                    tracing::warn!("{left} steps have not ended in time; the next start finishes them");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handle {
+    /// Tells it; `false` when it has ended.
+    pub async fn tell(&self, word: Word) -> bool {
+        self.words.send(word).await.is_ok()
+    }
+
+    /// Has it end.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// The world may have changed.
+    pub fn changed(&self) {
+        self.events.notify_one();
+    }
+}
