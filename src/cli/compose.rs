@@ -18,13 +18,31 @@ use crate::target::file::Directories;
 use crate::target::swarm::Connection;
 use crate::verify::Live;
 
-/// All that a writing verb works with.
+/// All that a writing verb works with; public for tests that stand it under a clock of their own.
 #[derive(Clone)]
-pub(super) struct House {
+pub struct House {
     /// Does what plans say.
-    pub(super) executor: Arc<Executor>,
+    pub executor: Arc<Executor>,
     /// What is wanted.
-    pub(super) desired: Arc<Desired>,
+    pub desired: Arc<Desired>,
+}
+
+impl House {
+    /// What `config` asks for, done with what `store` keeps, by `clock`; nobody is told how it goes.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or an issuer cannot be made ready.
+    pub async fn build(
+        config: &Config,
+        store: Arc<dyn StateStore>,
+        clock: Arc<dyn Clock>,
+        actor: String,
+    ) -> Result<Self, Failure> {
+        let lines = Arc::new(Lines::new(true));
+        let base = Base::on(store, clock, Entropy::system(), actor).await?;
+        base.house(config, Arc::clone(&lines), lines, None)
+    }
 }
 
 /// Runs `work` on a fresh runtime.
@@ -53,10 +71,19 @@ impl Base {
         let entropy = Entropy::system();
         let store = state::open(config, &entropy, clock.as_ref())?;
         block_on(async {
-            let store: Arc<dyn StateStore> = Arc::new(store);
-            let books = Arc::new(Books::open(store, Arc::clone(&clock), &entropy).await?);
-            work(Self { books, clock, entropy, actor }).await
+            let base = Self::on(Arc::new(store), clock, entropy, actor).await?;
+            work(base).await
         })
+    }
+
+    async fn on(
+        store: Arc<dyn StateStore>,
+        clock: Arc<dyn Clock>,
+        entropy: Entropy,
+        actor: String,
+    ) -> Result<Self, Failure> {
+        let books = Arc::new(Books::open(store, Arc::clone(&clock), &entropy).await?);
+        Ok(Self { books, clock, entropy, actor })
     }
 
     /// Puts together what a configuration comes to. `lines` shows searches, `reporter` is told of steps, `pages` is

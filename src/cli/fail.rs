@@ -17,7 +17,7 @@ pub(super) const REFUSED: u8 = 5;
 
 /// An error with the exit code that it ends the program with.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub struct Failure {
     /// As `--help` documents it.
     pub(super) code: u8,
     /// With its causes.

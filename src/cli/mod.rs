@@ -33,6 +33,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Verb};
+#[doc(hidden)]
+pub use compose::House;
 use fail::Failure;
 use wish::Wish;
 

@@ -35,10 +35,10 @@ impl Executor {
         let now = self.clock.now();
         let seed = Seed::of(&desired.instance);
         let advice = match subject.issuer.advice(&subject.material, now).await {
-            Ok(advice) => Some(advice),
+            Ok(advice) => Ok(advice),
             Err(error) => {
                 tracing::info!("{id}: {} could not be asked when to renew: {error}", subject.name);
-                None
+                Err(error.retry_after)
             }
         };
         let before = subject.revision.renewal.unwrap_or_default();
@@ -143,14 +143,21 @@ impl Executor {
     }
 }
 
-/// What is kept of the CA's advice: a window that is new gets its moment drawn, once; one that is not keeps it.
+/// What is kept of the CA's advice, or of how long it wants not to be asked: a window that is new gets its moment drawn,
+/// once; one that is not keeps it.
 fn renewal(
     before: Renewal,
-    advice: Option<Advice>,
+    advice: Result<Advice, Option<SignedDuration>>,
     draw: impl FnOnce((Timestamp, Timestamp)) -> Timestamp,
     now: Timestamp,
 ) -> Renewal {
-    let Some(advice) = advice else { return Renewal { ask_at: Some(now + ASK_AGAIN), ..before } };
+    let advice = match advice {
+        Ok(advice) => advice,
+        Err(pause) => {
+            let pause = pause.unwrap_or_default().max(ASK_AGAIN);
+            return Renewal { ask_at: Some(now + pause), ..before };
+        }
+    };
     let same = advice.window == before.window;
     Renewal {
         window: advice.window,
@@ -158,5 +165,21 @@ fn renewal(
         explanation_url: advice.explanation_url,
         ask_at: Some(now + advice.ask_again_after.unwrap_or(ASK_AGAIN)),
         revoked_since: advice.revoked.unwrap_or(false).then(|| before.revoked_since.unwrap_or(now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_that_wants_not_to_be_asked_is_not() {
+        let now = Timestamp::UNIX_EPOCH;
+        let again = |pause: Option<i64>| {
+            let told = Err(pause.map(SignedDuration::from_hours));
+            renewal(Renewal::default(), told, |(start, _)| start, now).ask_at.unwrap().duration_since(now)
+        };
+        assert_eq!(again(Some(24)), SignedDuration::from_hours(24));
+        assert_eq!((again(None), again(Some(1))), (ASK_AGAIN, ASK_AGAIN));
     }
 }

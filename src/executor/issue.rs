@@ -51,8 +51,7 @@ impl Executor {
                 if acme {
                     // Only now may the order be forgotten: until here the certificate could be fetched again.
                     edit.keep(super::desk::order_key(issuer, &make.asset), None);
-                    edit.issuer(issuer).problem = None;
-                    edit.issuer(issuer).not_before = None;
+                    edit.issuer(issuer).answered(now);
                 }
                 edit.audit(self.event("issued", make, reason, &made));
                 edit.material(&make.asset, make.revision, Some(made.material));

@@ -105,6 +105,13 @@ impl IssuerRecord {
         self.not_before = self.not_before.max(Some(now + pause));
         self.problem = Some(problem.clone());
     }
+
+    /// It has issued something. What it has asked for meanwhile, of another order, still holds.
+    pub fn answered(&mut self, now: Timestamp) {
+        if self.not_before.is_none_or(|until| until <= now) {
+            (self.not_before, self.problem) = (None, None);
+        }
+    }
 }
 
 /// What a CA has said about the renewal of one certificate (RFC 9773), and what came of asking.
@@ -225,4 +232,22 @@ impl Limits {
         per_set: Some(Rate { count: 5, window: SignedDuration::from_hours(7 * 24) }),
         failed: Some(Rate { count: 5, window: SignedDuration::from_hours(1) }),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Code;
+
+    #[test]
+    fn what_a_ca_has_asked_for_holds_though_another_order_comes_through() {
+        let now = Timestamp::UNIX_EPOCH;
+        let hour = SignedDuration::from_hours(1);
+        let mut record = IssuerRecord::default();
+        record.left_alone(now, hour, &Problem::new(Code::IssuerLimited, "too many"));
+        record.answered(now);
+        assert_eq!(record.not_before, Some(now + hour));
+        record.answered(now + hour);
+        assert_eq!(record, IssuerRecord::default());
+    }
 }

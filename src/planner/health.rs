@@ -40,6 +40,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
     let mut problems: Vec<Problem> = record.effort.problem.iter().cloned().collect();
     // A failure of one issuer is none of the asset's once another has issued.
     problems.extend(record.by_issuer.values().filter_map(|effort| effort.problem.clone()));
+    let known = problems.iter().any(|problem| !needs_nobody(problem.code)) || is_undelivered(record);
     problems.extend(record.active().and_then(revoked));
     let unrevoked = record.revisions.values().filter_map(|revision| revision.awaits_revocation(now));
     problems.extend(unrevoked.filter_map(|asked| asked.effort.problem.clone()));
@@ -55,9 +56,21 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         }
     }
     if let Some(revision) = record.active() {
-        problems.extend(life(spec, revision, now, seed));
+        // One fault, one alert: what fails need not be called late as well.
+        let said = |problem: &Problem| known && problem.code == Code::Overdue;
+        problems.extend(life(spec, revision, now, seed).filter(|problem| !said(problem)));
     }
     problems
+}
+
+/// A CA that wants to be left alone for a while, or is still at work, is no fault until it has taken too long.
+fn needs_nobody(code: Code) -> bool {
+    matches!(code, Code::IssuerLimited | Code::OrderPending)
+}
+
+/// A try to deliver has failed.
+fn is_undelivered(record: &AssetRecord) -> bool {
+    record.deliveries.values().any(|delivery| delivery.effort.problem.is_some())
 }
 
 /// That the CA has revoked what is in use.

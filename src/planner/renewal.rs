@@ -26,7 +26,7 @@ enum Cause {
 
 /// When the successor of `revision` is due; `None` while it has neither validity nor use.
 ///
-/// What its CA says goes first (RFC 9773 §4.2), but half of our own lead is kept whatever it says. Else a little earlier
+/// What its CA says goes first (RFC 9773 §4.2), but enough of our own lead is kept whatever it says. Else a little earlier
 /// than the configuration says, by a chance that is fixed for each revision (at most an hour or a hundredth of its
 /// life), so that what was made together is not renewed together.
 pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<Timestamp> {
@@ -34,21 +34,41 @@ pub fn renew_at(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: S
 }
 
 fn due(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed) -> Option<(Timestamp, Cause)> {
-    let own = |share| own(asset, overlap, revision, seed, share);
-    let Some(renewal) = &revision.renewal else { return Some((own(1)?, Cause::Age)) };
+    let own = |keep| own(asset, overlap, revision, seed, keep);
+    let Some(renewal) = &revision.renewal else { return Some((own(Keep::All)?, Cause::Age)) };
     if let Some(since) = renewal.revoked_since {
         return Some((since, Cause::Revoked));
     }
-    let Some(chosen) = renewal.chosen else { return Some((own(1)?, Cause::Age)) };
-    let latest = own(2)?;
+    let Some(chosen) = renewal.chosen else { return Some((own(Keep::All)?, Cause::Age)) };
+    let latest = own(Keep::Enough)?;
     Some(if chosen <= latest { (chosen, Cause::Advice) } else { (latest, Cause::Age) })
 }
 
-/// When it is due by its age: with a whole lead in hand, or with the `share`th part of it.
-fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, share: i32) -> Option<Timestamp> {
+/// How much of our own lead there is to be in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    All,
+    /// Half of it; but not so little that the renewal is called late before it is due (`health`: a fifth of the life).
+    Enough,
+}
+
+impl Keep {
+    fn of(self, lead: SignedDuration, life: SignedDuration) -> SignedDuration {
+        match self {
+            Self::All => lead,
+            Self::Enough => (lead / 2).max(lead.min(life / 4)),
+        }
+    }
+}
+
+/// When it is due by its age.
+fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, keep: Keep) -> Option<Timestamp> {
     let (due, life) = match (overlap.turn, revision.validity) {
         (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
-        (turn, Some(all)) => (later(all.not_after, -(lead(turn, all) / share)), all.lifetime()),
+        (turn, Some(all)) => {
+            let life = all.lifetime();
+            (later(all.not_after, -keep.of(lead(turn, all), life)), life)
+        }
         _ => return None,
     };
     let span = SignedDuration::from_secs(life.as_secs() / 100).min(LONGEST_JITTER);
@@ -127,7 +147,7 @@ pub(super) fn is_only_advised(
     revision: &Revision,
 ) -> bool {
     let theirs = due(&spec.id, &spec.overlap, revision, context.seed);
-    let ours = own(&spec.id, &spec.overlap, revision, context.seed, 2);
+    let ours = own(&spec.id, &spec.overlap, revision, context.seed, Keep::Enough);
     theirs.is_some_and(|(at, cause)| cause != Cause::Age && at <= context.now)
         && ours.is_none_or(|at| at > context.now)
         && asked(record, revision).is_none()

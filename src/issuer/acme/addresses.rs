@@ -15,6 +15,11 @@ pub(super) fn check(uri: &Uri) -> Result<(), Unreached> {
     check_host(uri)
 }
 
+/// The same, of an address that is to be kept: what nobody would go to is not worth keeping.
+pub(super) fn check_text(url: &str) -> Result<(), Unreached> {
+    check(&url.parse().map_err(|_| Unreached("an address that it has sent is no URL".to_owned()))?)
+}
+
 /// Refuses a URL that names an address nobody's CA is at.
 pub(super) fn check_host(uri: &Uri) -> Result<(), Unreached> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -93,5 +98,7 @@ mod tests {
         ] {
             assert!(!refused(url), "{url}");
         }
+        assert!(check_text("https://ca.example/order/1").is_ok());
+        assert!(check_text("http://ca.example/order/1").is_err() && check_text("not a URL").is_err());
     }
 }

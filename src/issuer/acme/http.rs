@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::addresses::Guarded;
 use super::directory::Directory;
-use super::refusal::{Refusal, Unreached, Unsent};
+use super::refusal::{Refusal, TooLong, Unreached, Unsent};
 use crate::clock::Clock;
 
 /// The body of a reply, at most.
@@ -144,6 +144,7 @@ impl Line {
             self.stock(nonce.clone());
         }
         let body = limited(body).await.map_err(if only_read { unsent } else { other })?;
+        let body = body.ok_or_else(|| other(TooLong(LARGEST_BODY)))?;
         if parts.status.is_success() || is_bad_nonce(parts.status, &body) {
             return Ok((parts, body));
         }
@@ -222,14 +223,12 @@ fn reply(
     Ok(BytesResponse::from(response.body(Full::new(bytes::Bytes::from(body)))?))
 }
 
-/// The body, as long as it is no longer than allowed.
-async fn limited(body: reqwest::Body) -> Result<Vec<u8>, Unreached> {
-    let body = http_body_util::Limited::new(body, LARGEST_BODY).collect().await;
-    let body = body.map_err(|error| match error.downcast_ref::<reqwest::Error>() {
-        Some(error) => unreached(error),
-        None => Unreached(format!("its reply is longer than {LARGEST_BODY} bytes")),
-    })?;
-    Ok(body.to_bytes().to_vec())
+/// The body; `None` where it is longer than allowed.
+async fn limited(body: reqwest::Body) -> Result<Option<Vec<u8>>, Unreached> {
+    match http_body_util::Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => Ok(Some(body.to_bytes().to_vec())),
+        Err(error) => error.downcast_ref::<reqwest::Error>().map_or(Ok(None), |error| Err(unreached(error))),
+    }
 }
 
 /// For what is signed, and may therefore be fetched without TLS: revocation lists.
@@ -306,7 +305,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+/// As the library hands it on.
+pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Other(Box::new(error))
 }
 

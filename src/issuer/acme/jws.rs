@@ -20,7 +20,7 @@ use crate::model::{KeyAlgorithm, Secret};
 use crate::pki::{PublicKey, pem};
 
 /// A badNonce is answered with a fresh one so many times.
-const TRIES: usize = 10;
+const TRIES: usize = 60;
 
 /// A private key, as a signer of JWS.
 pub(super) struct Signer {

@@ -25,6 +25,7 @@ mod renewal;
 mod resume;
 mod revoke;
 mod rollover;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +39,7 @@ use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use self::http::{Client, Line};
 use self::order::{Job, SharedSolver};
+use self::silence::Silence;
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request};
 use crate::clock::{Clock, Entropy};
 use crate::model::{AssetId, Made, Material, RevocationReason};
@@ -82,12 +84,14 @@ pub struct Acme {
     line: OnceCell<Arc<Line>>,
     registering: Mutex<()>,
     slots: Semaphore,
+    silence: Silence,
 }
 
-/// Does it again with a fresh nonce, as long as that is all that is wrong: the library gives up after three.
+/// Does it again with a fresh nonce, as long as that is all that is wrong: the library gives up after three. Of ten nonces
+/// nine may be refused, and an order of ten requests must still come through.
 macro_rules! patiently {
     ($call:expr) => {{
-        let mut left = 5;
+        let mut left = 20;
         loop {
             match $call.await {
                 Err(error) if left > 0 && $crate::issuer::acme::refusal::is_bad_nonce(&error) => left -= 1,
@@ -117,6 +121,7 @@ impl Acme {
             line: OnceCell::new(),
             registering: Mutex::default(),
             slots,
+            silence: Silence::default(),
         }
     }
 
@@ -147,6 +152,7 @@ impl Acme {
 
     async fn order(&self, request: &Request, desk: &dyn Desk) -> Result<Made, IssueError> {
         let _slot = self.slots.acquire().await;
+        self.silence.check(&self.config.server, self.clock.monotonic())?;
         let client = self.client().await?;
         let account = self.account(&client, desk).await?;
         let done = Job { acme: self, request, desk, client: client.clone(), account }.run().await;
@@ -164,11 +170,13 @@ impl Issuer for Acme {
     async fn issue(&self, request: &Request, desk: &dyn Desk) -> Result<Made, IssueError> {
         // The library has panicked on what a CA sent before; that must end one order, not the daemon.
         let ordered = AssertUnwindSafe(self.order(request, desk)).catch_unwind().await;
-        ordered.unwrap_or_else(|_| {
+        let ordered = ordered.unwrap_or_else(|_| {
             let message =
                 format!("{} has sent something that the ACME library cannot bear", self.config.server);
             Err(IssueError::new(IssueErrorKind::Unreachable, message))
-        })
+        });
+        self.silence.note(&ordered, self.clock.monotonic());
+        ordered
     }
 
     async fn advice(&self, certificate: &Material, now: Timestamp) -> Result<Advice, IssueError> {

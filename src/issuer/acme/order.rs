@@ -8,10 +8,10 @@ use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::Client;
-use super::refusal::{harmless, is_ours_alone, may_be_done, refusal};
+use super::refusal::{harmless, is_ours_alone, is_too_long, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
-use crate::issuer::{Desk, IssueError, IssueErrorKind, Request, Slot};
+use crate::issuer::{Desk, IssueError, IssueErrorKind, Request};
 use crate::model::Made;
 
 /// The first pause before a look at an order: some CAs are done at once. Each next one is three times as long, up to
@@ -40,8 +40,7 @@ impl Job<'_> {
         failpoint::hit("acme-order-stored");
         let done = self.finish(&mut order).await;
         if order.state().status == OrderStatus::Invalid {
-            // Nothing will come of it any more.
-            self.desk.keep(Slot::Order, None, None).await?;
+            self.give_up().await?;
         }
         done
     }
@@ -74,8 +73,8 @@ impl Job<'_> {
         }
         self.desk.ordering().await?;
         let mut placed = patiently!(self.account.new_order(&new));
-        // Someone has ordered the successor already (RFC 9773 §5): this one counts like any other then.
-        if placed.as_ref().is_err_and(is_replaced) {
+        // This one counts like any other then.
+        if self.request.replaces.is_some() && placed.as_ref().is_err_and(may_not_replace) {
             placed = patiently!(self.account.new_order(&plain));
         }
         // Taken, but what it replaces is not repeated, as it should be (acme2certifier): that is no reason to have none.
@@ -132,7 +131,14 @@ impl Job<'_> {
             // One after the other: the library's iterator holds on to the order, and a bad nonce must not end it.
             let found = patiently!(proof(order, at, solver.challenge()));
             match found {
-                Ok(Found::Open(proof)) => proofs.push(proof.checked().map_err(|why| self.acme.refused(why))?),
+                Ok(Found::Open(proof)) => match proof.checked() {
+                    Ok(proof) => proofs.push(proof),
+                    Err(why) => {
+                        // The token stays what it is for as long as the order lives.
+                        self.give_up().await?;
+                        return Err(self.acme.refused(why));
+                    }
+                },
                 Ok(Found::Proven) => {}
                 Ok(Found::NoSuch(name, offers)) => {
                     let message = format!(
@@ -141,7 +147,12 @@ impl Job<'_> {
                     );
                     return Err(self.acme.refused(message));
                 }
-                Err(error) => return Err(self.failed("an authorization", &error).await?),
+                Err(error) => {
+                    if is_too_long(&error) {
+                        self.give_up().await?;
+                    }
+                    return Err(self.failed("an authorization", &error).await?);
+                }
             }
         }
         Ok(proofs)
@@ -285,9 +296,13 @@ fn word(state: OrderStatus) -> &'static str {
     }
 }
 
-/// RFC 9773 §7.4.
-fn is_replaced(error: &instant_acme::Error) -> bool {
-    refusal(error).is_some_and(|refusal| refusal.is("alreadyReplaced") || refusal.status == 409)
+/// What the order names as its predecessor does not please the CA (RFC 9773 §5): someone has ordered a successor already,
+/// another account had ordered it (ours was lost since), or it is not known (any more). Each CA has its own word for that.
+fn may_not_replace(error: &instant_acme::Error) -> bool {
+    let kinds = ["alreadyReplaced", "malformed", "unauthorized"];
+    refusal(error).is_some_and(|refusal| {
+        kinds.iter().any(|kind| refusal.is(kind)) || [404, 409].contains(&refusal.status)
+    })
 }
 
 /// A solver, shared.

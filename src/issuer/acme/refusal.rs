@@ -21,6 +21,11 @@ pub(super) struct Unreached(pub(super) String);
 #[error(transparent)]
 pub(super) struct Unsent(#[from] pub(super) Unreached);
 
+/// A reply that is longer than any that means well.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("its reply is longer than {0} bytes")]
+pub(super) struct TooLong(pub(super) usize);
+
 /// A reply that says no.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
@@ -142,6 +147,11 @@ pub(super) fn refusal(error: &Error) -> Option<&Refusal> {
     }
 }
 
+/// Whether the reply was too long to be read; it is no shorter the next time.
+pub(super) fn is_too_long(error: &Error) -> bool {
+    matches!(error, Error::Other(inner) if inner.is::<TooLong>())
+}
+
 /// Whether a fresh nonce is all that is needed; the library has tried three already.
 pub(super) fn is_bad_nonce(error: &Error) -> bool {
     match error {
@@ -159,7 +169,10 @@ pub(super) fn may_be_done(error: &Error) -> bool {
 
 /// Whether the reply was a success, and only the library does not like it: the client below it knows all other errors.
 pub(super) fn is_ours_alone(error: &Error) -> bool {
-    matches!(error, Error::Other(inner) if !inner.is::<Refusal>() && !inner.is::<Unreached>() && !inner.is::<Unsent>())
+    let is_known = |inner: &(dyn std::error::Error + 'static)| {
+        inner.is::<Refusal>() || inner.is::<Unreached>() || inner.is::<Unsent>() || inner.is::<TooLong>()
+    };
+    matches!(error, Error::Other(inner) if !is_known(inner.as_ref()))
 }
 
 /// Whether a CA does not take the reason for a revocation (RFC 8555 §7.6); OpenBao takes none.

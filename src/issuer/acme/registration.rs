@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 
 use super::Acme;
 use super::account::{Accounts, Making};
+use super::addresses::check_text;
 use super::directory::Directory;
-use super::http::Client;
+use super::http::{Client, other};
 use super::jws::{self, Signer};
 use super::refusal::{may_be_done, refusal};
 use crate::failpoint;
@@ -132,7 +133,10 @@ async fn new_account(
     let who = ("jwk", signer.jwk());
     let (parts, _) = jws::post(client.line(), signer, who, &directory.new_account, Some(payload)).await?;
     let url = parts.headers.get(http::header::LOCATION).and_then(|url| url.to_str().ok());
-    url.map(str::to_owned).ok_or(instant_acme::Error::Str("it has not said where the account is"))
+    let url = url.ok_or(instant_acme::Error::Str("it has not said where the account is"))?;
+    // It is what we are known by from now on: a CA knows nobody by another address than its own.
+    check_text(url).map_err(other)?;
+    Ok(url.to_owned())
 }
 
 /// The MAC key as CAs hand it out: base64url, or plain base64, with or without padding.

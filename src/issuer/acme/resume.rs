@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::addresses::check_text;
 use super::challenge::Proof;
+use super::http::other;
 use super::order::{Job, identifiers};
 use super::patiently;
 use super::refusal::{Refusal, refusal};
@@ -48,12 +50,19 @@ impl Job<'_> {
                 Err(error) => return Err(self.failed("to show an order", &error).await?),
             }
         }
-        self.desk.keep(Slot::Order, None, None).await?;
+        self.give_up().await?;
         Ok(None)
+    }
+
+    /// Nothing will come of the order any more: the next try places another.
+    pub(super) async fn give_up(&self) -> Result<(), IssueError> {
+        Ok(self.desk.keep(Slot::Order, None, None).await?)
     }
 
     /// Keeps an order that was placed.
     pub(super) async fn stored(&self, order: Order) -> Result<Order, IssueError> {
+        // Kept, it would be asked for in vain until it expires.
+        check_text(order.url()).map_err(|why| self.acme.failed("a new order", &other(why)))?;
         let event = Event { action: "acme-ordered", details: vec![("order", order.url().to_owned())] };
         self.keep(&order, &[], Some(event)).await?;
         Ok(order)

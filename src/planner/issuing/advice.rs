@@ -3,7 +3,7 @@
 use super::left_alone;
 use crate::desired::AssetSpec;
 use crate::model::{Action, Revision, Step};
-use crate::planner::renewal::renew_at;
+use crate::planner::renewal::{is_only_advised, renew_at};
 use crate::planner::turn::{asked, changed};
 use crate::planner::{Context, Draft};
 
@@ -43,7 +43,8 @@ fn is_going(context: &Context<'_>, spec: &AssetSpec, active: &Revision, draft: &
     let newer = record.revisions.range(active.number + 1..).any(|(_, revision)| revision.issued_at.is_some());
     let due = renew_at(&spec.id, &spec.overlap, active, context.seed).is_some_and(|at| at <= context.now);
     newer
-        || due
+        // What is due only by advice, and held back, may get other advice.
+        || due && !is_only_advised(context, spec, record, active)
         || draft.making.contains(&spec.id)
         || asked(record, active).is_some()
         || changed(spec, active).is_some()

@@ -22,6 +22,8 @@ pub(in crate::planner) enum Counted {
     Failed(String, String),
     /// Orders for a set of names, at any issuer, that nobody had planned.
     Retry(String),
+    /// Orders for a set of names, at any issuer, of which there is a certificate.
+    Issued(String),
 }
 
 /// Times by what is counted.
@@ -44,6 +46,9 @@ impl Ledger {
         }
         if order.retry {
             self.count(Counted::Retry(order.set.clone()), order.at);
+        }
+        if order.outcome == OrderOutcome::Issued {
+            self.count(Counted::Issued(order.set.clone()), order.at);
         }
         if order.replaces {
             return;

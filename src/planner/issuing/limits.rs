@@ -83,7 +83,7 @@ fn uses(desired: &Desired, ledger: &Ledger, name: &str, limits: Limits, now: Tim
 /// Whose it is, what it is called, and how much of it there is; `None` where it is no limit of a CA.
 fn kind(counted: &Counted, limits: Limits) -> Option<(&str, LimitUse, Rate)> {
     let (issuer, limit, of, rate) = match counted {
-        Counted::Started(_) | Counted::Retry(_) => return None,
+        Counted::Started(_) | Counted::Retry(_) | Counted::Issued(_) => return None,
         Counted::Orders(issuer) => (issuer, "orders", None, limits.orders),
         Counted::Domain(issuer, domain) => {
             (issuer, "certificates-per-domain", Some(domain.clone()), limits.per_domain)

@@ -12,7 +12,7 @@ mod names;
 use jiff::{SignedDuration, Timestamp};
 
 use super::renewal::{gains_nothing, is_only_advised};
-use super::turn::next_try;
+use super::turn::{days, next_try};
 use super::{Context, Draft, compromise, later};
 use crate::desired::{AssetSpec, CertificateSpec, IssuerRef, KindSpec};
 use crate::model::{AssetId, AssetRecord, MAKING_PAUSES, OrderNote, Rate, RevisionState, Signer, Validity};
@@ -108,6 +108,7 @@ impl Case<'_> {
             // A key in wrong hands waits for no budget of ours: what the CA makes of it, the CA says.
             if !compromise::is_open(self.record) {
                 self.retried_enough(&note, draft)?;
+                self.advised_enough(&note, draft)?;
                 limits::within(self.context, self.certificate, &note, draft)?;
                 self.one_after_the_other(name, draft)?;
             }
@@ -177,10 +178,40 @@ impl Case<'_> {
         Err(Wait::new(Some(until), why))
     }
 
+    /// A CA that wants everything renewed as soon as it is issued is followed once at once, and then with pauses.
+    fn advised_enough(&self, note: &OrderNote, draft: &Draft) -> Result<(), Wait> {
+        if !self.is_only_advised() {
+            return Ok(());
+        }
+        let now = self.context.now;
+        let life = self.record.active().and_then(|active| active.validity).map(|all| all.lifetime());
+        let rate = life.map_or(RETRIES, |life| Rate { window: RETRIES.window.min(life), ..RETRIES });
+        let counted = Counted::Issued(note.set.clone());
+        let times = self.context.ledger.times(&draft.planned, &counted, rate.window, now);
+        let [_, .., last] = times.as_slice() else { return Ok(()) };
+        let rested = later(*last, life.map_or(LAST_RESORT, |life| LAST_RESORT.min(life / LAST_SHARE)));
+        let until = ledger::frees_at(&times, rate, now).map_or(rested, |free| free.max(rested));
+        if until <= now {
+            return Ok(());
+        }
+        let why = format!(
+            "{} wants it renewed again, after {} certificates in {}",
+            note.issuer,
+            times.len(),
+            days(rate.window)
+        );
+        Err(Wait::new(Some(until), why))
+    }
+
+    /// Neither we nor the operator would renew it yet.
+    fn is_only_advised(&self) -> bool {
+        let hurried = |revision| is_only_advised(self.context, self.spec, self.record, revision);
+        self.record.active().is_some_and(hurried)
+    }
+
     /// Renewals that the CA has asked for at once are spread.
     fn one_after_the_other(&self, name: &str, draft: &Draft) -> Result<(), Wait> {
-        let hurried = |revision| is_only_advised(self.context, self.spec, self.record, revision);
-        if !self.record.active().is_some_and(hurried) {
+        if !self.is_only_advised() {
             return Ok(());
         }
         let now = self.context.now;

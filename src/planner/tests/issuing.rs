@@ -68,6 +68,22 @@ fn retry_after_holds_even_against_the_operator() {
     assert_eq!(bench.lines(), ["issue certificates/edge 1 by le"]);
 }
 
+/// One fault is one alert; but who makes us wait for too long is one after all.
+#[test]
+fn what_fails_is_not_called_late_as_well() {
+    let mut bench = bench(&["le"], Limits::default());
+    bench.settle();
+    asked_already(&mut bench);
+    bench.now = at("2026-03-10T00:00:00Z");
+    let codes = |bench: &Bench| bench.plan().problems.into_iter().map(|(_, p)| p.code).collect::<Vec<_>>();
+    assert_eq!(codes(&bench), [Code::Overdue]);
+    fails(&mut bench, "le");
+    assert_eq!(codes(&bench), [Code::IssuerUnreachable]);
+    let effort = bench.record(EDGE).by_issuer.get_mut("le").unwrap();
+    effort.problem = Some(Problem::new(Code::IssuerLimited, "later"));
+    assert_eq!(codes(&bench), [Code::IssuerLimited, Code::Overdue]);
+}
+
 /// A5: an hour-long outage costs no more tries than this.
 #[test]
 fn six_hours_of_503_are_four_tries() {
@@ -171,14 +187,46 @@ fn what_the_ca_advises_goes_first_but_not_for_ever() {
     let past = bench.now - days(1);
     advise(&mut bench, past);
     assert_eq!(bench.lines(), ["issue certificates/edge 2 by le for 1"]);
-    // In the year 3000: half of our own time for a renewal before the end.
+    // In the year 3000: a quarter of the life before the end, which is not late yet.
     advise(&mut bench, at("3000-01-01T00:00:00Z"));
     bench.assert_idle();
     let end = bench.record(EDGE).active().unwrap().validity.unwrap().not_after;
-    bench.now = end - days(15) - hours(1);
+    let quarter = end - hours(540);
+    bench.now = quarter - hours(1);
     assert!(!bench.lines().iter().any(|line| line.starts_with("issue")));
-    bench.now = end - days(15);
+    bench.now = quarter;
     assert!(bench.lines().contains(&"issue certificates/edge 2 by le for 1".to_owned()));
+    assert!(bench.plan().problems.is_empty());
+}
+
+/// A20: a CA that says so of whatever it has just issued.
+#[test]
+fn advice_that_never_ends_is_followed_with_pauses() {
+    let mut bench = bench(&["le"], Limits::default());
+    bench.settle();
+    let issued = bench.now;
+    let orders = |bench: &mut Bench, hours_ago: &[i64]| {
+        let now = bench.now;
+        let one = |ago: &i64| note(now - hours(*ago), false, OrderOutcome::Issued);
+        bench.record(EDGE).orders = hours_ago.iter().map(one).collect();
+        let is_past = Some((issued - hours(2), issued - hours(1)));
+        let asked = Some(now + hours(6));
+        let renewal = Renewal { window: is_past, chosen: Some(issued), ask_at: asked, ..Renewal::default() };
+        bench.record(EDGE).revisions.get_mut(&1).unwrap().renewal = Some(renewal);
+    };
+    bench.now += days(2);
+    orders(&mut bench, &[1]);
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le for 1"], "the first time at once");
+    orders(&mut bench, &[2, 1]);
+    bench.assert_idle();
+    bench.assert_waits("le wants it renewed again, after 2 certificates in 7 days");
+    assert_eq!(bench.plan().next_wake, Some(bench.now + hours(6)), "asked before that");
+    orders(&mut bench, &[30, 24]);
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le for 1"], "a day later");
+    orders(&mut bench, &[100, 60, 30]);
+    bench.assert_waits("le wants it renewed again, after 3 certificates in 7 days");
+    bench.rotate(EDGE);
+    assert_eq!(bench.lines(), ["issue certificates/edge 2 by le for 1"], "the operator need not wait");
 }
 
 /// Once at once, then once a day, whatever it says of what it has issued just now.
