@@ -22,7 +22,10 @@ impl HttpClient for Web {
         let client = self.0.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_or_else(|_| bytes::Bytes::new(), |body| body.to_bytes());
+            let body = body
+                .collect()
+                .await
+                .map_or_else(|_| bytes::Bytes::new(), http_body_util::Collected::to_bytes);
             let request = reqwest::Request::try_from(Request::from_parts(parts, body)).unwrap();
             let reply = client.execute(request).await.map_err(|error| Error::Other(Box::new(error)))?;
             Ok(BytesResponse::from(http::Response::<reqwest::Body>::from(reply)))
