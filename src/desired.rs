@@ -22,6 +22,8 @@ pub struct Desired {
     pub retention: SignedDuration,
     /// A rollout that still runs then has failed.
     pub rollout_deadline: SignedDuration,
+    /// So many of each kind of key and parameters are kept ready.
+    pub stock: usize,
     /// When service updates may start.
     pub windows: Windows,
     /// The ACME CAs, by name.

@@ -23,7 +23,7 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "docs/acme.md",
     "docs/configuration.md",
@@ -32,6 +32,7 @@ const PAGES: [&str; 14] = [
     "docs/files.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
+    "docs/keys.md",
     "docs/nginx.md",
     "docs/operations.md",
     "docs/state.md",

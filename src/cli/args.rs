@@ -42,7 +42,11 @@ pub(super) enum Verb {
     /// Run until stopped: look, do what is due, sleep until something is
     Daemon,
     /// One pass: plan, execute what is due, wait for it, exit
-    Run,
+    Run {
+        /// Afterwards make the keys and parameters that are to be kept ready; a DH prime takes its time
+        #[arg(long)]
+        stock: bool,
+    },
     /// What would be done, when, why, and which services would restart; changes nothing
     Plan {
         /// Plan for this moment (RFC 3339) instead of now

@@ -124,7 +124,8 @@ fn rendered(part: Part, materials: &[Material]) -> Result<Secret, Failure> {
     encodings::render(part, &sources).map_err(Failure::failed)
 }
 
-/// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use.
+/// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use. A
+/// key's end is asked of the clock at each reading: it does not wait for a pass.
 fn revisions(
     config: &Config,
     inventory: &Inventory,
@@ -132,20 +133,26 @@ fn revisions(
     part: Part,
     asked: Option<u32>,
 ) -> Result<Vec<u32>, Failure> {
+    let is_set = part.spans_revisions() && record.id.kind == AssetKind::JwtKey;
+    let known = || planner::known(&Desired::of(config), inventory, &record.id, System::new().now());
     if let Some(number) = asked {
-        let known = record.revisions.get(&number).filter(|revision| revision.state != RevisionState::Pending);
+        if is_set && record.revisions.contains_key(&number) && !known().contains(&number) {
+            let why =
+                "no verifier may know it: nothing that it has signed is valid, or it was never announced";
+            return Err(Failure::usage(format!("{} revision {number}: {why}", record.id)));
+        }
+        let there = record.revisions.get(&number).filter(|revision| revision.state != RevisionState::Pending);
         let missing = || Failure::usage(format!("{} has no revision {number} to export", record.id));
-        return match known {
+        return match there {
             Some(Revision { state: state @ (RevisionState::Retired | RevisionState::Failed), .. }) => {
                 let why = "its material is destroyed, and nothing of it can be exported";
                 Err(Failure::usage(format!("{} revision {number} is {state}: {why}", record.id)))
             }
-            known => known.map(|revision| vec![revision.number]).ok_or_else(missing),
+            there => there.map(|revision| vec![revision.number]).ok_or_else(missing),
         };
     }
-    if part.spans_revisions() && record.id.kind == AssetKind::JwtKey {
-        let now = System::new().now();
-        return Ok(planner::known(&Desired::of(config), inventory, &record.id, now));
+    if is_set {
+        return Ok(known());
     }
     let usable = record.coming().filter(|revision| revision.state != RevisionState::Pending).last();
     let chosen = record.active().or(usable);

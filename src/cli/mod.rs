@@ -61,7 +61,10 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.verb {
         Verb::Daemon => daemon::run(cli),
-        Verb::Run => run::run(cli, &Wish::Run {}),
+        Verb::Run { stock } => match (run::run(cli, &Wish::Run {})?, stock) {
+            (code, false) => Ok(code),
+            (code, true) => run::run(cli, &Wish::Stock {}).map(|filled| code.max(filled)),
+        },
         Verb::Plan { at, until } => plan::run(cli, at.as_deref(), until.as_deref()),
         Verb::Status { asset } => status::run(cli, asset.as_deref()),
         Verb::Rotate { assets, all, compromised } => {

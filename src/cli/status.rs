@@ -15,7 +15,7 @@ use crate::model::{
     AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof,
     Renewal, Revision, RevisionState,
 };
-use crate::planner::{self, IssuerUse, Seed};
+use crate::planner::{self, IssuerUse, Seed, StockLevel};
 
 pub(super) fn run(cli: &Cli, asset: Option<&str>) -> Result<u8, Failure> {
     let config = state::config(cli)?;
@@ -58,6 +58,7 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
 pub(super) struct Report {
     now: Timestamp,
     issuers: Vec<IssuerUse>,
+    stock: Vec<StockLevel>,
     pub(super) assets: Vec<Row>,
 }
 
@@ -87,7 +88,8 @@ impl Report {
         let row = |spec: &AssetSpec| row(&desired, spec, inventory, problems, seed);
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
-        Self { now, issuers: planner::issuers(&desired, inventory, now), assets }
+        let issuers = planner::issuers(&desired, inventory, now);
+        Self { now, issuers, stock: planner::stock(&desired, inventory, now), assets }
     }
 
     /// As DESIGN.md documents it.
@@ -95,6 +97,7 @@ impl Report {
         json!({
             "assets": self.assets.iter().map(|row| row.json(self.now)).collect::<Vec<_>>(),
             "issuers": self.issuers.iter().map(limits::json).collect::<Vec<_>>(),
+            "stock": self.stock.iter().map(stock).collect::<Vec<_>>(),
         })
     }
 
@@ -121,8 +124,27 @@ impl Report {
         for line in self.issuers.iter().flat_map(|issuer| limits::lines(issuer, self.now)) {
             text.push_str(&format!("\n\n{line}"));
         }
+        if let Some(line) = stock_line(&self.stock) {
+            text.push_str(&format!("\n\n{line}"));
+        }
         text
     }
+}
+
+/// "ready for a turn: rsa-3072 1 of 1, dh-2048 0 of 1"
+pub(super) fn stock_line(levels: &[StockLevel]) -> Option<String> {
+    let words: Vec<String> =
+        levels.iter().map(|level| format!("{} {} of {}", level.ware, level.ready, level.wanted)).collect();
+    (!words.is_empty()).then(|| format!("ready for a turn: {}", words.join(", ")))
+}
+
+fn stock(level: &StockLevel) -> Value {
+    json!({
+        "kind": level.ware.to_string(),
+        "wanted": level.wanted,
+        "ready": level.ready,
+        "oldest": level.oldest,
+    })
 }
 
 fn row(

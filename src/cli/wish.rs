@@ -14,6 +14,7 @@ use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::executor::Passed;
 use crate::model::{AssetId, Deferred, Inventory, Problem};
+use crate::planner;
 
 /// A writing verb with its arguments, as they were typed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ use crate::model::{AssetId, Deferred, Inventory, Problem};
 pub(super) enum Wish {
     /// `run`
     Run {},
+    /// `run --stock`, after the pass
+    Stock {},
     /// `rotate`
     Rotate {
         /// Which.
@@ -87,6 +90,7 @@ impl Wish {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Run {} => "run",
+            Self::Stock {} => "run --stock",
             Self::Rotate { compromised: true, .. } => "rotate --compromised",
             Self::Rotate { .. } => "rotate",
             Self::Revoke(_) => "revoke",
@@ -100,7 +104,7 @@ impl Wish {
     /// Whether it could be granted, as far as the configuration tells. Nothing is touched.
     pub(super) fn check(&self, config: &Config) -> Result<(), Failure> {
         match self {
-            Self::Run {} => Ok(()),
+            Self::Run {} | Self::Stock {} => Ok(()),
             Self::Rotate { assets, all, compromised } => {
                 rotate::chosen(config, assets, *all, *compromised).map(drop)
             }
@@ -121,6 +125,7 @@ impl Wish {
     ) -> Result<Next, Failure> {
         match self {
             Self::Run {} => Ok(Next::Pass(None)),
+            Self::Stock {} => stock(house, manner).await.map(Next::Done),
             Self::Rotate { assets, all, compromised } => {
                 let chosen = rotate::chosen(config, assets, *all, *compromised)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
@@ -139,6 +144,15 @@ impl Wish {
             }
         }
     }
+}
+
+/// What is missing is made, one after the other, and nothing that is due waits for it.
+async fn stock(house: &House, manner: Manner) -> Result<Answer, Failure> {
+    while house.executor.restock(&house.desired).await?.map_err(Failure::failed)? {}
+    let inventory = house.executor.books.inventory().await;
+    let levels = planner::stock(&house.desired, &inventory, house.executor.clock.now());
+    let line = status::stock_line(&levels).filter(|_| manner.format != Format::Json);
+    Ok(Answer::done(line.map_or_else(String::new, |line| line + "\n")))
 }
 
 impl Answer {

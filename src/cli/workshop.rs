@@ -15,7 +15,7 @@ use crate::issuer::internal::InternalCa;
 use crate::keys::jwk::thumbprint;
 use crate::keys::{PrivateKey, dh, encodings};
 use crate::model::{
-    AssetId, AssetKind, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret,
+    AssetId, AssetKind, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Ware,
 };
 use crate::pki;
 
@@ -25,6 +25,9 @@ pub(super) struct Workshop {
     authorities: BTreeMap<AssetId, InternalCa>,
     lines: Arc<Lines>,
 }
+
+/// `nice`'s highest value.
+const LEAST_PRIORITY: i32 = 19;
 
 /// A CA's name may come back as soon as this much of the clock's fault is allowed for.
 const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
@@ -60,10 +63,27 @@ impl Maker for Workshop {
 
     async fn jwt_key(&self, jws: JwsAlgorithm, algorithm: KeyAlgorithm) -> Result<Made, Problem> {
         let key = self.generate(algorithm).await?;
-        let kid = thumbprint(key.public()).map_err(not_made)?;
-        let material =
-            Material { private_key: Some(key.to_pkcs8_pem()), jws: Some(jws), ..Material::default() };
-        Ok(Made { material, facts: Facts { kid: Some(kid), ..Facts::default() } })
+        jwt_key(jws, &key)
+    }
+
+    fn jwt_key_of(&self, jws: JwsAlgorithm, key: &Secret) -> Result<Made, Problem> {
+        jwt_key(jws, &PrivateKey::from_pkcs8_pem(key).map_err(not_made)?)
+    }
+
+    async fn spare(&self, ware: Ware) -> Result<Secret, Problem> {
+        let entropy = self.entropy.clone();
+        let cancel = dh::Cancel::new();
+        // If this future is dropped, a search ends too.
+        let _guard = cancel.guard();
+        in_the_background(move || match ware {
+            Ware::Key(algorithm) => {
+                PrivateKey::generate(algorithm, &entropy).map(|key| key.to_pkcs8_pem()).map_err(not_made)
+            }
+            Ware::DhParams(bits) => dh::generate(bits, 1, &entropy, &cancel, &|_| {})
+                .map(|params| Secret::new(params.to_pem()))
+                .map_err(not_made),
+        })
+        .await
     }
 
     async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem> {
@@ -126,6 +146,27 @@ impl Workshop {
         });
         work.await.map_err(not_made)?.map_err(not_made)
     }
+}
+
+fn jwt_key(jws: JwsAlgorithm, key: &PrivateKey) -> Result<Made, Problem> {
+    let kid = thumbprint(key.public()).map_err(not_made)?;
+    let material = Material { private_key: Some(key.to_pkcs8_pem()), jws: Some(jws), ..Material::default() };
+    Ok(Made { material, facts: Facts { kid: Some(kid), ..Facts::default() } })
+}
+
+/// Does `work` on a thread of its own that gives way to everything else on the machine, and so do the threads that
+/// it starts. Its priority cannot be raised again, so that no pool's thread will do.
+async fn in_the_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let run = move || {
+        // To Linux, no PID means the calling thread alone.
+        let _ = rustix::process::setpriority_process(None, LEAST_PRIORITY);
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new().name("keyturn-stock".to_owned()).spawn(run).map_err(not_made)?;
+    receiver.await.map_err(not_made)?
 }
 
 fn not_made(error: impl std::fmt::Display) -> Problem {

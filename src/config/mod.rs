@@ -15,6 +15,7 @@ mod findings;
 mod host;
 mod issuer;
 mod jwt_key;
+mod keys;
 mod raw;
 mod roles;
 mod scalar;
@@ -44,6 +45,7 @@ pub use findings::{ConfigErrors, Finding};
 pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
+pub use keys::Keys;
 pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
@@ -66,6 +68,7 @@ pub struct Config {
     schedule: Schedule,
     docker: Docker,
     delivery: Delivery,
+    keys: Keys,
     roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
@@ -160,6 +163,11 @@ impl Config {
     /// `[delivery]`.
     pub fn delivery(&self) -> &Delivery {
         &self.delivery
+    }
+
+    /// `[keys]`.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// `[roles]`.

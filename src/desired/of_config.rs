@@ -33,6 +33,7 @@ impl Desired {
             instance: config.daemon().instance().to_owned(),
             retention: config.delivery().retention(),
             rollout_deadline: config.delivery().rollout_deadline(),
+            stock: config.keys().stock(),
             windows: Windows::of(config.schedule()),
             acme: config.acme_issuers().iter().map(acme).collect(),
             assets: assets.map(|spec| (spec.id.clone(), spec)).collect(),

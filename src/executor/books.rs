@@ -11,9 +11,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::Fatal;
+use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret,
+    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret, Spare,
+    SpareId, Ware,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 
@@ -25,6 +27,8 @@ const ROLLOUT: &str = "rollout/";
 const ISSUER: &str = "issuer/";
 /// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
 const KEPT: &str = "kept/";
+/// Keys and parameters that are ready for revisions to come.
+const STOCK: &str = "stock/";
 const LAST_SEEN: &str = "meta/last-seen";
 const DIGEST_KEY: &str = "meta/digest-key";
 
@@ -60,6 +64,7 @@ pub struct Books {
     store: Arc<dyn StateStore>,
     clock: Arc<dyn Clock>,
     pages: Mutex<Pages>,
+    taken: Taken,
     digest_key: ring::hmac::Key,
 }
 
@@ -67,13 +72,15 @@ pub struct Books {
 struct Pages {
     inventory: Inventory,
     kept: BTreeMap<String, Secret>,
+    spares: BTreeMap<SpareId, Spare>,
     /// A write has not been answered, or not clearly: the store may be ahead of this.
     behind: bool,
 }
 
 impl Pages {
     fn of(records: &BTreeMap<String, Vec<u8>>) -> Result<Self, BooksError> {
-        Ok(Self { inventory: inventory_of(records)?, kept: kept_in(records), behind: false })
+        let (inventory, kept, spares) = (inventory_of(records)?, kept_in(records), spares_in(records)?);
+        Ok(Self { inventory, kept, spares, behind: false })
     }
 }
 
@@ -91,7 +98,7 @@ impl Books {
         let records = store.records().await?;
         let pages = Mutex::new(Pages::of(&records)?);
         let digest_key = digest_key(&store, &records, entropy).await?;
-        Ok(Self { store, clock, pages, digest_key })
+        Ok(Self { store, clock, pages, taken: Taken::default(), digest_key })
     }
 
     /// What is known now; the world in it is empty.
@@ -120,6 +127,13 @@ impl Books {
         let mut pages = self.pages.lock().await;
         self.catch_up_to_read(&mut pages).await;
         pages.kept.get(key).cloned()
+    }
+
+    /// Sets aside something that is ready, where there is any.
+    pub(super) async fn draw(&self, ware: Ware) -> Option<Drawn<'_>> {
+        let mut pages = self.pages.lock().await;
+        self.catch_up_to_read(&mut pages).await;
+        self.taken.draw(&pages.spares, ware, self.now())
     }
 
     /// A digest that tells nothing of the bytes to who has not our state.
@@ -197,7 +211,17 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
             inventory.last_seen = Some(decoded(key, bytes)?);
         }
     }
+    inventory.stock = spares_in(records)?.into_iter().map(|(id, spare)| (id, spare.made_at)).collect();
     Ok(inventory)
+}
+
+fn spares_in(records: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<SpareId, Spare>, BooksError> {
+    let spares = records.iter().filter_map(|(key, bytes)| Some((key, key.strip_prefix(STOCK)?, bytes)));
+    let read = |(key, id, bytes): (&String, &str, &Vec<u8>)| {
+        let unreadable = |why| BooksError::Unreadable { what: key.clone(), why };
+        Ok((id.parse().map_err(unreadable)?, decoded(key, bytes)?))
+    };
+    spares.map(read).collect()
 }
 
 /// What issuers keep: bytes that only they understand.

@@ -7,7 +7,7 @@ use crate::failpoint;
 use crate::issuer::{IssueError, IssueErrorKind, Request};
 use crate::model::{
     Code, LOCAL_PAUSES, MAKING_PAUSES, Made, Make, Material, OrderOutcome, Problem, Revision, RevisionState,
-    Secret, Signer,
+    Secret, Signer, Ware,
 };
 
 impl Executor {
@@ -74,7 +74,11 @@ impl Executor {
             return Ok(Ok(key));
         }
         let kept = self.kept(make).await?.and_then(|material| material.private_key);
-        let key = match kept {
+        let drawn = match (&kept, certificate.algorithm.rsa_bits()) {
+            (None, Some(_)) => self.books.draw(Ware::Key(certificate.algorithm)).await,
+            _ => None,
+        };
+        let key = match kept.or_else(|| drawn.as_ref().map(|drawn| drawn.pem.clone())) {
             Some(key) => key,
             None => match self.maker.key(certificate.algorithm).await {
                 Ok(key) => key,
@@ -88,7 +92,12 @@ impl Executor {
                 edit.asset(&make.asset).begin(revision);
                 let material = Material { private_key: Some(key.clone()), ..Material::default() };
                 edit.material(&make.asset, make.revision, Some(material));
-                edit.audit(self.plain_event("issuing", make, reason));
+                let mut event = self.plain_event("issuing", make, reason);
+                if let Some(drawn) = &drawn {
+                    edit.unstock(drawn.id);
+                    event.detail.insert("spare".to_owned(), drawn.id.to_string());
+                }
+                edit.audit(event);
             })
             .await?;
         failpoint::hit("key-stored");

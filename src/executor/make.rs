@@ -1,10 +1,12 @@
 //! Makes revisions: keys, parameters and CAs; certificates are [`super::issue`]'s.
 
+use super::stock::Drawn;
 use super::{Executor, Fatal, Outcome};
 use crate::audit::Event;
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::failpoint;
-use crate::model::{AssetId, MAKING_PAUSES, Made, Make, Material, Problem, Revision};
+use crate::model::{AssetId, Facts, MAKING_PAUSES, Made, Make, Material, Problem, Revision};
+use crate::planner;
 
 impl Executor {
     /// Makes one revision, or goes on with one that a crash has interrupted.
@@ -14,20 +16,50 @@ impl Executor {
             KindSpec::Certificate(certificate) => {
                 return self.issue(certificate, make, reason).await;
             }
-            KindSpec::JwtKey { jws, algorithm } => self.maker.jwt_key(*jws, *algorithm).await,
-            KindSpec::DhParams { bits, rfc7919 } => self.maker.dh_params(*bits, *rfc7919).await,
             KindSpec::Ca(_) => {
                 let previous = self.kept(make).await?;
                 self.maker.authority(&make.asset, previous.as_ref(), self.clock.now()).await
             }
+            kind => {
+                // What is ready is used; that it is used up is part of the same step.
+                let drawn = match planner::ware_of(kind) {
+                    Some(ware) => self.books.draw(ware).await,
+                    None => None,
+                };
+                return match self.made_of(kind, drawn.as_ref()).await {
+                    Ok(made) => self.generated(spec, make, reason, made, drawn.as_ref()).await.map(Ok),
+                    Err(problem) => self.not_made(make, problem).await,
+                };
+            }
         };
         match made {
-            Ok(made) => self.generated(spec, make, reason, made).await.map(Ok),
+            Ok(made) => self.generated(spec, make, reason, made, None).await.map(Ok),
             Err(problem) => self.not_made(make, problem).await,
         }
     }
 
-    async fn generated(&self, spec: &AssetSpec, make: &Make, reason: &str, made: Made) -> Result<(), Fatal> {
+    /// A JWT key or DH parameters, from what is ready or anew.
+    async fn made_of(&self, kind: &KindSpec, drawn: Option<&Drawn<'_>>) -> Result<Made, Problem> {
+        match (kind, drawn) {
+            (KindSpec::JwtKey { jws, algorithm }, None) => self.maker.jwt_key(*jws, *algorithm).await,
+            (KindSpec::JwtKey { jws, .. }, Some(drawn)) => self.maker.jwt_key_of(*jws, &drawn.pem),
+            (KindSpec::DhParams { bits, rfc7919 }, None) => self.maker.dh_params(*bits, *rfc7919).await,
+            (_, drawn) => {
+                let dh_params = drawn.map(|drawn| drawn.pem.expose_str().to_owned());
+                let material = Material { dh_params, ..Material::default() };
+                Ok(Made { material, facts: Facts::default() })
+            }
+        }
+    }
+
+    async fn generated(
+        &self,
+        spec: &AssetSpec,
+        make: &Make,
+        reason: &str,
+        made: Made,
+        drawn: Option<&Drawn<'_>>,
+    ) -> Result<(), Fatal> {
         failpoint::hit("key-made");
         self.books
             .edit(|edit| {
@@ -40,7 +72,12 @@ impl Executor {
                 }
                 record.begin(revision);
                 record.prepared(make.revision, &made.facts, None, now);
-                edit.audit(self.event("generated", make, reason, &made));
+                let mut event = self.event("generated", make, reason, &made);
+                if let Some(drawn) = drawn {
+                    edit.unstock(drawn.id);
+                    event.detail.insert("spare".to_owned(), drawn.id.to_string());
+                }
+                edit.audit(event);
                 edit.material(&make.asset, make.revision, Some(made.material));
             })
             .await?;

@@ -14,6 +14,7 @@ mod observe;
 mod ports;
 mod retire;
 mod rollout;
+mod stock;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::issuer::Request;
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Step};
+use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Step, Ware};
 
 /// Makes keys, parameters and CAs, and renders what they are made of.
 #[async_trait]
@@ -13,6 +13,10 @@ pub trait Maker: Send + Sync {
     async fn key(&self, algorithm: KeyAlgorithm) -> Result<Secret, Problem>;
     /// A JWT signing key.
     async fn jwt_key(&self, jws: JwsAlgorithm, algorithm: KeyAlgorithm) -> Result<Made, Problem>;
+    /// A JWT signing key of a private key that was kept ready, PKCS#8 PEM.
+    fn jwt_key_of(&self, jws: JwsAlgorithm, key: &Secret) -> Result<Made, Problem>;
+    /// Something to be kept ready, PEM: made so that nobody notices, however long it takes.
+    async fn spare(&self, ware: Ware) -> Result<Secret, Problem>;
     /// Diffie-Hellman parameters. It may take minutes.
     async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem>;
     /// A CA: a root and an intermediate, or a new intermediate under the root of `previous`.

@@ -14,6 +14,7 @@ mod life;
 mod property;
 mod rng;
 mod site;
+mod stock;
 mod swarm;
 mod tokens;
 

@@ -50,7 +50,7 @@ impl PrivateKey {
     /// When the operating system gives no randomness, or the library fails.
     pub fn generate(algorithm: KeyAlgorithm, entropy: &Entropy) -> Result<Self, KeyError> {
         let pkcs8 = match algorithm.rsa_bits() {
-            Some(bits) => rsa_key::generate(algorithm, bits, |bytes| entropy.fill(bytes))?,
+            Some(_) => rsa_key::generate(algorithm, |bytes| entropy.fill(bytes))?,
             None if algorithm == KeyAlgorithm::Ed25519 => ec::generate_ed25519(entropy)?,
             None => ec::generate_ecdsa(algorithm, entropy)?,
         };

@@ -1,13 +1,17 @@
-//! RSA keys, made by the `rsa` crate.
+//! RSA keys: their primes are found by AWS-LC, what comes out is read and checked by the `rsa` crate.
 //!
-//! Its generator gives what FIPS 186-5 §A.1.3 asks for the sizes used here: e = 65537, two primes of half
-//! the size with both top bits set (so that n has its full size), tested by Baillie-PSW and 20 rounds of
-//! Miller-Rabin. That |p - q| is large it leaves to chance; [`generate`] looks.
+//! Both are needed. AWS-LC searches as FIPS 186-5 §A.1.3 says, in constant time, in a third of the time that `rsa`
+//! takes (docs/keys.md has the figures). `rsa` is independent of it: a fault of either shows up before anybody has
+//! used the key.
+//!
+//! AWS-LC has a generator of its own (CTR_DRBG, SP 800-90A), seeded by the operating system, and takes no other, so
+//! that a key cannot be made from given bytes. Where the operating system gives nothing it ends the process. Ours is
+//! asked first, so that a failure is an error of this step, and the process goes on.
 
-use ring::digest;
-use rsa::pkcs8::EncodePrivateKey;
-use rsa::rand_core::{self, CryptoRng, RngCore};
-use rsa::traits::PrivateKeyParts;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use rsa::{BigUint, RsaPrivateKey};
 use zeroize::Zeroizing;
 
@@ -15,114 +19,64 @@ use super::KeyError;
 use crate::clock::NoEntropy;
 use crate::model::KeyAlgorithm;
 
+/// The public exponent of all our keys: the usual one, and inside of FIPS 186-5's bounds (§A.1.1).
+const EXPONENT: u32 = 65_537;
+
 /// The difference of the primes must be above 2^(bits/2 - 100) (FIPS 186-5 §A.1.3, step 5.4).
 const DISTANCE: usize = 100;
 
-/// A new key as PKCS#8 DER; `fill` gives the randomness.
+/// A new key as PKCS#8 DER; `fill` gives randomness, or says that there is none.
 pub(super) fn generate(
     algorithm: KeyAlgorithm,
-    bits: usize,
-    fill: impl FnMut(&mut [u8]) -> Result<(), NoEntropy>,
+    fill: impl FnOnce(&mut [u8]) -> Result<(), NoEntropy>,
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let failed = |reason: String| KeyError::Generate { algorithm: algorithm.name(), reason };
-    let mut random = Random { fill, filler: None };
-    let key = RsaPrivateKey::new(&mut random, bits);
-    if random.filler.is_some() {
-        return Err(NoEntropy.into());
-    }
-    let key = key.map_err(|error| failed(error.to_string()))?;
-    if !are_far_apart(key.primes(), bits) {
-        return Err(failed("the primes are too close to each other; try again".to_owned()));
-    }
-    let document = key.to_pkcs8_der().map_err(|error| failed(error.to_string()))?;
-    Ok(document.to_bytes())
-}
-
-fn are_far_apart(primes: &[BigUint], bits: usize) -> bool {
-    match primes {
-        [p, q] if p > q => (p - q).bits() > bits / 2 - DISTANCE,
-        [p, q] => (q - p).bits() > bits / 2 - DISTANCE,
-        _ => false,
+    let failed = |reason: &str| KeyError::Generate { algorithm: algorithm.name(), reason: reason.to_owned() };
+    let (size, bits) = size(algorithm).ok_or_else(|| failed("it is not RSA"))?;
+    fill(&mut Zeroizing::new([0; 32])[..])?;
+    let pair = KeyPair::generate(size).map_err(|_| failed("the library found no primes; try again"))?;
+    let document: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed("the library cannot encode it"))?;
+    let document = Zeroizing::new(document.as_ref().to_vec());
+    let key = RsaPrivateKey::from_pkcs8_der(&document).map_err(|error| failed(&error.to_string()))?;
+    match fault(&key, bits) {
+        None => Ok(document),
+        Some(fault) => Err(failed(&format!("{fault}; try again"))),
     }
 }
 
-/// The randomness as `rsa` wants it: a generator that cannot fail.
-///
-/// Ours can. From its first failure on this one gives a fixed sequence, so that the search still ends,
-/// and [`generate`] throws away what it found.
-struct Random<F> {
-    fill: F,
-    filler: Option<u64>,
+fn size(algorithm: KeyAlgorithm) -> Option<(KeySize, usize)> {
+    let size = match algorithm {
+        KeyAlgorithm::Rsa2048 => KeySize::Rsa2048,
+        KeyAlgorithm::Rsa3072 => KeySize::Rsa3072,
+        KeyAlgorithm::Rsa4096 => KeySize::Rsa4096,
+        _ => return None,
+    };
+    Some((size, algorithm.rsa_bits()?))
 }
 
-impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> Random<F> {
-    fn fill_or_pretend(&mut self, bytes: &mut [u8]) {
-        if self.filler.is_none() && (self.fill)(bytes).is_ok() {
-            return;
-        }
-        let counter = self.filler.get_or_insert(0);
-        for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
-            *counter += 1;
-            let block = digest::digest(&digest::SHA256, &counter.to_be_bytes());
-            chunk.iter_mut().zip(block.as_ref()).for_each(|(to, from)| *to = *from);
-        }
-    }
+/// What FIPS 186-5 §A.1 asks of a key and this one has not. That the parts fit together (n = pq, de = 1 modulo p - 1
+/// and q - 1) was seen when it was read.
+fn fault(key: &RsaPrivateKey, bits: usize) -> Option<&'static str> {
+    let [p, q] = key.primes() else { return Some("it has not two primes") };
+    let exponent = BigUint::from(EXPONENT);
+    let shares_a_factor = |prime: &BigUint| (prime - 1u8) % &exponent == BigUint::from(0u8);
+    // Each is above √2 · 2^(bits/2 - 1) when its square has all of n's bits.
+    let is_high = |prime: &BigUint| prime.bits() == bits / 2 && (prime * prime).bits() == bits;
+    let checks = [
+        (*key.e() == exponent, "its public exponent is not 65537"),
+        (key.n().bits() == bits, "its modulus has not the full size"),
+        (is_high(p) && is_high(q), "a prime of it is too small"),
+        (!shares_a_factor(p) && !shares_a_factor(q), "a prime of it does not go with the exponent"),
+        (are_far_apart(p, q, bits), "its primes are too close to each other"),
+        (key.d().bits() > bits / 2, "its private exponent is too small"),
+    ];
+    checks.into_iter().find(|(holds, _)| !holds).map(|(_, fault)| fault)
 }
 
-impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> RngCore for Random<F> {
-    fn next_u32(&mut self) -> u32 {
-        rand_core::impls::next_u32_via_fill(self)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        rand_core::impls::next_u64_via_fill(self)
-    }
-
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        self.fill_or_pretend(bytes);
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_or_pretend(bytes);
-        Ok(())
-    }
+fn are_far_apart(p: &BigUint, q: &BigUint, bits: usize) -> bool {
+    let distance = if p > q { p - q } else { q - p };
+    distance.bits() > bits / 2 - DISTANCE
 }
-
-impl<F: FnMut(&mut [u8]) -> Result<(), NoEntropy>> CryptoRng for Random<F> {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Entropy;
-
-    /// Whenever the operating system fails, there is an error and no key, and the search ends.
-    #[test]
-    fn a_failing_generator_gives_no_key() {
-        for good_calls in [0, 1, 2] {
-            let mut calls = 0;
-            let result = generate(KeyAlgorithm::Rsa2048, 1024, |bytes| {
-                calls += 1;
-                bytes.fill(calls as u8 ^ 0x5a);
-                if calls > good_calls { Err(NoEntropy) } else { Ok(()) }
-            });
-            assert!(matches!(result, Err(KeyError::NoEntropy(_))), "{good_calls}");
-        }
-    }
-
-    #[test]
-    fn primes_that_are_too_close_are_noticed() {
-        let at = |distance: usize| {
-            [BigUint::from(1u8) << 1023, (BigUint::from(1u8) << 1023) + (BigUint::from(1u8) << distance)]
-        };
-        for (distance, far) in [(0, false), (923, false), (924, true), (1000, true)] {
-            let [p, q] = at(distance);
-            assert_eq!(are_far_apart(&[p.clone(), q.clone()], 2048), far, "{distance}");
-            assert_eq!(are_far_apart(&[q, p], 2048), far, "{distance}");
-        }
-        let key = RsaPrivateKey::new(
-            &mut Random { fill: |bytes: &mut [u8]| Entropy::system().fill(bytes), filler: None },
-            1024,
-        );
-        assert!(are_far_apart(key.unwrap().primes(), 1024));
-    }
-}
+#[path = "rsa_tests.rs"]
+mod tests;

@@ -163,9 +163,21 @@ pub enum JwsAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     #[serde(rename = "RS256")]
     Rs256,
+    /// The same with SHA-384.
+    #[serde(rename = "RS384")]
+    Rs384,
+    /// The same with SHA-512.
+    #[serde(rename = "RS512")]
+    Rs512,
     /// RSASSA-PSS with SHA-256.
     #[serde(rename = "PS256")]
     Ps256,
+    /// The same with SHA-384.
+    #[serde(rename = "PS384")]
+    Ps384,
+    /// The same with SHA-512.
+    #[serde(rename = "PS512")]
+    Ps512,
     /// ECDSA on P-256 with SHA-256.
     #[serde(rename = "ES256")]
     Es256,
@@ -179,16 +191,40 @@ pub enum JwsAlgorithm {
 
 impl JwsAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
+    pub const ALL: [Self; 9] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+    ];
 
     /// The `alg` value.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
             Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The kind of key that it signs with, where there is only one; RSA keys have sizes to choose from.
+    pub fn only_key(self) -> Option<KeyAlgorithm> {
+        match self {
+            Self::Es256 => Some(KeyAlgorithm::EcdsaP256),
+            Self::Es384 => Some(KeyAlgorithm::EcdsaP384),
+            Self::EdDsa => Some(KeyAlgorithm::Ed25519),
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => None,
         }
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AssetId, AssetKind, Facts, IssuerRecord, LEDGER, MOST_ORDERS, ObjectKind, OrderNote, OrderOutcome,
-    Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation, RevocationReason, World,
+    Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation, RevocationReason, SpareId,
+    World,
 };
 
 /// All facts that a plan is made from.
@@ -21,6 +22,8 @@ pub struct Inventory {
     pub rollouts: BTreeMap<Place, RolloutRecord>,
     /// What ACME CAs have said, by the issuer's name in the configuration.
     pub issuers: BTreeMap<String, IssuerRecord>,
+    /// What is kept ready, and since when; not what it is.
+    pub stock: BTreeMap<SpareId, Timestamp>,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.

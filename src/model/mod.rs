@@ -9,6 +9,7 @@ mod part;
 mod plan;
 mod problem;
 mod revision;
+mod stock;
 mod validity;
 mod world;
 
@@ -21,5 +22,6 @@ pub use part::{ObjectKind, Part};
 pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
+pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
 pub use validity::Validity;
 pub use world::*;

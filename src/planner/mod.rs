@@ -24,6 +24,7 @@ mod revoking;
 mod rollout;
 mod seed;
 mod site;
+mod stock;
 mod text;
 mod turn;
 mod watch;
@@ -44,6 +45,7 @@ pub use life::last_needed;
 pub use renewal::{draw, renew_at};
 pub use seed::Seed;
 pub use site::{Site, sites};
+pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
 
 /// A clock that is further back than this against what the state has seen is not believed.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::Schedule;
@@ -97,6 +98,7 @@ pub struct Scheduler {
     wakes_at: Option<Timestamp>,
     looked_at: Duration,
     pulse: Pulse,
+    stocking: Option<JoinHandle<()>>,
 }
 
 /// Why a sleep has ended.
@@ -127,6 +129,7 @@ impl Scheduler {
             wakes_at: None,
             looked_at: Duration::ZERO,
             pulse: Pulse::default(),
+            stocking: None,
         };
         (scheduler, handle)
     }
@@ -171,10 +174,38 @@ impl Scheduler {
             tracing::debug!(begun, "began what is due");
         } else if self.flow.is_idle() {
             executor.tidy(&desired).await;
+            self.restock();
         }
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
         self.wakes_at = self.next_wake(&plan, now);
         self.show(inventory, plan, now);
+    }
+
+    /// What is to be kept ready is made while nothing else is to be done, by a task of its own: what becomes due
+    /// meanwhile does not wait for it.
+    fn restock(&mut self) {
+        if self.stocking.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (executor, desired) = (Arc::clone(&self.household.executor), Arc::clone(&self.household.desired));
+        self.stocking = Some(tokio::spawn(async move {
+            loop {
+                match executor.restock(&desired).await {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false)) => return,
+                    Ok(Err(problem)) => return tracing::warn!("nothing was made for the stock: {problem}"),
+                    // A state that cannot be written ends the next step, too, and is told of there.
+                    Err(fatal) => return tracing::warn!("the stock was not filled: {fatal}"),
+                }
+            }
+        }));
+    }
+
+    /// What is half made is given up: a search may have minutes to go.
+    fn stop_stocking(&mut self) {
+        if let Some(task) = self.stocking.take() {
+            task.abort();
+        }
     }
 
     fn show(&self, inventory: Inventory, plan: Plan, at: Timestamp) {
@@ -283,6 +314,7 @@ impl Scheduler {
     fn hear(&mut self, word: Word) {
         match word {
             Word::Reload(household) => {
+                self.stop_stocking();
                 self.household = *household;
                 self.failures.retain(|(id, _)| self.household.desired.assets.contains_key(id));
             }
@@ -295,6 +327,7 @@ impl Scheduler {
 
     /// What runs may end; nothing more is begun.
     async fn drain(&mut self) -> Result<(), Fatal> {
+        self.stop_stocking();
         let clock = Arc::clone(&self.clock);
         let end = clock.monotonic() + DRAIN;
         while !self.flow.is_idle() {

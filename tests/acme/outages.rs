@@ -1,6 +1,10 @@
 //! A CA that is away for days. What it says decides whether an order may have been placed, and so counts (FAULTS I5).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use keyturn::clock::{Clock, System};
 
 use super::site::configuration;
 use crate::fake_ca::{Ari, Endpoint, FakeCa, Forced, Problem, RetryAfter};
@@ -14,44 +18,57 @@ const TRIES: [u32; 5] = [0, 100, 1_000, 8_000, 95_000];
 /// A day after the last of them.
 const AFTER: u32 = 190_000;
 
-fn site(ca: &FakeCa) -> Keyturn {
-    let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let issuer = format!(
-        "[issuers.fake]\nkind = \"acme\"\nserver = \"{}\"\nca_file = \"{}\"\n\
-         challenge = {{ kind = \"http-01\", listen = \"{listen}\" }}\n",
-        ca.directory_url(),
-        ca.ca_file().display(),
-    );
-    let certificate = "[certificates.edge]\nissuers = [\"fake\"]\ndns_names = [\"www.edge.test\"]\n";
-    Keyturn::alone().config(&configuration(&issuer, certificate))
+/// A CA and a site with one certificate of it, both so many seconds after the beginning.
+struct Stage {
+    ca: FakeCa,
+    keyturn: Keyturn,
+    seconds: Arc<AtomicU32>,
 }
 
-/// A run so many seconds after the beginning; the revision in use then.
-fn run_at(keyturn: &mut Keyturn, seconds: u32) -> Option<u64> {
-    keyturn.set("KEYTURN_CLOCK_OFFSET", Some(&seconds.to_string()));
-    let ran = keyturn.run(&["run"]);
-    println!("{seconds}: {}{}", ran.stdout, ran.stderr);
-    let status = keyturn.status("edge");
-    if status["state"] == "active" { status["revision"].as_u64() } else { None }
+impl Stage {
+    fn new() -> Self {
+        let (clock, seconds) = (System::new(), Arc::new(AtomicU32::new(0)));
+        let ahead = Arc::clone(&seconds);
+        let now = move || clock.now() + Duration::from_secs(ahead.load(Ordering::SeqCst).into());
+        let ca = FakeCa::start_at(now);
+        let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let issuer = format!(
+            "[issuers.fake]\nkind = \"acme\"\nserver = \"{}\"\nca_file = \"{}\"\n\
+             challenge = {{ kind = \"http-01\", listen = \"{listen}\" }}\n",
+            ca.directory_url(),
+            ca.ca_file().display(),
+        );
+        let certificate = "[certificates.edge]\nissuers = [\"fake\"]\ndns_names = [\"www.edge.test\"]\n";
+        Self { ca, keyturn: Keyturn::alone().config(&configuration(&issuer, certificate)), seconds }
+    }
+
+    /// A run so many seconds after the beginning; the revision in use then.
+    fn run_at(&mut self, seconds: u32) -> Option<u64> {
+        self.seconds.store(seconds, Ordering::SeqCst);
+        self.keyturn.set("KEYTURN_CLOCK_OFFSET", Some(&seconds.to_string()));
+        let ran = self.keyturn.run(&["run"]);
+        println!("{seconds}: {}{}", ran.stdout, ran.stderr);
+        let status = self.keyturn.status("edge");
+        if status["state"] == "active" { status["revision"].as_u64() } else { None }
+    }
 }
 
 /// All tries to renew while new-order is answered by `forced`, and one after it; how often it was asked, and which
 /// revision is in use in the end.
 fn outage(forced: Forced) -> (usize, Option<u64>) {
-    let ca = FakeCa::start_real();
-    let mut keyturn = site(&ca);
-    ca.faults(|faults| {
+    let mut stage = Stage::new();
+    stage.ca.faults(|faults| {
         faults.lifetime = Some(Duration::from_secs(30 * 86_400));
         faults.ari = Ari::None;
     });
-    assert_eq!(run_at(&mut keyturn, 0), Some(1));
-    ca.faults(|faults| faults.forced.insert(Endpoint::NewOrder, forced));
+    assert_eq!(stage.run_at(0), Some(1));
+    stage.ca.faults(|faults| faults.forced.insert(Endpoint::NewOrder, forced));
     for seconds in TRIES {
-        assert_eq!(run_at(&mut keyturn, DUE + seconds), Some(1));
+        assert_eq!(stage.run_at(DUE + seconds), Some(1));
     }
-    let asked = ca.books().requests_to(Endpoint::NewOrder) - 1;
-    ca.faults(|faults| faults.forced.clear());
-    (asked, run_at(&mut keyturn, DUE + AFTER))
+    let asked = stage.ca.books().requests_to(Endpoint::NewOrder) - 1;
+    stage.ca.faults(|faults| faults.forced.clear());
+    (asked, stage.run_at(DUE + AFTER))
 }
 
 /// Nothing was ordered, so that nothing is used up of what may be ordered in a week.
@@ -81,17 +98,16 @@ fn a_gateway_that_has_lost_its_ca_may_have_placed_orders() {
 #[test]
 fn a_reply_that_is_lost_costs_one_order_and_no_second_finalization() {
     for (endpoint, orders) in [(Endpoint::NewOrder, 2), (Endpoint::Finalize, 1), (Endpoint::NewAccount, 1)] {
-        let ca = FakeCa::start_real();
-        let mut keyturn = site(&ca);
-        ca.faults(|faults| faults.lose.insert(endpoint, 1));
-        assert_eq!(run_at(&mut keyturn, 0), None, "{endpoint:?}");
-        assert_eq!(run_at(&mut keyturn, 700), Some(1), "{endpoint:?}");
-        let books = ca.books();
+        let mut stage = Stage::new();
+        stage.ca.faults(|faults| faults.lose.insert(endpoint, 1));
+        assert_eq!(stage.run_at(0), None, "{endpoint:?}");
+        assert_eq!(stage.run_at(700), Some(1), "{endpoint:?}");
+        let books = stage.ca.books();
         assert_eq!(
             (books.orders(), books.finalizations(), books.certificates()),
             (orders, 1, 1),
             "{endpoint:?}"
         );
-        assert_eq!(ca.accounts().len(), 1, "{endpoint:?}");
+        assert_eq!(stage.ca.accounts().len(), 1, "{endpoint:?}");
     }
 }

@@ -98,3 +98,38 @@ fn a_ca_is_made_beforehand_and_shown() {
     assert!(quick(&keyturn, &["ca", "init", "internal"]).stdout.contains("nothing to do"));
     assert_says(&quick(&keyturn, &["ca", "show", "nope"]), 2, &["there is no asset `ca/nope`"]);
 }
+
+/// The clock ends a key, not a pass: whoever reads the set an hour later gets it without, though nothing has run.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_keys_end_is_seen_at_every_reading() {
+    let mut keyturn = files_site("");
+    let stand_at = |keyturn: &mut Keyturn, seconds: i64| {
+        keyturn.set("KEYTURN_CLOCK_OFFSET", Some(&seconds.to_string()));
+    };
+    let turned_at = 61 * 86_400;
+    keyturn.ok(&["run"]);
+    let old = exported(&keyturn, "auth", "kid");
+    stand_at(&mut keyturn, turned_at);
+    keyturn.ok(&["run"]);
+    let keys =
+        |keyturn: &Keyturn| quick(keyturn, &["jwks", "auth"]).json()["keys"].as_array().unwrap().clone();
+    let has_old = |keyturn: &Keyturn| keys(keyturn).iter().any(|key| key["kid"] == old);
+    let blocks = |keyturn: &Keyturn| exported(keyturn, "auth", "public-keys").matches("BEGIN PUBLIC").count();
+    assert!(has_old(&keyturn) && exported(&keyturn, "auth", "kid") != old);
+    assert_eq!((keys(&keyturn).len(), blocks(&keyturn)), (3, 3));
+    assert!(exported(&keyturn, "auth", "jwks").contains(&old));
+    let of_one = ["export", "auth", "--part", "jwks", "--revision", "1"];
+    assert!(quick(&keyturn, &of_one).stdout.contains(&old));
+
+    // The token's hour, the caches' five minutes, a minute of skew.
+    let end = turned_at + 3600 + 300 + 60;
+    stand_at(&mut keyturn, end - 30);
+    assert!(has_old(&keyturn), "its last token lives");
+    stand_at(&mut keyturn, end + 60);
+    assert!(!has_old(&keyturn));
+    assert_eq!((keys(&keyturn).len(), blocks(&keyturn)), (2, 2));
+    assert_says(&quick(&keyturn, &of_one), 2, &["revision 1", "no verifier may know it"]);
+    let delivered = std::fs::read_to_string(keyturn.dir().join("out/verifiers/jwks.json")).unwrap();
+    assert!(delivered.contains(&old), "no pass has run since");
+}

@@ -52,13 +52,8 @@ fn time(item: &Item<'_>) -> Option<SignedDuration> {
 /// The kind of key that goes with the algorithm; only RSA has sizes to choose from.
 fn key_algorithm(t: &mut Table<'_>, algorithm: Option<JwsAlgorithm>) -> Option<KeyAlgorithm> {
     let bits = t.item("bits");
-    let fixed = match algorithm? {
-        JwsAlgorithm::Rs256 | JwsAlgorithm::Ps256 => {
-            return bits.map_or(Some(KeyAlgorithm::Rsa3072), |item| rsa(&item));
-        }
-        JwsAlgorithm::Es256 => KeyAlgorithm::EcdsaP256,
-        JwsAlgorithm::Es384 => KeyAlgorithm::EcdsaP384,
-        JwsAlgorithm::EdDsa => KeyAlgorithm::Ed25519,
+    let Some(fixed) = algorithm?.only_key() else {
+        return bits.map_or(Some(KeyAlgorithm::Rsa3072), |item| rsa(&item));
     };
     match bits {
         Some(item) => item.fault(format!("is for RSA; a key for {} has one size only", algorithm?.name())),

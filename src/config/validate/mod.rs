@@ -10,6 +10,7 @@ mod dns01;
 mod files;
 mod issuers;
 mod jwt_keys;
+mod keys;
 mod named;
 mod names;
 mod ordered;
@@ -52,6 +53,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let schedule = t.section("schedule", schedule::schedule);
     let docker = t.section("docker", daemon::docker);
     let delivery = t.section("delivery", daemon::delivery);
+    let keys = t.section("keys", keys::keys);
     let roles = t.section("roles", roles::roles);
     let issuers =
         named(t, "issuers", AssetKind::Ca, |name, item| issuers::issuer(name, item, daemon.as_ref()));
@@ -68,6 +70,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         schedule: schedule?,
         docker: docker?,
         delivery: delivery?,
+        keys: keys?,
         roles: roles?,
         internal_cas,
         acme_issuers,

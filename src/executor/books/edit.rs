@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, encoded};
+use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, STOCK, encoded};
 use crate::audit::Event;
 use crate::model::{
     AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret,
+    Secret, Spare, SpareId,
 };
 use crate::store::{Change, MaterialId};
 
@@ -30,6 +30,7 @@ pub(super) struct Touched {
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
     issuers: BTreeMap<String, IssuerRecord>,
     kept: BTreeMap<String, Option<Secret>>,
+    stock: BTreeMap<SpareId, Option<Spare>>,
     last_seen: Option<Timestamp>,
 }
 
@@ -58,6 +59,17 @@ impl Edit<'_> {
     /// What an issuer is to keep under `key`; `None` forgets it.
     pub(in crate::executor) fn keep(&mut self, key: String, value: Option<Secret>) {
         self.touched.kept.insert(key, value);
+    }
+
+    /// Something is ready from now on.
+    pub(in crate::executor) fn stock(&mut self, id: SpareId, spare: Spare) {
+        self.touched.stock.insert(id, Some(spare));
+    }
+
+    /// It leaves the stock: for good, or into what else this edit writes. Both are one durable step, so that nothing
+    /// is ever drawn twice.
+    pub(in crate::executor) fn unstock(&mut self, id: SpareId) {
+        self.touched.stock.insert(id, None);
     }
 
     /// The object's record, where there is one.
@@ -123,6 +135,9 @@ impl Edit<'_> {
             let value = value.as_ref().map(|value| value.expose().to_vec());
             change.puts.push((format!("{KEPT}{key}"), value));
         }
+        for (id, spare) in &self.touched.stock {
+            change.puts.push((format!("{STOCK}{id}"), encoded(spare.as_ref())?));
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -142,6 +157,18 @@ impl Touched {
             };
         }
         let inventory = &mut pages.inventory;
+        for (id, spare) in self.stock {
+            match spare {
+                Some(spare) => {
+                    inventory.stock.insert(id, spare.made_at);
+                    pages.spares.insert(id, spare);
+                }
+                None => {
+                    inventory.stock.remove(&id);
+                    pages.spares.remove(&id);
+                }
+            }
+        }
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
         inventory.last_seen = self.last_seen.or(inventory.last_seen);

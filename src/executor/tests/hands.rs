@@ -12,7 +12,9 @@ use super::swarm::Swarm;
 use crate::clock::{Clock, Virtual};
 use crate::executor::Maker;
 use crate::issuer::Request;
-use crate::model::{AssetId, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret};
+use crate::model::{
+    AssetId, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Ware,
+};
 use crate::verify::{Handshakes, Seen, Verifier, VerifyError};
 
 /// The key with ID `k3` is `private k3`, and a JWKS is the IDs in it.
@@ -32,6 +34,16 @@ impl Hands {
     }
 }
 
+impl Hands {
+    async fn new_key(&self) -> Result<Secret, Problem> {
+        let make = || {
+            let number = self.made.fetch_add(1, Ordering::SeqCst) + 1;
+            Ok(Secret::new(format!("private k{number}")))
+        };
+        self.fuse.through(|| Problem::new(Code::GenerateFailed, "no randomness"), make).await
+    }
+}
+
 fn never<T>() -> Result<T, Problem> {
     Err(Problem::new(Code::GenerateFailed, "the generator was disturbed"))
 }
@@ -43,13 +55,18 @@ impl Maker for Hands {
     }
 
     async fn jwt_key(&self, jws: JwsAlgorithm, _algorithm: KeyAlgorithm) -> Result<Made, Problem> {
-        let make = || {
-            let kid = format!("k{}", self.made.fetch_add(1, Ordering::SeqCst) + 1);
-            let private_key = Some(Secret::new(format!("private {kid}")));
-            let material = Material { private_key, jws: Some(jws), ..Material::default() };
-            Ok(Made { material, facts: Facts { kid: Some(kid), ..Facts::default() } })
-        };
-        self.fuse.through(|| Problem::new(Code::GenerateFailed, "no randomness"), make).await
+        let key = self.new_key().await?;
+        self.jwt_key_of(jws, &key)
+    }
+
+    fn jwt_key_of(&self, jws: JwsAlgorithm, key: &Secret) -> Result<Made, Problem> {
+        let kid = Some(key.expose_str().replace("private ", ""));
+        let material = Material { private_key: Some(key.clone()), jws: Some(jws), ..Material::default() };
+        Ok(Made { material, facts: Facts { kid, ..Facts::default() } })
+    }
+
+    async fn spare(&self, _ware: Ware) -> Result<Secret, Problem> {
+        self.new_key().await
     }
 
     async fn dh_params(&self, _bits: usize, _rfc7919: bool) -> Result<Made, Problem> {

@@ -108,6 +108,24 @@ impl House {
         }
     }
 
+    /// Fills the stock as far as it goes, in as many processes as it takes.
+    pub(super) async fn fill_stock(&self) {
+        loop {
+            let work = async { self.executor().await?.restock(&self.desired).await };
+            tokio::select! {
+                biased;
+                () = self.fuse.blown() => {}
+                done = work => match done {
+                    Ok(Ok(true)) => continue,
+                    Ok(_) => return,
+                    Err(_) => {}
+                },
+            }
+            self.crashes.fetch_add(1, Ordering::SeqCst);
+            self.ledger.restarted();
+        }
+    }
+
     /// Passes, each when the last one has asked for it, until `end`.
     pub(super) async fn live(&self, end: Timestamp) -> Passed {
         loop {

@@ -56,6 +56,18 @@ impl Ledger {
         self.kept.lock().unwrap().materials.keys().map(|id| id.revision).collect()
     }
 
+    /// The text of every record under `prefix`.
+    pub(super) fn records_under(&self, prefix: &str) -> Vec<String> {
+        let kept = self.kept.lock().unwrap();
+        let under = kept.records.iter().filter(|(key, _)| key.starts_with(prefix));
+        under.map(|(_, value)| String::from_utf8(value.clone()).unwrap()).collect()
+    }
+
+    /// The private keys of all revisions.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.kept.lock().unwrap().materials.values().map(key_of).collect()
+    }
+
     /// The keys that were destroyed, and when.
     pub(super) fn destroyed(&self) -> Vec<(String, Timestamp)> {
         self.kept.lock().unwrap().destroyed.clone()

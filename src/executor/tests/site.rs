@@ -61,6 +61,8 @@ pub(super) struct Site {
     /// How many steps run side by side.
     pub(super) concurrency: usize,
     pub(super) seed: u64,
+    /// So many keys are kept ready, and they are RSA; with none they are not.
+    pub(super) stock: usize,
 }
 
 impl Default for Site {
@@ -77,6 +79,7 @@ impl Default for Site {
             longest_delay: 40,
             concurrency: 16,
             seed: 7,
+            stock: 0,
         }
     }
 }
@@ -105,11 +108,13 @@ impl Site {
         let targets: String =
             self.roles.iter().enumerate().map(|(index, role)| target(index, *role)).collect();
         format!(
-            "[daemon]\ninstance = \"test\"\n{}[delivery]\nretention = {}\n[jwt_keys.auth]\nalgorithm = \"ES256\"\n\
+            "[daemon]\ninstance = \"test\"\n{}[delivery]\nretention = {}\n[keys]\nstock = {}\n[jwt_keys.auth]\nalgorithm = \"{}\"\n\
              allow_any_window = true\nrotate_every = {}\npublish_before = {}\njwks_max_age = {}\n\
              max_token_ttl = {}\nskew = {}\n{targets}",
             maintenance.unwrap_or_default(),
             time(self.retention),
+            self.stock,
+            if self.stock == 0 { "ES256" } else { "RS256" },
             time(self.rotate_every),
             time(self.publish_before),
             time(self.jwks_max_age),

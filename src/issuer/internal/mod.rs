@@ -139,23 +139,12 @@ impl InternalCa {
         }
     }
 
-    /// A leaf whose lifetime no intermediate can hold is refused for good, one that this intermediate
-    /// cannot hold any more waits for the next.
-    fn validity(&self, authority: &Authority, request: &Request) -> Result<template::Span, IssueError> {
-        authority.validity_for(request.duration, request.now).map_err(|why| {
-            let message = format!("the intermediate of issuers.{}: {why}", self.name);
-            if request.duration / LEAST_SHARE <= self.intermediate_lifetime {
-                later(message)
-            } else {
-                refused(message)
-            }
-        })
-    }
-}
-
-#[async_trait]
-impl Issuer for InternalCa {
-    async fn issue(&self, request: &Request, _desk: &dyn Desk) -> Result<Made, IssueError> {
+    /// Signs a leaf: what [`Issuer::issue`] does, which need not wait for anything here.
+    ///
+    /// # Errors
+    ///
+    /// As it has them.
+    pub fn sign(&self, request: &Request) -> Result<Made, IssueError> {
         let Some(material) = &request.authority else {
             return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
         };
@@ -176,6 +165,26 @@ impl Issuer for InternalCa {
             ..Material::default()
         };
         Ok(Made { material, facts })
+    }
+
+    /// A leaf whose lifetime no intermediate can hold is refused for good, one that this intermediate
+    /// cannot hold any more waits for the next.
+    fn validity(&self, authority: &Authority, request: &Request) -> Result<template::Span, IssueError> {
+        authority.validity_for(request.duration, request.now).map_err(|why| {
+            let message = format!("the intermediate of issuers.{}: {why}", self.name);
+            if request.duration / LEAST_SHARE <= self.intermediate_lifetime {
+                later(message)
+            } else {
+                refused(message)
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Issuer for InternalCa {
+    async fn issue(&self, request: &Request, _desk: &dyn Desk) -> Result<Made, IssueError> {
+        self.sign(request)
     }
 
     /// It says nothing that the records do not say.

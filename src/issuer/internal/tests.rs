@@ -12,6 +12,7 @@ use super::*;
 use crate::issuer::{Event, NotKept, Slot, Usage};
 use crate::model::{AssetId, AssetKind};
 
+mod many;
 mod refusals;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

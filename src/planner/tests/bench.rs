@@ -45,6 +45,7 @@ impl Bench {
             instance: "test".to_owned(),
             retention: days(7),
             rollout_deadline: SignedDuration::from_mins(10),
+            stock: 1,
             windows: Windows::always(),
             acme: BTreeMap::new(),
             assets: BTreeMap::new(),

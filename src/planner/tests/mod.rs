@@ -9,6 +9,7 @@ mod jwt;
 mod objects;
 mod simulation;
 mod speed;
+mod stock;
 mod text;
 mod turning;
 
