@@ -2,7 +2,13 @@
 //!
 //! `KEYTURN_TEST_TABLE=/tmp/table.md cargo nextest run --features failpoints --test acme_faults` writes what was measured,
 //! a line a fault; `sort -V /tmp/table.md` puts it in order. docs/acme.md has it.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::print_stdout,
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 #[path = "support/fake_ca/mod.rs"]
 mod fake_ca;
