@@ -29,11 +29,6 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// One line for `systemctl status`.
-pub fn status(text: &str) {
-    tell(&[NotifyState::Status(text)]);
-}
-
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!("systemd could not be told: {error}");

@@ -10,7 +10,7 @@ use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
 use super::{ca, export, output, revoke, rotate, status};
-use crate::clock::{Clock, Entropy};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::Passed;
 use crate::model::{AssetId, Deferred, Inventory, Problem};
@@ -136,8 +136,12 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &[id].into()))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
-            Self::AcmeRollover { issuer } => account::roll_over(config, house, issuer, manner).await,
-            Self::AcmeRegister { issuer } => account::register_anew(config, house, issuer, manner).await,
+            Self::AcmeRollover { issuer } => {
+                account::Change::RollOver.make(config, house, issuer, manner).await
+            }
+            Self::AcmeRegister { issuer } => {
+                account::Change::RegisterAnew.make(config, house, issuer, manner).await
+            }
             Self::NoteExport { asset, part, revision } => {
                 export::note(config, house, asset, part, *revision, by).await?;
                 Ok(Next::Done(Answer::done(String::new())))
@@ -214,9 +218,4 @@ fn complaints(passed: &Passed) -> Vec<String> {
         }
     }
     lines
-}
-
-/// The randomness for what is made outside of a pass.
-fn entropy() -> Entropy {
-    Entropy::system()
 }

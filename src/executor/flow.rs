@@ -140,11 +140,10 @@ impl Flow {
     /// Chains of the first rank of each group of steps that have to do with each other. What comes after them is in the
     /// next plan, if it is still right then.
     fn beside_what_runs(&self, plan: &Plan) -> Vec<Vec<Step>> {
+        let busy: BTreeSet<&Place> = self.claims.values().filter_map(|claim| claim.place.as_ref()).collect();
         let free = |step: &&Step| {
-            let place = place_of(step);
-            let busy = place
-                .is_some_and(|place| self.claims.values().any(|claim| claim.place.as_ref() == Some(place)));
-            !busy && !self.resting.contains_key(&key(step))
+            !place_of(step).is_some_and(|place| busy.contains(place))
+                && !self.resting.contains_key(&key(step))
         };
         let groups = groups(plan.steps.iter().filter(free).cloned().collect());
         let waits = |group: &[Step]| group.iter().any(|step| self.runs_already(step));
@@ -152,10 +151,9 @@ impl Flow {
     }
 
     fn runs_already(&self, step: &Step) -> bool {
-        let makes = maker_of(step);
-        let same = |claim: &Claim| {
-            claim.keys.contains(&key(step)) || (makes.is_some() && claim.making.as_ref() == makes)
-        };
+        let (makes, key) = (maker_of(step), key(step));
+        let same =
+            |claim: &Claim| claim.keys.contains(&key) || (makes.is_some() && claim.making.as_ref() == makes);
         self.claims.values().any(same)
     }
 

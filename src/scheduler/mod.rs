@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::Schedule;
 use crate::desired::Desired;
 use crate::executor::{Ended, Executor, Fatal, Flow};
-use crate::model::{AssetId, Inventory, Plan, Problem};
+use crate::model::{Inventory, Plan};
 use crate::planner::{self, Seed};
 use crate::systemd::Pulse;
 pub use orders::{Order, Rested};
@@ -59,20 +59,8 @@ pub enum Word {
     Order(Order),
 }
 
-/// What was seen and planned last; what everyone who asks is answered from.
-#[derive(Debug, Clone, Default)]
-pub struct Picture {
-    /// When.
-    pub at: Timestamp,
-    /// The records and the world.
-    pub inventory: Inventory,
-    /// What was planned.
-    pub plan: Plan,
-    /// What has failed since it last worked, in this process.
-    pub failures: Vec<(AssetId, Problem)>,
-    /// When it will look again at the latest.
-    pub wakes_at: Option<Timestamp>,
-}
+/// The records and the world as they were seen last; what everyone who asks is answered from.
+pub type Picture = Arc<Inventory>;
 
 /// The other end of a scheduler.
 #[derive(Clone)]
@@ -81,7 +69,7 @@ pub struct Handle {
     stop: Arc<Notify>,
     events: Arc<Notify>,
     /// What was seen last; `None` before the first look has ended.
-    pub picture: watch::Receiver<Option<Arc<Picture>>>,
+    pub picture: watch::Receiver<Option<Picture>>,
 }
 
 /// The daemon's loop.
@@ -92,9 +80,8 @@ pub struct Scheduler {
     words: mpsc::Receiver<Word>,
     stop: Arc<Notify>,
     events: Arc<Notify>,
-    picture: watch::Sender<Option<Arc<Picture>>>,
+    picture: watch::Sender<Option<Picture>>,
     orders: Vec<orders::Open>,
-    failures: Vec<(AssetId, Problem)>,
     wakes_at: Option<Timestamp>,
     looked_at: Duration,
     pulse: Pulse,
@@ -125,7 +112,6 @@ impl Scheduler {
             events,
             picture,
             orders: Vec::new(),
-            failures: Vec::new(),
             wakes_at: None,
             looked_at: Duration::ZERO,
             pulse: Pulse::default(),
@@ -169,7 +155,7 @@ impl Scheduler {
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
         let (begun, circling) = self.flow.begin(&executor, &desired, &plan);
-        self.note(circling);
+        self.note(&circling);
         if begun > 0 {
             tracing::debug!(begun, "began what is due");
         } else if self.flow.is_idle() {
@@ -178,7 +164,7 @@ impl Scheduler {
         }
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
         self.wakes_at = self.next_wake(&plan, now);
-        self.show(inventory, plan, now);
+        self.picture.send_replace(Some(Arc::new(inventory)));
     }
 
     /// What is to be kept ready is made while nothing else is to be done, by a task of its own: what becomes due
@@ -208,12 +194,6 @@ impl Scheduler {
         }
     }
 
-    fn show(&self, inventory: Inventory, plan: Plan, at: Timestamp) {
-        let (failures, wakes_at) = (self.failures.clone(), self.wakes_at);
-        let picture = Picture { at, inventory, plan, failures, wakes_at };
-        self.picture.send_replace(Some(Arc::new(picture)));
-    }
-
     /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure.
     fn next_wake(&self, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
         let schedule = &self.household.schedule;
@@ -241,7 +221,7 @@ impl Scheduler {
                 biased;
                 () = self.stop.notified() => return Ok(Awake::Stop),
                 ended = self.flow.ended(|| clock.monotonic()) => {
-                    self.note(ended?);
+                    self.note(&ended?);
                     self.gather().await?;
                     return Ok(Awake::Look);
                 }
@@ -288,7 +268,7 @@ impl Scheduler {
             let left = end.saturating_sub(clock.monotonic());
             tokio::select! {
                 biased;
-                ended = self.flow.ended(|| clock.monotonic()) => self.note(ended?),
+                ended = self.flow.ended(|| clock.monotonic()) => self.note(&ended?),
                 () = clock.sleep(left) => return Ok(()),
             }
             if clock.monotonic() >= end {
@@ -298,16 +278,9 @@ impl Scheduler {
         Ok(())
     }
 
-    fn note(&mut self, ended: Vec<Ended>) {
+    fn note(&mut self, ended: &[Ended]) {
         for one in ended {
-            for id in &one.step.assets {
-                let same = |(failed, problem): &(AssetId, Problem)| {
-                    failed == id && one.problem.as_ref().is_none_or(|p| p.code == problem.code)
-                };
-                self.failures.retain(|failure| !same(failure));
-                self.failures.extend(one.problem.clone().map(|problem| (id.clone(), problem)));
-            }
-            orders::note(&mut self.orders, &one);
+            orders::note(&mut self.orders, one);
         }
     }
 
@@ -316,7 +289,6 @@ impl Scheduler {
             Word::Reload(household) => {
                 self.stop_stocking();
                 self.household = *household;
-                self.failures.retain(|(id, _)| self.household.desired.assets.contains_key(id));
             }
             Word::Order(order) => {
                 self.flow.wake_up();

@@ -29,7 +29,7 @@ pub(super) struct Shelves {
     clock: Arc<dyn Clock>,
     pages: Arc<HttpSolver>,
     wanted: Mutex<Option<Wanted>>,
-    picture: Mutex<Option<watch::Receiver<Option<Arc<Picture>>>>>,
+    picture: Mutex<Option<watch::Receiver<Option<Picture>>>>,
     rendered: Mutex<HashMap<Place, Bytes>>,
 }
 
@@ -62,11 +62,11 @@ impl Shelves {
     }
 
     /// Where it is said how things stand.
-    pub(super) fn look_at(&self, picture: watch::Receiver<Option<Arc<Picture>>>) {
+    pub(super) fn look_at(&self, picture: watch::Receiver<Option<Picture>>) {
         *lock(&self.picture) = Some(picture);
     }
 
-    fn seen(&self) -> Option<Arc<Picture>> {
+    fn seen(&self) -> Option<Picture> {
         lock(&self.picture).as_ref().and_then(|picture| picture.borrow().clone())
     }
 
@@ -98,7 +98,7 @@ impl Library for Shelves {
         let desired = lock(&self.wanted).as_ref().map(|wanted| Arc::clone(&wanted.desired))?;
         let spec = desired.assets.get(&id).filter(|spec| matches!(spec.kind, KindSpec::JwtKey { .. }))?;
         let picture = self.seen()?;
-        let known = planner::known(&desired, &picture.inventory, &id, self.clock.now());
+        let known = planner::known(&desired, &picture, &id, self.clock.now());
         if known.is_empty() {
             return None;
         }
@@ -109,7 +109,7 @@ impl Library for Shelves {
     async fn ca(&self, name: &str) -> Option<Page> {
         let id = AssetId::new(AssetKind::Ca, name);
         let picture = self.seen()?;
-        let record = picture.inventory.assets.get(&id)?;
+        let record = picture.assets.get(&id)?;
         let known = record
             .revisions
             .values()

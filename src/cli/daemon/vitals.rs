@@ -12,14 +12,14 @@ use crate::systemd::Pulse;
 /// What is asked for `/healthz` and `/readyz`.
 pub(super) struct Vitals {
     pulse: Pulse,
-    picture: watch::Receiver<Option<Arc<Picture>>>,
+    picture: watch::Receiver<Option<Picture>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Vitals {
     pub(super) fn new(
         pulse: Pulse,
-        picture: watch::Receiver<Option<Arc<Picture>>>,
+        picture: watch::Receiver<Option<Picture>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { pulse, picture, clock }

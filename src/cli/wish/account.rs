@@ -4,35 +4,38 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Answer, Manner, Next, entropy};
+use super::{Answer, Manner, Next};
 use crate::cli::args::Format;
 use crate::cli::compose::House;
 use crate::cli::fail::{FAILED, Failure};
 use crate::cli::issuers;
+use crate::clock::Entropy;
 use crate::config::{Config, not_one_of};
 use crate::issuer::IssueError;
 use crate::issuer::acme::Acme;
 
-pub(super) async fn roll_over(
-    config: &Config,
-    house: &House,
-    issuer: &str,
-    manner: Manner,
-) -> Result<Next, Failure> {
-    let acme = acme(config, house, issuer)?;
-    let account = acme.roll_over(&house.executor.desk(issuer)).await;
-    Ok(Next::Done(answer(account, issuer, "has a new key", manner)))
+/// What is done to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    RollOver,
+    RegisterAnew,
 }
 
-pub(super) async fn register_anew(
-    config: &Config,
-    house: &House,
-    issuer: &str,
-    manner: Manner,
-) -> Result<Next, Failure> {
-    let acme = acme(config, house, issuer)?;
-    let account = acme.register_anew(&house.executor.desk(issuer)).await;
-    Ok(Next::Done(answer(account, issuer, "is new", manner)))
+impl Change {
+    pub(super) async fn make(
+        self,
+        config: &Config,
+        house: &House,
+        issuer: &str,
+        manner: Manner,
+    ) -> Result<Next, Failure> {
+        let (acme, desk) = (acme(config, house, issuer)?, house.executor.desk(issuer));
+        let (account, done) = match self {
+            Self::RollOver => (acme.roll_over(&desk).await, "has a new key"),
+            Self::RegisterAnew => (acme.register_anew(&desk).await, "is new"),
+        };
+        Ok(Next::Done(answer(account, issuer, done, manner)))
+    }
 }
 
 /// Refuses a name that no ACME issuer has.
@@ -46,7 +49,7 @@ pub(super) fn known(config: &Config, issuer: &str) -> Result<(), Failure> {
 
 fn acme(config: &Config, house: &House, issuer: &str) -> Result<Arc<Acme>, Failure> {
     known(config, issuer)?;
-    let all = issuers::acme(config, &house.executor.clock, &entropy(), None)?;
+    let all = issuers::acme(config, &house.executor.clock, &Entropy::system(), None)?;
     Ok(Arc::clone(&all[issuer]))
 }
 
