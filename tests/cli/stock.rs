@@ -32,10 +32,10 @@ fn spares(keyturn: &Keyturn) -> Vec<String> {
     entries.filter_map(of).collect()
 }
 
+#[cfg(feature = "failpoints")]
 #[test]
-#[ignore = "after `rotate --compromised` nothing is drawn in the same pass; whether that is right is not settled yet"]
 fn a_stock_is_filled_when_asked_and_drawn_by_a_turn() {
-    let keyturn = Keyturn::alone().config(SITE);
+    let mut keyturn = Keyturn::alone().config(SITE);
     keyturn.ok(&["run"]);
     assert_eq!(stock(&keyturn), json!([{ "kind": "rsa-2048", "wanted": 1, "ready": 0, "oldest": null }]));
     assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"), "a pass fills nothing by itself");
@@ -48,7 +48,9 @@ fn a_stock_is_filled_when_asked_and_drawn_by_a_turn() {
     keyturn.ok(&["run", "--stock"]);
     assert_eq!(spares(&keyturn), ["spare-made rsa-2048/1"], "full is full");
 
-    // A key in wrong hands: the standby takes over, and what was ready is the next standby.
+    // A key in wrong hands: the standby takes over once no cache can be without it (jwks_max_age), and what was ready is
+    // the next standby.
+    keyturn.set("KEYTURN_CLOCK_OFFSET", Some("600"));
     let ran = quick(&keyturn, &["rotate", "auth", "--compromised"]);
     assert!(ran.code.is_some_and(|code| code < 2), "{ran:#?}");
     assert_eq!(spares(&keyturn), ["spare-made rsa-2048/1", "generated rsa-2048/1"]);
