@@ -90,6 +90,10 @@ async fn a6_a_byte_a_second() {
         let (due, began) = (house.now(), std::time::Instant::now());
         house.pass().await;
         let took = began.elapsed();
+        // The directory is asked for by two steps: when to renew, and the order.
+        let replies = if endpoint == Endpoint::Directory { 2.0 } else { 1.0 };
+        let bound = 30.0 * replies - 1.0..30.0 * replies + 3.0;
+        assert!(bound.contains(&took.as_secs_f64()), "{endpoint:?}: {took:?}");
         let message = house.problem();
         assert!(message.contains("no whole reply within 30 s"), "{endpoint:?}: {message}");
         house.ca.heal();
@@ -102,13 +106,6 @@ async fn a6_a_byte_a_second() {
         took
     });
     let took = futures_util::future::join_all(all).await;
-    // Each reply is cut after 30 s; after some a pass asks the CA once more, and is cut once more.
-    for took in &took {
-        assert!(
-            (29.0..33.0).contains(&took.as_secs_f64()) || (59.0..64.0).contains(&took.as_secs_f64()),
-            "{took:?}"
-        );
-    }
     let slowest = took.into_iter().max().unwrap();
     row(
         "A6",
