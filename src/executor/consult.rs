@@ -7,9 +7,7 @@ use super::{Executor, Outcome, issue};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
-use crate::model::{
-    AssetId, AssetRecord, Code, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
-};
+use crate::model::{AssetId, Code, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason};
 use crate::planner::{self, Seed};
 
 /// A CA that does not say when to ask again, or cannot be asked, is asked after this (RFC 9773 §4.3.3).
@@ -17,7 +15,6 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// What is needed to speak to a revision's issuer about it.
 struct Subject<'a> {
-    record: AssetRecord,
     revision: Revision,
     material: Material,
     name: String,
@@ -42,8 +39,7 @@ impl Executor {
             }
         };
         let before = subject.revision.renewal.unwrap_or_default();
-        let renewal =
-            renewal(before, advice, |window| planner::draw(seed, &subject.record, number, window), now);
+        let renewal = renewal(before, advice, |window| planner::draw(seed, id, number, window), now);
         self.books
             .edit(|edit| {
                 if let Some(revision) = edit.asset(id).revisions.get_mut(&number) {
@@ -121,19 +117,12 @@ impl Executor {
 
     async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
         let inventory = self.books.inventory().await;
-        let record = inventory.assets.get(id).cloned();
-        let revision = record.as_ref().and_then(|record| record.revisions.get(&number)).cloned();
+        let revision = inventory.assets.get(id).and_then(|record| record.revisions.get(&number)).cloned();
         let material = self.books.material(id, number).await?;
         let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
         let found = (|| {
             let issuer = self.issuers.get(&name)?.as_ref();
-            Some(Subject {
-                record: record?,
-                revision: revision?,
-                material: material?,
-                name: name.clone(),
-                issuer,
-            })
+            Some(Subject { revision: revision?, material: material?, name: name.clone(), issuer })
         })();
         Ok(found.ok_or_else(|| {
             let message =

@@ -40,7 +40,17 @@ pub fn forecast(
     until: Timestamp,
     seed: Seed,
 ) -> Forecast {
-    let mut inventory = inventory.clone();
+    play(desired, inventory.clone(), now, until, seed).0
+}
+
+/// The forecast, and the inventory as it would be in the end.
+pub(super) fn play(
+    desired: &Desired,
+    mut inventory: Inventory,
+    now: Timestamp,
+    until: Timestamp,
+    seed: Seed,
+) -> (Forecast, Inventory) {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
@@ -53,10 +63,10 @@ pub fn forecast(
         forecast.warnings.append(&mut next.warnings.into_iter().collect());
         forecast.cut_short = forecast.steps.len() > MOST_STEPS;
         match next.next_wake {
-            _ if forecast.cut_short => return forecast,
+            _ if forecast.cut_short => return (forecast, inventory),
             _ if !idle => {}
             Some(wake) if wake <= until => at = wake,
-            _ => return forecast,
+            _ => return (forecast, inventory),
         }
         next = plan(desired, &inventory, at, seed);
     }
