@@ -40,33 +40,34 @@ pub fn forecast(
     until: Timestamp,
     seed: Seed,
 ) -> Forecast {
-    play(desired, inventory.clone(), now, until, seed).0
+    play(desired, inventory.clone(), (now, until), seed, |_| {})
 }
 
-/// The forecast, and the inventory as it would be in the end.
+/// The forecast; `look` is shown the inventory after each change.
 pub(super) fn play(
     desired: &Desired,
     mut inventory: Inventory,
-    now: Timestamp,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     seed: Seed,
-) -> (Forecast, Inventory) {
+    mut look: impl FnMut(&Inventory),
+) -> Forecast {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
     loop {
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
+            look(&inventory);
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
         forecast.warnings.append(&mut next.warnings.into_iter().collect());
         forecast.cut_short = forecast.steps.len() > MOST_STEPS;
         match next.next_wake {
-            _ if forecast.cut_short => return (forecast, inventory),
+            _ if forecast.cut_short => return forecast,
             _ if !idle => {}
             Some(wake) if wake <= until => at = wake,
-            _ => return (forecast, inventory),
+            _ => return forecast,
         }
         next = plan(desired, &inventory, at, seed);
     }

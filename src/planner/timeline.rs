@@ -1,7 +1,7 @@
 //! Each asset's revisions over time, past and to come, with their overlaps: the forecast of each asset by itself, together
 //! with the CA that signs for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -58,12 +58,15 @@ pub fn timeline(
     let lane = |spec: &AssetSpec| {
         let family = family(desired, spec);
         let (alone, known) = (wanted(desired, &family), by_asset.inventory(inventory, desired, &family));
-        let (forecast, after) = play(&alone, known, now, until, seed);
-        let mut coming = forecast.steps;
+        let mut spans = BTreeMap::new();
+        let mut look = |after: &Inventory| {
+            let before = inventory.assets.get(&spec.id);
+            spans.extend(after.assets.get(&spec.id).into_iter().flat_map(|record| of(record, before)));
+        };
+        look(&known);
+        let mut coming = play(&alone, known, (now, until), seed, look).steps;
         coming.retain(|step| step.assets.contains(&spec.id) && !step.action.is_silent());
-        let before = inventory.assets.get(&spec.id);
-        let spans = after.assets.get(&spec.id).map_or_else(Vec::new, |record| spans(record, before));
-        Lane { asset: spec.id.clone(), spans, coming }
+        Lane { asset: spec.id.clone(), spans: spans.into_values().collect(), coming }
     };
     desired.assets.values().map(lane).collect()
 }
@@ -156,21 +159,21 @@ impl<'a> ByAsset<'a> {
     }
 }
 
-/// What `after` holds; what `before` does not have is foreseen.
-fn spans(after: &AssetRecord, before: Option<&AssetRecord>) -> Vec<Span> {
-    let span = |revision: &Revision| {
+/// What `after` holds, by numbers; what `before` does not have is foreseen. (Old ones are forgotten in the course of a year.)
+fn of(after: &AssetRecord, before: Option<&AssetRecord>) -> impl Iterator<Item = (u32, Span)> {
+    let span = move |revision: &Revision| {
         let known = before.and_then(|record| record.revisions.get(&revision.number));
-        let from = revision.issued_at?;
-        Some(Span {
+        let span = Span {
             number: revision.number,
             foreseen: known.is_none_or(|known| known.issued_at.is_none()),
             state: known.map(|known| known.state),
-            from,
+            from: revision.issued_at?,
             active: revision.active_at,
             replaced: revision.replaced_at,
             gone: revision.ended_at,
             not_after: revision.validity.map(|validity| validity.not_after),
-        })
+        };
+        Some((revision.number, span))
     };
-    after.revisions.values().filter_map(span).collect()
+    after.revisions.values().filter_map(span)
 }

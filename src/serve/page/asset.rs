@@ -35,7 +35,10 @@ pub(super) fn body(board: &Board, asset: &Asset) -> Markup {
             section aria-labelledby="next" {
                 h2 id="next" { "What is next, and why" }
                 @if asset.coming.is_empty() { p.quiet { "Nothing within the coming year." } }
-                ol.coming { @for one in asset.coming.iter().take(MOST_COMING) { li { (step(one, board.now)) } } }
+                @let coming: Vec<&Step> = asset.coming.iter().collect();
+                ol.coming {
+                    @for at_once in coming.chunk_by(|a, b| a.at == b.at).take(MOST_COMING) { li { (steps(at_once, board.now)) } }
+                }
             }
         }
         (index::footer())
@@ -136,13 +139,24 @@ pub(super) fn problem_page(code: Code) -> Markup {
     }
 }
 
-/// "issue, in 9 days: ends at …"
-pub(super) fn step(step: &Step, now: jiff::Timestamp) -> Markup {
-    let services = step.action.services();
+/// What happens to one asset at one moment: "issue, rollout, activate in 9 days: ends at …"
+pub(super) fn steps(steps: &[&Step], now: jiff::Timestamp) -> Markup {
+    let mut actions: Vec<&str> = Vec::new();
+    let mut services: Vec<String> = Vec::new();
+    for step in steps {
+        if !actions.contains(&step.action.name()) {
+            actions.push(step.action.name());
+        }
+        services.extend(step.action.services());
+    }
     html! {
-        span.action { (step.action.name()) }
-        " " (moment(step.at, now))
-        span.reason { (step.reason) }
-        @if !services.is_empty() { span.rough { "restarts " (services.join(", ")) } }
+        @if let Some(first) = steps.first() {
+            span.action { (actions.join(", ")) }
+            " " (moment(first.at, now))
+            span.reason {
+                (first.reason)
+                @if !services.is_empty() { "; restarts " (services.join(", ")) }
+            }
+        }
     }
 }

@@ -198,16 +198,21 @@ pub(super) fn link(id: &AssetId) -> Markup {
     html! { a href={ "/assets/" (id) } { (id) } }
 }
 
-/// The first of what all assets have before them.
+/// The first of what all assets have before them, together what happens together.
 fn coming(board: &Board) -> Markup {
     let mut all: Vec<(&AssetId, &Step)> = board
         .assets
         .iter()
         .flat_map(|asset| asset.coming.iter().map(move |step| (&asset.id, step)))
         .collect();
-    all.sort_by_key(|(id, step)| (step.at, (*id).clone()));
+    // Stable: at one moment an asset's steps stay in their order.
+    all.sort_by_key(|(id, step)| (step.at, *id));
+    let groups = all.chunk_by(|a, b| (a.0, a.1.at) == (b.0, b.1.at)).take(MOST_COMING);
     html! {
         @if all.is_empty() { p.quiet { "Nothing within the coming year." } }
-        ol.coming { @for (id, step) in all.iter().take(MOST_COMING) { li { (link(id)) " " (asset::step(step, board.now)) } } }
+        ol.coming { @for group in groups {
+            @let steps: Vec<&Step> = group.iter().map(|(_, step)| *step).collect();
+            li { @if let Some((id, _)) = group.first() { (link(id)) " " } (asset::steps(&steps, board.now)) }
+        } }
     }
 }

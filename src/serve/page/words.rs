@@ -26,7 +26,8 @@ fn rough(duration: SignedDuration) -> String {
     let (count, unit) = match seconds {
         ..7200 => (seconds / 60, "minute"),
         7200..172_800 => (seconds / 3600, "hour"),
-        _ => (seconds / 86_400, "day"),
+        172_800..63_072_000 => (seconds / 86_400, "day"),
+        _ => (seconds / 31_536_000, "year"),
     };
     counted(count, unit)
 }
