@@ -189,7 +189,9 @@ impl Search<'_> {
         while !self.stopped() {
             let window = Arc::clone(&lock(&self.window));
             let found = if window.sieve(|| self.stopped()) { self.search(&window) } else { Ok(None) };
-            match found.and_then(|prime| if prime.is_none() { self.renew(&window).map(|()| None) } else { Ok(prime) }) {
+            match found.and_then(
+                |prime| if prime.is_none() { self.renew(&window).map(|()| None) } else { Ok(prime) },
+            ) {
                 Ok(None) => {}
                 Ok(Some(prime)) => self.finish(Ok(prime)),
                 Err(error) => self.finish(Err(error)),

@@ -46,8 +46,7 @@ impl Window {
         let start = raised(start, RESIDUE - remainder(start, STEP));
         let (words, limit) = (size.div_ceil(64), limit as usize);
         let root = (1..).find(|root| root * root > limit).unwrap_or(limit);
-        let joined =
-            Joined { out: vec![0; words], missing: limit.div_ceil(SEGMENT), broken: false, next: 0 };
+        let joined = Joined { out: vec![0; words], missing: limit.div_ceil(SEGMENT), broken: false, next: 0 };
         Self {
             start,
             words,

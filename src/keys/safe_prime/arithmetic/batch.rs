@@ -69,7 +69,11 @@ fn small_fermat<V: Lanes>(number: &[u64], stop: Stop<'_>) -> Option<bool> {
 
 /// Of each base, up to one a lane: whether `number` is a strong probable prime to it. `None` when it was stopped.
 #[inline(always)]
-pub(super) fn miller_rabin<V: Lanes>(number: &[u64], bases: &[Vec<u64>], stop: Stop<'_>) -> Option<Vec<bool>> {
+pub(super) fn miller_rabin<V: Lanes>(
+    number: &[u64],
+    bases: &[Vec<u64>],
+    stop: Stop<'_>,
+) -> Option<Vec<bool>> {
     let mut even = number.to_vec();
     *even.first_mut()? -= 1;
     let twos = (0..).find(|&bit| bit_of(&even, bit) == 1 || bit == 64 * even.len())?;

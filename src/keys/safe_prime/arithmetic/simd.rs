@@ -198,7 +198,8 @@ impl Lanes for Four {
 
     #[inline(always)]
     fn less_surplus(self, lows: isize, highs: isize) -> Self {
-        let surplus = (Self::LOWER).wrapping_mul(lows as u64).wrapping_add(Self::UPPER.wrapping_mul(highs as u64));
+        let surplus =
+            (Self::LOWER).wrapping_mul(lows as u64).wrapping_add(Self::UPPER.wrapping_mul(highs as u64));
         self.sub(Self::all(surplus))
     }
 }

@@ -65,7 +65,11 @@ fn primes_pass() {
     for arithmetic in all() {
         for prime in [5, 7, 23, 65_537, 4_294_967_291, 18_446_744_073_709_551_557] {
             assert_eq!(fermat(arithmetic.as_ref(), &[vec![prime]]), [true], "{prime}");
-            assert_eq!(strong(arithmetic.as_ref(), &[prime], &[vec![2], vec![3], vec![4]]), [true; 3], "{prime}");
+            assert_eq!(
+                strong(arithmetic.as_ref(), &[prime], &[vec![2], vec![3], vec![4]]),
+                [true; 3],
+                "{prime}"
+            );
         }
     }
 }
@@ -127,7 +131,8 @@ fn known_safe_primes_pass_and_their_neighbours_fail() {
     let sizes = if cfg!(debug_assertions) { &[2048][..] } else { &[2048, 3072, 4096, 8192] };
     for &bits in sizes {
         let p = dh::rfc7919(bits).unwrap().limbs();
-        let q: Vec<u64> = (0..p.len()).map(|i| p[i] >> 1 | p.get(i + 1).map_or(0, |high| high << 63)).collect();
+        let q: Vec<u64> =
+            (0..p.len()).map(|i| p[i] >> 1 | p.get(i + 1).map_or(0, |high| high << 63)).collect();
         let mut neighbour = p.clone();
         neighbour[1] ^= 2;
         for arithmetic in all() {
