@@ -24,11 +24,11 @@ pub(super) fn remainders(number: &[u64], primes: &[u32], mut each: impl FnMut(u6
     }
 }
 
-/// The first few, whose product is below 2^63, and the others.
+/// The first few, whose product is below 2^62, and the others.
 fn first_group(primes: &[u32]) -> (&[u32], &[u32], u64) {
     let mut product = 1u64;
     let fits = |prime: &&u32| match product.checked_mul(u64::from(**prime)) {
-        Some(larger) if larger < 1 << 63 => {
+        Some(larger) if larger < 1 << 62 => {
             product = larger;
             true
         }
@@ -56,25 +56,25 @@ struct Modulus {
 }
 
 impl Modulus {
-    /// Odd, below 2^63.
+    /// Odd, below 2^62.
     fn new(value: u64) -> Self {
         // Newton: each step doubles the right bits, and an odd number is its own inverse modulo 8.
         let step = |x: u64, _| x.wrapping_mul(2u64.wrapping_sub(value.wrapping_mul(x)));
         Self { value, inverse: (0..5).fold(value, step).wrapping_neg() }
     }
 
-    /// x / 2^64, at most the value if x is at most 2^64 times as large.
+    /// x / 2^64: below twice the value v where x is below 4 v^2, as (4 v^2 + 2^64 v) / 2^64 < 2 v.
     fn reduce(&self, x: u128) -> u64 {
         let multiple = (x as u64).wrapping_mul(self.inverse);
         ((x + u128::from(multiple) * u128::from(self.value)) >> 64) as u64
     }
 
-    /// a b / 2^64.
+    /// a b / 2^64, of factors below twice the value.
     fn multiply(&self, a: u64, b: u64) -> u64 {
         self.reduce(u128::from(a) * u128::from(b))
     }
 
-    /// 2^exponent, times 2^64: squared from what of the exponent's top is small enough to shift by.
+    /// 2^exponent, times 2^64, below twice the value: squared from what of the exponent's top is small enough to shift by.
     fn power_of_two(&self, exponent: usize) -> u64 {
         let squarings = exponent.checked_ilog2().unwrap_or(0).saturating_sub(5);
         let one = u128::from(u64::MAX % self.value + 1);

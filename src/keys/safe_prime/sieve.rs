@@ -45,13 +45,13 @@ impl Window {
     pub(super) fn new(start: &[u64], size: usize, limit: u32) -> Self {
         let start = raised(start, RESIDUE - remainder(start, STEP));
         let (words, limit) = (size.div_ceil(64), limit as usize);
-        let root = (1..).find(|root| root * root > limit).unwrap_or(limit);
+        let root = limit.isqrt();
         let joined = Joined { out: vec![0; words], missing: limit.div_ceil(SEGMENT), broken: false, next: 0 };
         Self {
             start,
             words,
             limit,
-            base: odd_primes(0, root + 1, &[3, 5, 7, 11, 13], root + 1),
+            base: odd_primes(0, root, &odd_primes(0, root.isqrt(), &[3, 5, 7], root.isqrt()), root),
             next_segment: AtomicUsize::new(0),
             joined: Mutex::new(joined),
             changed: Condvar::new(),
@@ -127,7 +127,7 @@ fn odd_primes(from: usize, to: usize, base: &[u32], last: usize) -> Vec<u32> {
         let prime = prime as usize;
         // A value's multiples start at its square, as smaller ones are out.
         let multiple = (prime * prime).max(first.div_ceil(prime) * prime);
-        let multiple = if multiple % 2 == 0 { multiple + prime } else { multiple };
+        let multiple = if multiple.is_multiple_of(2) { multiple + prime } else { multiple };
         let places = composite.iter_mut().skip((multiple - first) / 2).step_by(prime);
         places.for_each(|out| *out = true);
     }
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     fn primes(limit: usize) -> Vec<u32> {
-        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
         (5..=limit as u32).filter(is_prime).collect()
     }
 

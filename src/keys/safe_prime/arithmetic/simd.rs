@@ -4,6 +4,8 @@
 //! only be made by asking the processor, and its lanes exist only in here, below the functions that say so.
 #![allow(unsafe_code)]
 
+// Two dozen of them: a list says no more.
+#[allow(clippy::wildcard_imports)]
 use std::arch::x86_64::*;
 
 use super::lanes::Lanes;

@@ -153,7 +153,7 @@ fn a_test_under_way_is_stopped() {
             asked.set(asked.get() + 1);
             asked.get() == 3
         };
-        assert_eq!(arithmetic.fermat(&[p.clone()], &stop), None);
+        assert_eq!(arithmetic.fermat(std::slice::from_ref(&p), &stop), None);
         assert_eq!(asked.get(), 3);
         assert_eq!(arithmetic.miller_rabin(&p, &[vec![2]], &|| true), None);
     }
