@@ -242,22 +242,20 @@ fn sweep<V: Lanes, const R: usize>(columns: &mut [V], rows: &[V::Factor; R], lim
     let columns = &mut columns[..limbs.len() + R];
     let mut window: [V; R] = std::array::from_fn(|i| columns[i].less_surplus(i as isize + 1, i as isize));
     for (j, &limb) in limbs.iter().enumerate() {
-        let mut top = columns[j + R].less_surplus(all, all);
+        let mut next = [columns[j + R].less_surplus(all, all); R];
+        let mut column = window[0];
         for i in 0..R {
-            let next = if i + 1 < R { window[i + 1] } else { top };
-            let (low, high) = V::multiply(rows[i], limb, window[i], next);
-            window[i] = low;
-            if i + 1 < R {
-                window[i + 1] = high;
+            let above = if i + 1 < R { window[i + 1] } else { next[R - 1] };
+            let (low, high) = V::multiply(rows[i], limb, column, above);
+            if i == 0 {
+                columns[j] = low;
             } else {
-                top = high;
+                next[i - 1] = low;
             }
+            column = high;
         }
-        columns[j] = window[0];
-        for i in 1..R {
-            window[i - 1] = window[i];
-        }
-        window[R - 1] = top;
+        next[R - 1] = column;
+        window = next;
     }
     for (i, (column, sum)) in columns[limbs.len()..].iter_mut().zip(window).enumerate() {
         *column = sum.less_surplus(-(i as isize) - 1, -(i as isize));
