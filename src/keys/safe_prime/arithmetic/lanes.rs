@@ -3,6 +3,21 @@
 //! Number k of a batch lives in lane k of each vector. Products are summed by columns without carrying; the carries
 //! run once at the end. So nothing here depends on a lane's value, and all lanes go in step.
 
+/// Repeats the block for each row, its number a constant, as a loop is not always unrolled.
+macro_rules! each_row {
+    ($row:ident < $rows:ident, $block:block) => {
+        each_row!(@ $row $rows $block 0 1 2 3 4 5 6 7)
+    };
+    (@ $row:ident $rows:ident $block:block $($number:literal)*) => {
+        $(
+            if $number < $rows {
+                let $row: usize = $number;
+                $block
+            }
+        )*
+    };
+}
+
 /// A vector with one limb, or one column of products, of each number. Limbs have [`BITS`](Self::BITS) bits.
 pub(super) trait Lanes: Copy {
     /// A limb in the form that the processor multiplies.
@@ -139,11 +154,15 @@ impl<V: Lanes> Moduli<V> {
         for place in (from..to).step_by(R) {
             let columns = &mut self.columns[2 * place..];
             let Some((rows, above)) = x[place..].split_first_chunk::<R>() else { return };
-            for (i, &left) in rows.iter().enumerate() {
-                for (j, &right) in rows.iter().enumerate().skip(i + 1) {
-                    add_product(columns, i + j, left, right);
+            let mut block = Block::<V, R>::load(columns);
+            each_row!(i < R, {
+                for j in 0..R {
+                    if i < j {
+                        block.add(i + j, rows[i], rows[j]);
+                    }
                 }
-            }
+            });
+            block.store(columns);
             sweep(&mut columns[R..], rows, above);
         }
     }
@@ -176,13 +195,25 @@ impl<V: Lanes> Moduli<V> {
         for place in (from..to).step_by(R) {
             let columns = &mut self.columns[place..];
             let mut rows = [self.inverse; R];
-            for (i, row) in rows.iter_mut().enumerate() {
-                *row = low_product::<V>(columns[i].low().to_factor(), self.inverse);
-                for (j, &limb) in lowest.iter().enumerate() {
-                    add_product(columns, i + j, *row, limb);
+            let mut block = Block::<V, R>::load(columns);
+            // What the next row depends on, and then the others.
+            each_row!(i < R, {
+                rows[i] = low_product::<V>(block.near[i].low().to_factor(), self.inverse);
+                for j in 0..R {
+                    if i + j < R {
+                        block.add(i + j, rows[i], lowest[j]);
+                    }
                 }
-                columns[i + 1] = columns[i + 1].add(columns[i].carry());
-            }
+                block.carry(i);
+            });
+            each_row!(i < R, {
+                for j in 0..R {
+                    if i + j >= R {
+                        block.add(i + j, rows[i], lowest[j]);
+                    }
+                }
+            });
+            block.store(columns);
             sweep(&mut columns[R..], &rows, above);
         }
     }
@@ -196,6 +227,45 @@ impl<V: Lanes> Moduli<V> {
             *limb = sum.low().to_factor();
             carried = sum.carry();
         }
+    }
+}
+
+/// Two times R columns, in registers.
+struct Block<V, const R: usize> {
+    near: [V; R],
+    far: [V; R],
+}
+
+impl<V: Lanes, const R: usize> Block<V, R> {
+    #[inline(always)]
+    fn load(columns: &[V]) -> Self {
+        let columns = &columns[..2 * R];
+        Self { near: std::array::from_fn(|i| columns[i]), far: std::array::from_fn(|i| columns[R + i]) }
+    }
+
+    #[inline(always)]
+    fn store(self, columns: &mut [V]) {
+        let (near, far) = columns[..2 * R].split_at_mut(R);
+        near.copy_from_slice(&self.near);
+        far.copy_from_slice(&self.far);
+    }
+
+    #[inline(always)]
+    fn at(&mut self, column: usize) -> &mut V {
+        if column < R { &mut self.near[column] } else { &mut self.far[column - R] }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, column: usize, a: V::Factor, b: V::Factor) {
+        let (low, high) = V::multiply(a, b, *self.at(column), *self.at(column + 1));
+        *self.at(column) = low.less_surplus(1, 0);
+        *self.at(column + 1) = high.less_surplus(0, 1);
+    }
+
+    #[inline(always)]
+    fn carry(&mut self, column: usize) {
+        let carried = self.near[column].carry();
+        *self.at(column + 1) = self.at(column + 1).add(carried);
     }
 }
 
