@@ -1,10 +1,10 @@
 //! How long searches for DH parameters take. scripts/bench runs it, beside OpenSSL.
 //!
-//! `dh kernels` names what this processor can do; `dh KERNEL BITS THREADS RUNS` prints seconds, candidates tested and
-//! candidates expected, a line a run.
+//! `dh kernels` names what this processor can do; `dh KERNEL BITS THREADS RUNS` prints a line a run: all its seconds,
+//! those from the end of the first test to the end of the last, the tests done in these, and the tests to expect.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use keyturn::clock::Entropy;
@@ -23,13 +23,17 @@ fn main() {
 }
 
 fn search(kernel: Kernel, bits: usize, threads: usize) {
-    let (tested, expected) = (AtomicU64::new(0), AtomicU64::new(0));
     let start = Instant::now();
+    // When the first test ended, and the last, how many had been done then, and how many are to be expected.
+    let seen = Mutex::new(None);
     dh::generate_with(kernel, bits, threads, &Entropy::system(), &Cancel::new(), &|progress| {
-        tested.fetch_max(progress.tested, Ordering::Relaxed);
-        expected.store(progress.expected, Ordering::Relaxed);
+        let now = (start.elapsed().as_secs_f64(), progress.tested);
+        let mut seen = seen.lock().unwrap();
+        let (first, last, _) = seen.unwrap_or((now, now, 0));
+        *seen = Some((first, if now.1 > last.1 { now } else { last }, progress.expected));
     })
     .unwrap();
     let seconds = start.elapsed().as_secs_f64();
-    println!("{seconds:.4} {} {}", tested.into_inner(), expected.into_inner());
+    let (first, last, expected) = seen.into_inner().unwrap().unwrap();
+    println!("{seconds:.4} {:.4} {} {expected}", last.0 - first.0, last.1 - first.1);
 }
