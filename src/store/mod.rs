@@ -90,6 +90,31 @@ pub struct Change {
     pub audit: Vec<Event>,
 }
 
+impl Change {
+    /// Bytes of what it puts and keeps.
+    pub fn size(&self) -> usize {
+        let puts = self.puts.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        let materials = self.materials.iter().map(|(_, secret)| secret.as_ref().map_or(0, Secret::len));
+        puts.chain(materials).sum()
+    }
+
+    /// Refuses what no store takes, before anything is made of it.
+    ///
+    /// # Errors
+    ///
+    /// `TooBig`, with what.
+    pub fn check(&self) -> Result<(), StoreError> {
+        writer::check(self)
+    }
+
+    /// Takes in what comes after this, so that both are one step.
+    pub fn extend(&mut self, later: Self) {
+        self.puts.extend(later.puts);
+        self.materials.extend(later.materials);
+        self.audit.extend(later.audit);
+    }
+}
+
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names only: a record may hold an account's key.

@@ -24,6 +24,12 @@ const COMPACT_FLOOR: u64 = 1 << 20;
 /// and bounds the file.
 const COMPACT_FACTOR: u64 = 4;
 
+/// Refuses what no frame takes.
+pub(super) fn check(change: &Change) -> Result<(), StoreError> {
+    stage::check(change)?;
+    stage::check_history(change)
+}
+
 /// The open state.
 pub(super) struct Writer {
     dir: PathBuf,
