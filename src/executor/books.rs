@@ -1,6 +1,7 @@
 //! What we keep, in memory and in the store: changed together, durably, or not at all.
 
 mod edit;
+mod tidings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
     AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret, Spare,
-    SpareId, Ware,
+    SpareId, Tidings, Ware,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 
@@ -106,6 +107,13 @@ impl Books {
         let mut pages = self.pages.lock().await;
         self.catch_up_to_read(&mut pages).await;
         pages.inventory.clone()
+    }
+
+    /// What is kept about telling, alone.
+    pub async fn tidings(&self) -> Tidings {
+        let mut pages = self.pages.lock().await;
+        self.catch_up_to_read(&mut pages).await;
+        pages.inventory.tidings.clone()
     }
 
     /// The time that goes into records.
@@ -207,6 +215,7 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUER) {
             let record: IssuerRecord = decoded(key, bytes)?;
             inventory.issuers.insert(record.name.clone(), record);
+        } else if tidings::read(&mut inventory.tidings, key, bytes)? {
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, STOCK, encoded};
+use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, STOCK, encoded, tidings};
 use crate::audit::Event;
 use crate::model::{
     AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret, Spare, SpareId,
+    Secret, Spare, SpareId, Tidings,
 };
 use crate::store::{Change, MaterialId};
 
@@ -31,6 +31,7 @@ pub(super) struct Touched {
     issuers: BTreeMap<String, IssuerRecord>,
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
+    tidings: Option<Tidings>,
     last_seen: Option<Timestamp>,
 }
 
@@ -70,6 +71,11 @@ impl Edit<'_> {
     /// is ever drawn twice.
     pub(in crate::executor) fn unstock(&mut self, id: SpareId) {
         self.touched.stock.insert(id, None);
+    }
+
+    /// What is kept about telling.
+    pub fn tidings(&mut self) -> &mut Tidings {
+        self.touched.tidings.get_or_insert_with(|| self.base.tidings.clone())
     }
 
     /// The object's record, where there is one.
@@ -138,6 +144,9 @@ impl Edit<'_> {
         for (id, spare) in &self.touched.stock {
             change.puts.push((format!("{STOCK}{id}"), encoded(spare.as_ref())?));
         }
+        if let Some(touched) = &self.touched.tidings {
+            tidings::write(&self.base.tidings, touched, &mut change.puts)?;
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -171,6 +180,9 @@ impl Touched {
         }
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
+        if let Some(tidings) = self.tidings {
+            inventory.tidings = tidings;
+        }
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
         for (key, record) in self.objects {
             match record {
