@@ -31,7 +31,9 @@ pub fn is_private(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => {
             let [a, b, c, _] = ip.octets();
             // Shared (RFC 6598), IETF protocols (RFC 6890), benchmarks (RFC 2544), "this network", and what is reserved.
-            let special = (a == 100 && b & 0xc0 == 64) || (a == 192 && b == 0 && c == 0) || (a == 198 && b & 0xfe == 18);
+            let special = (a == 100 && b & 0xc0 == 64)
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 198 && b & 0xfe == 18);
             special || a == 0 || a >= 240 || ip.is_private() || ip.is_loopback()
         }
         IpAddr::V6(ip) => {
@@ -45,7 +47,8 @@ pub fn is_private(ip: IpAddr) -> bool {
 /// The IPv4 address that an IPv6 one leads to: mapped, compatible, by NAT64 (RFC 6052) or by 6to4 (RFC 3056).
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let octets = ip.octets();
-    let at = |from: usize| Some(Ipv4Addr::new(octets[from], octets[from + 1], octets[from + 2], octets[from + 3]));
+    let at =
+        |from: usize| Some(Ipv4Addr::new(octets[from], octets[from + 1], octets[from + 2], octets[from + 3]));
     match ip.segments() {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => at(12),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 || low > 1 => at(12),

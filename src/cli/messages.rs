@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::args::Cli;
 use super::compose::{Base, block_on};
@@ -14,25 +14,36 @@ use super::fail::{DONE, FAILED, Failure};
 use super::{output, state};
 use crate::clock::{Clock, System};
 use crate::config::{Channel as Settings, ChannelKind, Config};
-use crate::executor::{Errands, Fatal, Postman};
+use crate::desired::Desired;
+use crate::executor::{Carried, Errands, Fatal, Postman};
 use crate::model::{Event, Item, Message, Phase, Severity};
 use crate::notify::Channel;
+use crate::notify::alertmanager::Alertmanager;
+use crate::notify::discord::Discord;
+use crate::notify::email::Mail;
 use crate::notify::http::Line;
+use crate::notify::matrix::Matrix;
+use crate::notify::mattermost::Mattermost;
 use crate::notify::program::Programs;
 use crate::notify::slack::Slack;
+use crate::notify::teams::Teams;
+use crate::notify::telegram::Telegram;
 use crate::notify::webhook::Webhook;
+
+/// A channel that was told something just now is waited for; one that has failed is not.
+const SOON: SignedDuration = SignedDuration::from_secs(3);
 
 /// What a one-shot command waits for channels at most.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Who carries messages by `config`.
 pub(super) fn postman(config: &Config, base: &Base) -> Postman {
-    Postman::new(Arc::clone(&base.books), config.daemon().instance(), channels(config, &base.clock))
+    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock))
 }
 
 /// Who runs its hooks.
 pub(super) fn errands(config: &Config, base: &Base) -> Errands {
-    let hooks = crate::desired::Desired::of(config).listeners.hooks;
+    let hooks = Desired::of(config).listeners.hooks;
     let programs = Programs { instance: config.daemon().instance().to_owned() };
     Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs))
 }
@@ -49,10 +60,26 @@ fn channel(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Channel> {
     };
     match settings.kind().clone() {
         ChannelKind::Slack { url_file } => Arc::new(Slack { line: line(), url_file }),
+        ChannelKind::Mattermost { url_file } => Arc::new(Mattermost { line: line(), url_file }),
+        ChannelKind::Discord { url_file } => Arc::new(Discord { line: line(), url_file }),
+        ChannelKind::Teams { url_file } => Arc::new(Teams { line: line(), url_file }),
+        ChannelKind::Telegram { server, token_file, chat } => {
+            Arc::new(Telegram { line: line(), server, token_file, chat })
+        }
+        ChannelKind::Matrix { homeserver, token_file, room } => {
+            Arc::new(Matrix { line: line(), homeserver, token_file, room })
+        }
+        ChannelKind::Alertmanager { url, token_file } => {
+            Arc::new(Alertmanager { line: line(), url, token_file })
+        }
         ChannelKind::Webhook { url_file, secret_file } => {
             Arc::new(Webhook { line: line(), url_file, secret_file })
         }
-        _ => Arc::new(Slack { line: line(), url_file: std::path::PathBuf::new() }),
+        ChannelKind::Email(mail) => Arc::new(Mail {
+            settings: mail,
+            allow_private: settings.allow_private(),
+            ca_file: settings.ca_file().map(ToOwned::to_owned),
+        }),
     }
 }
 
@@ -64,7 +91,29 @@ pub(super) async fn deliver(config: &Config, base: &Base) -> Result<(), Failure>
     errands(config, base).run_due().await?;
     let postman = postman(config, base);
     let all = async {
-        let carry = async |name: &String| postman.carry(name).await;
+        let beat = async |name: &String| {
+            if config.channels()[name].heartbeat().is_some() {
+                postman.beat(name).await;
+            }
+        };
+        let carry = async |name: &String| loop {
+            if postman.is_shown(name) {
+                postman.show(name).await?;
+                beat(name).await;
+                return Ok::<(), Fatal>(());
+            }
+            match postman.carry(name).await? {
+                Carried::Until(at) if at.duration_since(base.clock.now()) <= SOON => {
+                    let left = at.duration_since(base.clock.now());
+                    base.clock.sleep(Duration::try_from(left).unwrap_or_default()).await;
+                }
+                Carried::Sent => {}
+                Carried::Nothing | Carried::Until(_) => {
+                    beat(name).await;
+                    return Ok(());
+                }
+            }
+        };
         let mut running: FuturesUnordered<_> = config.channels().keys().map(carry).collect();
         while let Some(carried) = running.next().await {
             carried?;
@@ -114,7 +163,10 @@ fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<Vec<&'c Settings
         None => Ok(config.channels().values().collect()),
         Some(name) => match config.channels().get(name) {
             Some(channel) => Ok(vec![channel]),
-            None => Err(Failure::usage(format!("there is no channel `{name}`; the configuration has {}", known()))),
+            None => Err(Failure::usage(format!(
+                "there is no channel `{name}`; the configuration has {}",
+                known()
+            ))),
         },
     }
 }

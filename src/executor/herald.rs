@@ -66,11 +66,13 @@ impl Herald {
         if desired.listeners.is_empty() {
             return self.be_silent(inventory).await;
         }
-        let mut conditions = tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
+        let mut conditions =
+            tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
         while conditions.len() > MOST_ALERTS {
             conditions.pop_last();
         }
-        let moved = self.hear(desired, inventory).await? | self.judge(desired, inventory, &conditions).await?;
+        let moved =
+            self.hear(desired, inventory).await? | self.judge(desired, inventory, &conditions).await?;
         if moved {
             self.news.send_replace(());
         }
@@ -79,7 +81,9 @@ impl Herald {
 
     /// What has happened to revisions. When nobody has wanted to know before, it is old news, and only marked.
     async fn hear(&self, desired: &Desired, inventory: &Inventory) -> Result<bool, Fatal> {
-        let news = |id: &&AssetId| inventory.assets.get(*id).is_some_and(|record| !tidings::untold(record).is_empty());
+        let news = |id: &&AssetId| {
+            inventory.assets.get(*id).is_some_and(|record| !tidings::untold(record).is_empty())
+        };
         let concerned: Vec<&AssetId> = inventory.assets.keys().filter(news).collect();
         for ids in concerned.chunks(MARKED_AT_ONCE) {
             self.books
@@ -89,7 +93,12 @@ impl Herald {
                         let happened = tidings::untold(record);
                         tidings::mark(record);
                         let told = edit.tidings();
-                        for one in happened.iter().filter(|_| !tidings::is_old_news(told)).cloned().collect::<Vec<_>>() {
+                        for one in happened
+                            .iter()
+                            .filter(|_| !tidings::is_old_news(told))
+                            .cloned()
+                            .collect::<Vec<_>>()
+                        {
                             tidings::happened(told, &desired.listeners, &one);
                         }
                     }

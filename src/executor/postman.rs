@@ -9,8 +9,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Books, Fatal};
+use crate::desired::Desired;
 use crate::failpoint;
-use crate::model::{Batch, Code, Message, Post, Problem, Tidings};
+use crate::model::{Alert, Batch, Code, Listener, Message, Post, Problem, Tidings};
 use crate::notify::{Channel, SendError};
 use crate::planner::tidings;
 
@@ -28,6 +29,7 @@ pub struct Postman {
     books: Arc<Books>,
     instance: String,
     channels: BTreeMap<String, Arc<dyn Channel>>,
+    listeners: BTreeMap<String, Listener>,
 }
 
 /// How one try went.
@@ -43,13 +45,52 @@ pub enum Carried {
 
 impl Postman {
     /// For these channels, by name.
-    pub fn new(books: Arc<Books>, instance: &str, channels: BTreeMap<String, Arc<dyn Channel>>) -> Self {
-        Self { books, instance: instance.to_owned(), channels }
+    pub fn new(books: Arc<Books>, desired: &Desired, channels: BTreeMap<String, Arc<dyn Channel>>) -> Self {
+        let (instance, listeners) = (desired.instance.clone(), desired.listeners.channels.clone());
+        Self { books, instance, channels, listeners }
     }
 
-    /// The channels, by name.
-    pub fn channels(&self) -> impl Iterator<Item = (&String, &Arc<dyn Channel>)> {
-        self.channels.iter()
+    /// Whether this one is shown all alerts, again and again.
+    pub fn is_shown(&self, name: &str) -> bool {
+        self.listeners.get(name).is_some_and(|listener| listener.shown)
+    }
+
+    /// Shows all alerts that `name` wants to know of, where it is one that is shown them.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written.
+    pub async fn show(&self, name: &str) -> Result<Carried, Fatal> {
+        let (Some(channel), Some(listener)) = (self.channels.get(name), self.listeners.get(name)) else {
+            return Ok(Carried::Nothing);
+        };
+        let now = self.books.now();
+        let known = self.books.tidings().await;
+        let post = known.posts.get(name).cloned().unwrap_or_default();
+        let rest = post.next_try_at.filter(|at| *at > now && at.duration_since(now) < LONGEST_PAUSE);
+        if let Some(at) = rest {
+            return Ok(Carried::Until(at));
+        }
+        let alerts: Vec<Alert> = tidings::shown(&known, listener).cloned().collect();
+        if alerts.is_empty() {
+            return Ok(Carried::Nothing);
+        }
+        match channel.show(&self.instance, &alerts, now).await {
+            Ok(()) if post == Post::default() => Ok(Carried::Nothing),
+            Ok(()) => {
+                self.books.edit(|edit| drop(edit.tidings().posts.remove(name))).await?;
+                Ok(Carried::Nothing)
+            }
+            Err(error) => self.failed(name, None, 0, error).await,
+        }
+    }
+
+    /// Says that Keyturn lives. Nothing is kept of it: a beat that is lost is lost.
+    pub async fn beat(&self, name: &str) {
+        let Some(channel) = self.channels.get(name) else { return };
+        if let Err(error) = channel.beat(&self.instance, self.books.now()).await {
+            tracing::warn!(channel = name, "the heartbeat was not taken: {error}");
+        }
     }
 
     /// Sends what waits for `name` as one message, if the time has come.
@@ -85,7 +126,7 @@ impl Postman {
                 self.end(name, &batch).await?;
                 Ok(Carried::Sent)
             }
-            Err(error) => self.failed(name, &batch, message.items.len(), error).await,
+            Err(error) => self.failed(name, Some(&batch), message.items.len(), error).await,
         }
     }
 
@@ -122,17 +163,17 @@ impl Postman {
     async fn failed(
         &self,
         name: &str,
-        batch: &Batch,
+        batch: Option<&Batch>,
         items: usize,
         error: SendError,
     ) -> Result<Carried, Fatal> {
         tracing::warn!(channel = name, "could not tell: {error}");
-        let given_up = error.refused && batch.brief;
+        let given_up = batch.filter(|batch| error.refused && batch.brief);
         let mut next = self.books.now();
         self.books
             .edit(|edit| {
                 let now = edit.now;
-                if given_up {
+                if let Some(batch) = given_up {
                     tidings::delivered(edit.tidings(), name, batch.last);
                 }
                 let post = post(edit.tidings(), name);
@@ -143,8 +184,9 @@ impl Postman {
                 post.failing_since.get_or_insert(now);
                 post.next_try_at = Some(next);
                 post.problem = Some(Problem::new(Code::NotifyFailed, error.message.clone()));
-                post.batch = (!given_up).then(|| Batch { brief: batch.brief || error.refused, ..batch.clone() });
-                if given_up {
+                let again = |batch: &Batch| Batch { brief: batch.brief || error.refused, ..batch.clone() };
+                post.batch = batch.filter(|_| given_up.is_none()).map(again);
+                if given_up.is_some() {
                     post.dropped = post.dropped.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
                 }
             })

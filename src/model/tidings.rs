@@ -100,8 +100,14 @@ impl Severity {
 pub enum Topic {
     /// A new revision cannot be made.
     Issuance,
+    /// The CA makes it wait.
+    Issuer,
     /// It cannot be brought to where it is to be.
     Delivery,
+    /// It waits for a service.
+    Service,
+    /// Nothing shows that it is served.
+    Proof,
     /// Its life.
     Expiry,
     /// What someone has changed.
@@ -122,20 +128,19 @@ impl Topic {
     /// Of a problem.
     pub fn of(code: Code) -> Self {
         match code {
-            Code::EngineUnreachable
-            | Code::EngineNotManager
-            | Code::EngineNoQuorum
-            | Code::EngineFailed => Self::Engine,
-            Code::ServiceMissing
-            | Code::ServiceBusy
-            | Code::PathConflict
+            Code::EngineUnreachable | Code::EngineNotManager | Code::EngineNoQuorum | Code::EngineFailed => {
+                Self::Engine
+            }
+            Code::ServiceMissing | Code::ServiceBusy => Self::Service,
+            Code::ProofWeak => Self::Proof,
+            Code::IssuerLimited | Code::OrderPending => Self::Issuer,
+            Code::PathConflict
             | Code::NameTaken
             | Code::ObjectTooLarge
             | Code::PreflightFailed
             | Code::RolloutFailed
             | Code::RolloutTimeout
             | Code::ProofFailed
-            | Code::ProofWeak
             | Code::PutBackFailed
             | Code::FileFailed
             | Code::FileTestFailed
@@ -168,7 +173,10 @@ impl Topic {
     pub fn name(self) -> &'static str {
         match self {
             Self::Issuance => "issuance",
+            Self::Issuer => "issuer",
             Self::Delivery => "delivery",
+            Self::Service => "service",
+            Self::Proof => "proof",
             Self::Expiry => "expiry",
             Self::Drift => "drift",
             Self::Revocation => "revocation",
@@ -359,8 +367,7 @@ pub enum Moment {
 
 impl Moment {
     /// All of them, in the order of a life.
-    pub const ALL: [Self; 5] =
-        [Self::Prepared, Self::Activated, Self::Failed, Self::Revoked, Self::Retired];
+    pub const ALL: [Self; 5] = [Self::Prepared, Self::Activated, Self::Failed, Self::Revoked, Self::Retired];
 
     /// As the configuration and hooks name it.
     pub fn name(self) -> &'static str {
@@ -561,9 +568,13 @@ mod tests {
         ] {
             assert!(matches(glob, text), "{glob} {text}");
         }
-        for (glob, text) in
-            [("certificates/*", "ca/edge"), ("", "a"), ("*b", "abc"), ("?", ""), ("edge", "certificates/edge")]
-        {
+        for (glob, text) in [
+            ("certificates/*", "ca/edge"),
+            ("", "a"),
+            ("*b", "abc"),
+            ("?", ""),
+            ("edge", "certificates/edge"),
+        ] {
             assert!(!matches(glob, text), "{glob} {text}");
         }
     }

@@ -60,7 +60,9 @@ impl Reach {
 
     fn refusal(self) -> &'static str {
         match self {
-            Self::Public => "its address is one of a private network, or link-local (allow_private = true if it is yours)",
+            Self::Public => {
+                "its address is one of a private network, or link-local (allow_private = true if it is yours)"
+            }
             Self::Everywhere => "its address is link-local",
             Self::Private => "it is not https, and its address is not one of a private network",
         }
@@ -202,7 +204,8 @@ fn client(reach: Reach, roots: &[u8]) -> Result<reqwest::Client, SendError> {
 }
 
 fn checked(url: &str, allow_private: bool) -> Result<Url, SendError> {
-    let url = Url::parse(url).map_err(|_| SendError::later("its file does not hold an address (https://…)"))?;
+    let url =
+        Url::parse(url).map_err(|_| SendError::later("its file does not hold an address (https://…)"))?;
     match url.scheme() {
         "https" => {}
         "http" if allow_private => {}
@@ -223,7 +226,9 @@ fn checked(url: &str, allow_private: bool) -> Result<Url, SendError> {
 fn check_literal(url: &Url, reach: Reach) -> Result<(), SendError> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     match host.parse::<IpAddr>() {
-        Ok(ip) if !reach.allows(ip) => Err(SendError::later(format!("it is not spoken to: {}", reach.refusal()))),
+        Ok(ip) if !reach.allows(ip) => {
+            Err(SendError::later(format!("it is not spoken to: {}", reach.refusal())))
+        }
         _ => Ok(()),
     }
 }
@@ -326,7 +331,10 @@ fn refusal(
     clock: &dyn Clock,
 ) -> SendError {
     if status.is_redirection() {
-        return SendError::later(format!("it answers with a redirect ({}), which is not followed", status.as_u16()));
+        return SendError::later(format!(
+            "it answers with a redirect ({}), which is not followed",
+            status.as_u16()
+        ));
     }
     let words = quoted(body, private);
     let message = if words.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}: {words}") };

@@ -3,10 +3,19 @@
 //! A channel knows how its vendor wants to be spoken to: the form, the limits, what must be escaped, what an answer means.
 //! What is told, when, and what waits is not its business (`planner::tidings`, `executor::Postman`).
 
+pub mod alertmanager;
+pub mod discord;
+pub mod email;
 pub mod http;
+pub mod matrix;
+pub mod mattermost;
 pub mod program;
 pub mod secret;
 pub mod slack;
+pub mod teams;
+pub mod telegram;
+#[cfg(test)]
+mod tests;
 pub mod webhook;
 pub mod words;
 
@@ -74,4 +83,12 @@ impl SendError {
     pub fn later(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry_after: None, refused: false }
     }
+}
+
+/// The pause that a reply's JSON names at `pointer`, in units of `unit` seconds, rounded up and clamped.
+fn pause_in(body: &[u8], pointer: &str, unit: f64) -> Option<SignedDuration> {
+    let reply: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let pause = (reply.pointer(pointer)?.as_f64()? * unit).ceil();
+    // `as` saturates, and a number that is none becomes nothing.
+    Some(crate::outside::clamped(SignedDuration::from_secs(pause as i64)))
 }

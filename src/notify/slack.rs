@@ -47,7 +47,13 @@ pub fn payload(message: &Message) -> Value {
     })];
     let pieces = if message.brief { Vec::new() } else { pieces(message) };
     let limit = SECTION * SECTIONS - SECTIONS * 200;
-    let kept = words::fitting(message, pieces, limit, |piece| piece.chars().count(), |text| format!("_{}_", escaped(text)));
+    let kept = words::fitting(
+        message,
+        pieces,
+        limit,
+        |piece| piece.chars().count(),
+        |text| format!("_{}_", escaped(text)),
+    );
     for text in sections(kept) {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }

@@ -53,8 +53,7 @@ impl Webhook {
             let signature = signature(key.expose(), self.line.clock().now(), &body);
             headers.extend(HeaderValue::from_str(&signature).ok().map(|value| (SIGNATURE, value)));
         }
-        let request =
-            Request { method: Method::POST, url: url.expose_str(), headers, body, private: &[] };
+        let request = Request { method: Method::POST, url: url.expose_str(), headers, body, private: &[] };
         self.line.send(request).await?;
         Ok(())
     }

@@ -66,8 +66,11 @@ pub fn heading(message: &Message) -> String {
         (count(&|item| item.phase == Phase::Closed), "over"),
         (count(&|item| item.phase == Phase::Happened), "turned over"),
     ];
-    let words: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     format!("{}: {}", message.instance, words.join(", "))
 }
 

@@ -93,7 +93,11 @@ fn a_server_that_is_away_is_waited_for_over_a_restart() {
     assert_eq!(keyturn.run(&["rotate", "edge"]).code, Some(1));
     inbox.wait(1);
     daemon.wait_says("could not tell");
-    assert!(daemon.log().contains("HTTP 429") && !daemon.log().contains("very-secret-part"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("HTTP 429") && !daemon.log().contains("very-secret-part"),
+        "{}",
+        daemon.log()
+    );
     daemon.stop();
     inbox.always(None);
     let daemon = Daemon::start(&keyturn, &port);

@@ -12,6 +12,7 @@ use crate::cli::messages;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::{Carried, Errands, Postman};
+use crate::systemd::Pulse;
 
 /// What comes together is told together.
 const GATHER: Duration = Duration::from_secs(1);
@@ -24,16 +25,17 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// The tasks of the configuration at hand, and of the ones before it that have a message on its way.
 pub(super) struct Messengers {
+    pulse: Pulse,
     stop: watch::Sender<bool>,
     running: Option<JoinHandle<()>>,
 }
 
 impl Messengers {
     /// Starts those that `config` asks for.
-    pub(super) fn start(config: &Config, base: &Base) -> Self {
+    pub(super) fn start(config: &Config, base: &Base, pulse: &Pulse) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(work(config.clone(), base.clone(), stopped, None));
-        Self { stop, running: Some(running) }
+        let running = tokio::spawn(work(config.clone(), base.clone(), pulse.clone(), stopped, None));
+        Self { pulse: pulse.clone(), stop, running: Some(running) }
     }
 
     /// Those of another configuration: they begin when the others have ended what they are at, so that nothing is told twice.
@@ -42,7 +44,8 @@ impl Messengers {
         let before = self.running.take();
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
-        self.running = Some(tokio::spawn(work(config.clone(), base.clone(), stopped, before)));
+        self.running =
+            Some(tokio::spawn(work(config.clone(), base.clone(), self.pulse.clone(), stopped, before)));
     }
 
     /// What is on its way may arrive, within reason.
@@ -64,7 +67,13 @@ impl Drop for Messengers {
     }
 }
 
-async fn work(config: Config, base: Base, stopped: watch::Receiver<bool>, before: Option<JoinHandle<()>>) {
+async fn work(
+    config: Config,
+    base: Base,
+    pulse: Pulse,
+    stopped: watch::Receiver<bool>,
+    before: Option<JoinHandle<()>>,
+) {
     if let Some(before) = before {
         let _ = before.await;
     }
@@ -74,6 +83,11 @@ async fn work(config: Config, base: Base, stopped: watch::Receiver<bool>, before
     for name in config.channels().keys() {
         let round = Round::new(&base, &stopped);
         tasks.spawn(carry(Arc::clone(&postman), name.clone(), round));
+        if let Some(every) = config.channels()[name].heartbeat() {
+            let every = Duration::try_from(every).unwrap_or(LOOK);
+            let round = Round::new(&base, &stopped);
+            tasks.spawn(beat(Arc::clone(&postman), name.clone(), every, pulse.clone(), round));
+        }
     }
     if !config.hooks().is_empty() {
         tasks.spawn(run_hooks(errands, Round::new(&base, &stopped)));
@@ -122,7 +136,11 @@ async fn stop(stopped: &mut watch::Receiver<bool>) {
 
 async fn carry(postman: Arc<Postman>, name: String, mut round: Round) {
     loop {
-        let until = match postman.carry(&name).await {
+        let carried = match postman.is_shown(&name) {
+            true => postman.show(&name).await,
+            false => postman.carry(&name).await,
+        };
+        let until = match carried {
             Ok(Carried::Nothing) => None,
             Ok(Carried::Sent) => Some(Timestamp::MIN),
             Ok(Carried::Until(at)) => Some(at),
@@ -134,6 +152,20 @@ async fn carry(postman: Arc<Postman>, name: String, mut round: Round) {
         };
         if !round.wait(until).await {
             return;
+        }
+    }
+}
+
+/// Only while the loop turns: a daemon that hangs must be missed.
+async fn beat(postman: Arc<Postman>, name: String, every: Duration, pulse: Pulse, mut round: Round) {
+    let clock = Arc::clone(&round.clock);
+    loop {
+        if !pulse.is_lost(clock.monotonic()) {
+            postman.beat(&name).await;
+        }
+        tokio::select! {
+            () = stop(&mut round.stopped) => return,
+            () = clock.sleep(every) => {}
         }
     }
 }

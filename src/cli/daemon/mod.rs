@@ -82,7 +82,6 @@ impl<'a> Daemon<'a> {
         let house = house(config, &base, &pages, &told)?;
         let current = Arc::new(Current::new(config, &house));
         let household = household(config, house, &base);
-        let messengers = Messengers::start(config, &base);
         let shelves =
             Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
         let swarm = household.executor.swarm.clone();
@@ -90,6 +89,7 @@ impl<'a> Daemon<'a> {
         let (scheduler, handle) = Scheduler::new(household);
         shelves.look_at(handle.picture.clone());
         let pulse = scheduler.pulse();
+        let messengers = Messengers::start(config, &base, &pulse);
         let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
         let mut doors = doors(config, &base, &shelves, vitals).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());

@@ -19,11 +19,7 @@ fn hook(t: &mut Table<'_>, assets: &[String]) -> Option<Hook> {
     let globs = t.or("assets", Vec::new(), |item| item.distinct(|item| glob(item, assets)));
     let argv = t.required("command", "[\"hooks/NAME\"]", argv);
     let timeout = time(t, TIMEOUT);
-    Some(Hook {
-        moment: moment?,
-        assets: globs?,
-        command: Command { argv: argv?, timeout: timeout? },
-    })
+    Some(Hook { moment: moment?, assets: globs?, command: Command { argv: argv?, timeout: timeout? } })
 }
 
 fn argv(item: &Item<'_>) -> Option<Vec<String>> {

@@ -13,9 +13,8 @@ use crate::config::words::quoted;
 use crate::model::{Event, Severity};
 
 /// All kinds.
-const KINDS: [&str; 9] = [
-    "slack", "mattermost", "discord", "teams", "telegram", "matrix", "alertmanager", "webhook", "email",
-];
+const KINDS: [&str; 9] =
+    ["slack", "mattermost", "discord", "teams", "telegram", "matrix", "alertmanager", "webhook", "email"];
 
 /// A beat more often than this is load, not life.
 const FASTEST_BEAT: SignedDuration = SignedDuration::from_secs(10);
@@ -93,7 +92,8 @@ fn read_kind(t: &mut Table<'_>, kind: &str, allow_private: bool) -> Option<Chann
         "telegram" => {
             let token_file = token_file(t);
             let chat = t.required("chat", "\"-1001234567890\"", chat);
-            let server = t.or("server", "https://api.telegram.org".to_owned(), |item| url_text(item, allow_private));
+            let server =
+                t.or("server", "https://api.telegram.org".to_owned(), |item| url_text(item, allow_private));
             Some(ChannelKind::Telegram { server: server?, token_file: token_file?, chat: chat? })
         }
         "matrix" => {
@@ -132,7 +132,9 @@ fn url(item: &Item<'_>, allow_private: bool) -> Option<String> {
         return item.fault("has a user in it; secrets are never values here");
     }
     if text.starts_with("http://") && !allow_private {
-        return item.fault("is not https; plain http is only for a server of your own network: allow_private = true");
+        return item.fault(
+            "is not https; plain http is only for a server of your own network: allow_private = true",
+        );
     }
     if is_private_literal(authority.host()) && !allow_private {
         return item.fault("is an address of a private network; write allow_private = true if it is yours");
@@ -151,13 +153,16 @@ fn is_private_literal(host: &str) -> bool {
 
 fn chat(item: &Item<'_>) -> Option<String> {
     let text = item.line()?;
-    let named = text.strip_prefix('@').is_some_and(|name| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    });
+    let named = text
+        .strip_prefix('@')
+        .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
     if named || text.parse::<i64>().is_ok() {
         return Some(text.to_owned());
     }
-    item.fault(format!("{} is no chat; write its number in quotes, \"-1001234567890\", or \"@name\"", quoted(text)))
+    item.fault(format!(
+        "{} is no chat; write its number in quotes, \"-1001234567890\", or \"@name\"",
+        quoted(text)
+    ))
 }
 
 fn room(item: &Item<'_>) -> Option<String> {
@@ -230,8 +235,14 @@ fn tls_name(tls: MailTls) -> &'static str {
 fn address(item: &Item<'_>) -> Option<String> {
     let text = item.line()?;
     let parts = text.rsplit_once('@').filter(|(name, host)| {
-        let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\');
-        !name.is_empty() && !host.is_empty() && text.len() <= 254 && text.chars().all(plain) && !name.contains('@')
+        let plain = |c: char| {
+            c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\')
+        };
+        !name.is_empty()
+            && !host.is_empty()
+            && text.len() <= 254
+            && text.chars().all(plain)
+            && !name.contains('@')
     });
     match parts {
         Some(_) => Some(text.to_owned()),

@@ -44,10 +44,34 @@ type Puts = Vec<(String, Option<Vec<u8>>)>;
 
 /// What differs between the two.
 pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Result<(), BooksError> {
-    differences(&before.alerts, &after.alerts, |subject| format!("{ALERT}{subject}"), |alert| encoded(Some(alert)), puts)?;
-    differences(&before.notes, &after.notes, |number| format!("{NOTE}{number}"), |note| encoded(Some(note.as_ref())), puts)?;
-    differences(&before.posts, &after.posts, |name| format!("{POST}{name}"), |post| encoded(Some(post)), puts)?;
-    differences(&before.errands, &after.errands, |number| format!("{ERRAND}{number}"), |errand| encoded(Some(errand.as_ref())), puts)?;
+    differences(
+        &before.alerts,
+        &after.alerts,
+        |subject| format!("{ALERT}{subject}"),
+        |alert| encoded(Some(alert)),
+        puts,
+    )?;
+    differences(
+        &before.notes,
+        &after.notes,
+        |number| format!("{NOTE}{number}"),
+        |note| encoded(Some(note.as_ref())),
+        puts,
+    )?;
+    differences(
+        &before.posts,
+        &after.posts,
+        |name| format!("{POST}{name}"),
+        |post| encoded(Some(post)),
+        puts,
+    )?;
+    differences(
+        &before.errands,
+        &after.errands,
+        |number| format!("{ERRAND}{number}"),
+        |errand| encoded(Some(errand.as_ref())),
+        puts,
+    )?;
     if before.next != after.next {
         puts.push((NEXT.to_owned(), encoded(Some(&after.next))?));
     }

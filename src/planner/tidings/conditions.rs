@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::{
-    AssetId, Code, Engine, Inventory, Problem, Severity, Subject, Topic, Validity,
-};
+use crate::model::{AssetId, Code, Engine, Inventory, Problem, Severity, Subject, Topic, Validity};
 
 /// Days that are left when what cannot be renewed here is told of, once each.
 const DAYS_LEFT: [i64; 5] = [30, 14, 7, 3, 1];
@@ -36,7 +34,8 @@ pub fn conditions(
         add(&mut conditions, inventory, subject, problem, now);
     }
     for problem in of_site {
-        let subject = Subject { asset: None, topic: Topic::of(problem.code), name: problem.code.name().to_owned() };
+        let subject =
+            Subject { asset: None, topic: Topic::of(problem.code), name: problem.code.name().to_owned() };
         add(&mut conditions, inventory, subject, problem, now);
     }
     for (subject, problem) in super::trouble(&inventory.tidings) {

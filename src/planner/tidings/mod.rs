@@ -23,7 +23,9 @@ pub use alerts::{PATIENCE, REPEAT, WINDOW};
 pub use conditions::{Condition, Conditions, conditions};
 pub use moments::{Happened, untold};
 
-use crate::model::{AssetId, AssetRecord, Listeners, Post, Problem, Code, Subject, Tidings, Topic};
+use crate::model::{
+    Alert, AssetId, AssetRecord, Code, Listener, Listeners, Post, Problem, Severity, Subject, Tidings, Topic,
+};
 
 /// So many tries of a channel fail before the others are told of it.
 const BLIPS: u32 = 3;
@@ -62,9 +64,10 @@ pub fn trouble(tidings: &Tidings) -> Vec<(Subject, Problem)> {
 
 /// What has failed among the hooks of an asset.
 pub fn of_hooks(tidings: &Tidings) -> impl Iterator<Item = (AssetId, Problem)> + '_ {
-    let failed = tidings.errands.values().filter_map(|errand| {
-        Some((errand.asset.clone(), errand.effort.problem.clone()?))
-    });
+    let failed = tidings
+        .errands
+        .values()
+        .filter_map(|errand| Some((errand.asset.clone(), errand.effort.problem.clone()?)));
     // One hook that fails for ten revisions of an asset is one thing to look at.
     let mut seen = BTreeSet::new();
     failed.filter(move |(asset, problem)| seen.insert((asset.clone(), problem.message.clone())))
@@ -73,6 +76,15 @@ pub fn of_hooks(tidings: &Tidings) -> impl Iterator<Item = (AssetId, Problem)> +
 /// Marks what has happened to `record` so far as told.
 pub fn mark(record: &mut AssetRecord) {
     moments::mark(record);
+}
+
+/// The alerts that a channel is shown which is not told of changes: those that were told, and those that have just ended.
+pub fn shown<'t>(tidings: &'t Tidings, listener: &'t Listener) -> impl Iterator<Item = &'t Alert> {
+    let wants = |alert: &&Alert| {
+        let severe = Severity::of(alert.problem.code) >= listener.least;
+        severe && listener.events.contains(&alert.subject.topic.event())
+    };
+    tidings.alerts.values().filter(|alert| alert.told || !alert.is_open()).filter(wants)
 }
 
 /// Channels and hooks that the configuration no longer has are owed nothing.

@@ -57,7 +57,9 @@ pub(super) fn mark(record: &mut AssetRecord) {
 }
 
 fn text(record: &AssetRecord, revision: &Revision, moment: Moment) -> String {
-    let until = revision.validity.map_or_else(String::new, |validity| format!(", valid until {}", validity.not_after));
+    let until = revision
+        .validity
+        .map_or_else(String::new, |validity| format!(", valid until {}", validity.not_after));
     let number = revision.number;
     match moment {
         Moment::Activated => {
@@ -70,7 +72,8 @@ fn text(record: &AssetRecord, revision: &Revision, moment: Moment) -> String {
 }
 
 pub(super) fn happened(tidings: &mut Tidings, listeners: &Listeners, happened: &Happened) {
-    for hook in listeners.hooks.iter().filter(|hook| hook.moment == happened.moment && hook.is_for(&happened.asset))
+    for hook in
+        listeners.hooks.iter().filter(|hook| hook.moment == happened.moment && hook.is_for(&happened.asset))
     {
         let errand = Errand {
             command: hook.command.clone(),
@@ -98,7 +101,8 @@ pub(super) fn happened(tidings: &mut Tidings, listeners: &Listeners, happened: &
             at: happened.at,
             since: None,
         };
-        let subject = Subject { asset: Some(happened.asset.clone()), topic: Topic::Issuance, name: String::new() };
+        let subject =
+            Subject { asset: Some(happened.asset.clone()), topic: Topic::Issuance, name: String::new() };
         outbox::post(tidings, listeners, item, &subject);
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn post(tidings: &mut Tidings, listeners: &Listeners, item: Item, sub
         let itself = subject.topic == Topic::Notify && subject.name == **name;
         !itself && !listener.shown && wants(listener, &item, subject)
     };
-    let to: BTreeSet<String> = listeners.channels.iter().filter(wants).map(|(name, _)| name.clone()).collect();
+    let to: BTreeSet<String> =
+        listeners.channels.iter().filter(wants).map(|(name, _)| name.clone()).collect();
     if to.is_empty() {
         return;
     }
@@ -42,7 +43,8 @@ pub(super) fn make_room(tidings: &mut Tidings) {
         chosen.map(|(number, _)| *number).filter(free)
     };
     // If all of it is being sent, the rule of the size is stronger.
-    let victims: Vec<u64> = of(true).chain(of(false)).chain(tidings.notes.keys().copied()).take(excess).collect();
+    let victims: Vec<u64> =
+        of(true).chain(of(false)).chain(tidings.notes.keys().copied()).take(excess).collect();
     for number in victims {
         let Some(note) = tidings.notes.remove(&number) else { continue };
         for name in &note.to {
