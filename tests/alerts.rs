@@ -4,8 +4,16 @@
 
 mod support;
 
+#[path = "alerts/channels.rs"]
+mod channels;
+#[path = "alerts/hooks.rs"]
+mod hooks;
 #[path = "alerts/path.rs"]
 mod path;
+#[path = "alerts/peers.rs"]
+mod peers;
+#[path = "alerts/vendors.rs"]
+mod vendors;
 
 use std::fs;
 
