@@ -26,6 +26,7 @@ use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skippe
 const PAGES: [&str; 16] = [
     "README.md",
     "docs/acme.md",
+    "docs/alerts.md",
     "docs/configuration.md",
     "docs/container.md",
     "docs/dns.md",

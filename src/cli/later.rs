@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 18] = [
+const PLANNED: [&str; 17] = [
     "rollback",
     "hold",
     "resume",
@@ -20,7 +20,6 @@ const PLANNED: [&str; 18] = [
     "state",
     "cluster",
     "doctor",
-    "notify",
     "health",
 ];
 

@@ -6,6 +6,7 @@
 mod edit;
 mod pages;
 mod records;
+mod tidings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::Fatal;
 use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
-use crate::model::{AssetId, Inventory, Material, Secret, Ware};
+use crate::model::{AssetId, Inventory, Material, Secret, Tidings, Ware};
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 use pages::{Flight, Pages};
 use records::DIGEST_KEY;
@@ -81,6 +82,11 @@ impl Books {
     /// What is known now; the world in it is empty. It has every edit that was asked for before, unless that has failed.
     pub async fn inventory(&self) -> Inventory {
         self.settled(|pages| pages.is_at_work()).await.inventory.clone()
+    }
+
+    /// What is kept about telling, alone.
+    pub async fn tidings(&self) -> Tidings {
+        self.settled(Pages::is_telling).await.inventory.tidings.clone()
     }
 
     /// The time that goes into records.

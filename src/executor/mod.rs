@@ -6,12 +6,15 @@
 mod books;
 mod consult;
 mod desk;
+mod errands;
 mod flow;
 mod goods;
+mod herald;
 mod issue;
 mod make;
 mod observe;
 mod ports;
+mod postman;
 mod retire;
 mod rollout;
 mod stock;
@@ -36,9 +39,12 @@ use crate::verify::Verifier;
 
 pub use books::{Books, BooksError, Edit, inventory_of};
 pub use desk::ExecutorDesk;
+pub use errands::Errands;
 pub use flow::{Ended, Flow};
+pub use herald::Herald;
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
+pub use postman::{Carried, Postman};
 
 /// A pass that has not come to rest after this many rounds has a fault of ours in it.
 const MOST_ROUNDS: usize = 64;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssetId, AssetKind, Facts, IssuerRecord, LEDGER, MOST_ORDERS, ObjectKind, OrderNote, OrderOutcome,
     Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation, RevocationReason, SpareId,
-    World,
+    Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -24,6 +24,8 @@ pub struct Inventory {
     pub issuers: BTreeMap<String, IssuerRecord>,
     /// What is kept ready, and since when; not what it is.
     pub stock: BTreeMap<SpareId, Timestamp>,
+    /// What people and programs are told.
+    pub tidings: Tidings,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.

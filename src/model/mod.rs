@@ -10,6 +10,7 @@ mod plan;
 mod problem;
 mod revision;
 mod stock;
+mod tidings;
 mod validity;
 mod world;
 
@@ -23,5 +24,6 @@ pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
+pub use tidings::*;
 pub use validity::Validity;
 pub use world::*;

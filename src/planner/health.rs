@@ -33,6 +33,7 @@ pub fn health(
         }
     }
     problems.extend(unconfigured(desired, inventory));
+    problems.extend(super::tidings::of_hooks(&inventory.tidings));
     problems
 }
 

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::BooksError;
 use super::pages::Pages;
 use super::records::{ASSET, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
+use super::tidings;
 use crate::audit::Event;
 use crate::model::{
     AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret, Spare, SpareId,
+    Secret, Spare, SpareId, Tidings,
 };
 use crate::store::{Change, MaterialId};
 
@@ -54,6 +55,10 @@ impl<'a> Newest<'a> {
         changed.map_or_else(|| self.base.rollouts.get(place), Option::as_ref)
     }
 
+    fn tidings(self) -> &'a Tidings {
+        self.layers().find_map(|touched| touched.tidings.as_ref()).unwrap_or(&self.base.tidings)
+    }
+
     fn last_seen(self) -> Option<Timestamp> {
         self.layers().find_map(|touched| touched.last_seen).or(self.base.last_seen)
     }
@@ -68,6 +73,7 @@ pub(super) struct Touched {
     issuers: BTreeMap<String, IssuerRecord>,
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
+    tidings: Option<Tidings>,
     last_seen: Option<Timestamp>,
 }
 
@@ -107,6 +113,12 @@ impl Edit<'_> {
     /// is ever drawn twice.
     pub(in crate::executor) fn unstock(&mut self, id: SpareId) {
         self.touched.stock.insert(id, None);
+    }
+
+    /// What is kept about telling.
+    pub fn tidings(&mut self) -> &mut Tidings {
+        let base = self.base;
+        self.touched.tidings.get_or_insert_with(|| base.tidings().clone())
     }
 
     /// The object's record, where there is one.
@@ -175,6 +187,9 @@ impl Edit<'_> {
         for (id, spare) in &self.touched.stock {
             change.puts.push((format!("{STOCK}{id}"), encoded(spare.as_ref())?));
         }
+        if let Some(touched) = &self.touched.tidings {
+            tidings::write(self.base.tidings(), touched, &mut change.puts)?;
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -196,6 +211,11 @@ impl Touched {
         !self.stock.is_empty()
     }
 
+    /// Whether what is told of is among them.
+    pub(super) fn has_tidings(&self) -> bool {
+        self.tidings.is_some()
+    }
+
     /// Takes in what was touched later, on top of this.
     pub(super) fn extend(&mut self, later: Self) {
         self.assets.extend(later.assets);
@@ -204,6 +224,7 @@ impl Touched {
         self.issuers.extend(later.issuers);
         self.kept.extend(later.kept);
         self.stock.extend(later.stock);
+        self.tidings = later.tidings.or(self.tidings.take());
         self.last_seen = later.last_seen.or(self.last_seen);
     }
 
@@ -229,6 +250,9 @@ impl Touched {
         }
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
+        if let Some(tidings) = self.tidings {
+            inventory.tidings = tidings;
+        }
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
         for (key, record) in self.objects {
             match record {

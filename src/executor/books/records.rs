@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::BooksError;
+use super::{BooksError, tidings};
 use crate::model::{
     AssetRecord, Inventory, IssuerRecord, ObjectRecord, RolloutRecord, Secret, Spare, SpareId,
 };
@@ -41,6 +41,7 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUER) {
             let record: IssuerRecord = decoded(key, bytes)?;
             inventory.issuers.insert(record.name.clone(), record);
+        } else if tidings::read(&mut inventory.tidings, key, bytes)? {
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }
