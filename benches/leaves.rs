@@ -14,8 +14,8 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use keyturn::audit::Event;
 use keyturn::clock::{Clock, Entropy, System};
-use keyturn::issuer::Request;
 use keyturn::issuer::internal::InternalCa;
+use keyturn::issuer::{Request, Under};
 use keyturn::keys::PrivateKey;
 use keyturn::model::{AssetId, AssetKind, KeyAlgorithm, Made, Material, Secret, Usage};
 use keyturn::store::{Change, MaterialId, OpenOptions, StateKey, StateStore, Store};
@@ -71,7 +71,7 @@ impl Bench {
             key_algorithm: KeyAlgorithm::EcdsaP256,
             entropy: entropy.clone(),
         };
-        let authority = ca.establish(None, clock.now()).unwrap().material;
+        let authority = ca.establish(Under::New(None), clock.now()).unwrap().material;
         Self { ca, authority, entropy, clock }
     }
 

@@ -14,8 +14,8 @@ use super::Fatal;
 use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret, Spare,
-    SpareId, Ware,
+    AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret,
+    Spare, SpareId, Ware,
 };
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 
@@ -26,10 +26,12 @@ const OBJECT: &str = "object/";
 const ROLLOUT: &str = "rollout/";
 const ISSUER: &str = "issuer/";
 /// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
-const KEPT: &str = "kept/";
+pub(super) const KEPT: &str = "kept/";
 /// Keys and parameters that are ready for revisions to come.
 const STOCK: &str = "stock/";
 const LAST_SEEN: &str = "meta/last-seen";
+/// What our own CAs remember of single certificates.
+const ISSUED: &str = "issued/";
 const DIGEST_KEY: &str = "meta/digest-key";
 
 /// Why the books cannot be read or written.
@@ -207,6 +209,9 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUER) {
             let record: IssuerRecord = decoded(key, bytes)?;
             inventory.issuers.insert(record.name.clone(), record);
+        } else if key.starts_with(ISSUED) {
+            let one: Issued = decoded(key, bytes)?;
+            inventory.issued.insert((one.ca.clone(), one.serial.clone()), one);
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }

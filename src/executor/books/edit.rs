@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{ASSET, BooksError, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, STOCK, encoded};
+use super::{ASSET, BooksError, ISSUED, ISSUER, KEPT, LAST_SEEN, OBJECT, Pages, ROLLOUT, STOCK, encoded};
 use crate::audit::Event;
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret, Spare, SpareId,
+    AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectKind, ObjectRecord, Place,
+    RolloutRecord, Secret, Spare, SpareId,
 };
 use crate::store::{Change, MaterialId};
 
@@ -29,6 +29,7 @@ pub(super) struct Touched {
     objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
     issuers: BTreeMap<String, IssuerRecord>,
+    issued: BTreeMap<(AssetId, String), Option<Issued>>,
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
     last_seen: Option<Timestamp>,
@@ -54,6 +55,16 @@ impl Edit<'_> {
         let blank = || IssuerRecord { name: name.to_owned(), ..IssuerRecord::default() };
         let known = || base.issuers.get(name).cloned().unwrap_or_else(blank);
         self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
+    }
+
+    /// What a CA is to remember of a certificate.
+    pub fn put_issued(&mut self, one: Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), Some(one));
+    }
+
+    /// A certificate has ended: no CA need remember it.
+    pub fn forget_issued(&mut self, one: &Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), None);
     }
 
     /// What an issuer is to keep under `key`; `None` forgets it.
@@ -131,6 +142,9 @@ impl Edit<'_> {
         for (name, record) in &self.touched.issuers {
             change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
         }
+        for ((ca, serial), one) in &self.touched.issued {
+            change.puts.push((format!("{ISSUED}{}/{serial}", ca.name), encoded(one.as_ref())?));
+        }
         for (key, value) in &self.touched.kept {
             let value = value.as_ref().map(|value| value.expose().to_vec());
             change.puts.push((format!("{KEPT}{key}"), value));
@@ -172,6 +186,12 @@ impl Touched {
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
+        for (key, one) in self.issued {
+            match one {
+                Some(one) => inventory.issued.insert(key, one),
+                None => inventory.issued.remove(&key),
+            };
+        }
         for (key, record) in self.objects {
             match record {
                 Some(record) => inventory.objects.insert(key, record),
