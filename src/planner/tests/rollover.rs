@@ -31,10 +31,13 @@ fn site() -> Bench {
     bench
 }
 
+/// The roots of a bundle, and when it was replaced.
+type Bundle = (BTreeSet<u32>, Option<Timestamp>);
+
 /// What was seen: each bundle with the time that it was replaced.
 #[derive(Default)]
 struct Seen {
-    bundles: BTreeMap<Place, Vec<(BTreeSet<u32>, Option<Timestamp>)>>,
+    bundles: BTreeMap<Place, Vec<Bundle>>,
     roots: BTreeSet<u32>,
     lists: BTreeSet<u32>,
 }
