@@ -175,6 +175,7 @@ fn title(step: &Step) -> String {
 fn what(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
+        Action::List(make) => format!("revocation lists {}", make.edition),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
         Action::Forget(forget) => forget.place.name(),

@@ -24,6 +24,7 @@ use pages::{Flight, Pages};
 use records::DIGEST_KEY;
 
 pub use edit::Edit;
+pub(super) use records::KEPT;
 pub use records::inventory_of;
 
 /// Why the books cannot be read or written.

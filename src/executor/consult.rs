@@ -7,7 +7,9 @@ use super::{Executor, Outcome, issue};
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
-use crate::model::{AssetId, Code, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason};
+use crate::model::{
+    AssetId, AssetKind, Code, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
+};
 use crate::planner::{self, Seed};
 
 /// A CA that does not say when to ask again, or cannot be asked, is asked after this (RFC 9773 §4.3.3).
@@ -104,10 +106,14 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 let record = edit.asset(id);
+                let listed = record.revisions.get(&number).and_then(|revision| issued_of(id, revision));
                 record.revoked(number, now);
                 let over = record.revisions.get(&number).is_none_or(|revision| revision.state.is_over());
                 if over {
                     edit.material(id, number, None);
+                }
+                if let Some(issued) = listed {
+                    edit.put_issued(Issued { revoked: Some((now, reason)), ..issued });
                 }
                 edit.audit(event);
             })
@@ -130,6 +136,20 @@ impl Executor {
             Problem::new(Code::RevokeFailed, message)
         }))
     }
+}
+
+/// What our own CA is to remember of a certificate: until it ends, it is on its revocation lists.
+fn issued_of(id: &AssetId, revision: &Revision) -> Option<Issued> {
+    Some(Issued {
+        ca: AssetId::new(AssetKind::Ca, revision.issuer.clone()?),
+        serial: revision.serial.clone()?,
+        signed_by: revision.signed_by?,
+        not_after: revision.validity?.not_after,
+        subject: id.to_string(),
+        asked: None,
+        revoked: None,
+        listed: false,
+    })
 }
 
 /// What is kept of the CA's advice, or of how long it wants not to be asked: a window that is new gets its moment drawn,

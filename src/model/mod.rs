@@ -1,6 +1,7 @@
 //! What everything here is made of: plain values, without I/O, clock or randomness.
 
 mod asset;
+mod authority;
 mod inventory;
 mod issuing;
 mod made;
@@ -15,6 +16,7 @@ mod validity;
 mod world;
 
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
+pub use authority::{CrlNote, Issued};
 pub use inventory::*;
 pub use issuing::*;
 pub use made::{Facts, Made};

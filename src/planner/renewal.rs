@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{asked, changed, days};
-use super::{Context, Draft, Seed, later};
+use super::{Context, Draft, Seed, authority, later};
 use crate::desired::{AssetSpec, KindSpec, Overlap, Turn};
 use crate::model::{AssetId, AssetRecord, Revision, Validity};
 
@@ -163,8 +163,10 @@ pub(super) fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &
 /// A new intermediate would end with its root just like this one.
 pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
     let KindSpec::Ca(ca) = &spec.kind else { return false };
-    let slack = hundredth(ca.intermediate_lifetime).min(SignedDuration::from_hours(2));
-    revision.validity.is_some_and(|validity| validity.lifetime() + slack < ca.intermediate_lifetime)
+    let short = |validity: Validity| {
+        validity.lifetime() + authority::slack(ca.intermediate_lifetime) < ca.intermediate_lifetime
+    };
+    !authority::can_have_new_root(ca, revision) && revision.validity.is_some_and(short)
 }
 
 fn hundredth(duration: SignedDuration) -> SignedDuration {

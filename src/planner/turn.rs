@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::renewal::{aged, lead};
-use super::{Context, Draft, later};
+use super::{Context, Draft, authority, later};
 use crate::desired::{AssetSpec, KindSpec, Places};
 use crate::model::{
-    Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
+    Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer, Step,
 };
 
 /// Plans the revisions that are due for one asset.
@@ -87,6 +87,7 @@ fn successor(
     asked(record, newest)
         .or_else(|| changed(spec, newest))
         .or_else(|| withdrawn(newest))
+        .or_else(|| authority::uprooted(context, spec, newest, draft))
         .or_else(|| aged(context, spec, newest, draft))
 }
 
@@ -135,7 +136,8 @@ fn make(
         asset: spec.id.clone(),
         revision,
         made_for: spec.made_for.clone(),
-        keep_key_of: kept_key(spec, record),
+        keep_key_of: kept_key(context, spec, record),
+        crossed: crossed(context, spec, record, signer.as_ref()),
         signer,
     };
     let action = match spec.id.kind {
@@ -182,11 +184,28 @@ fn only_swarm(spec: &AssetSpec) -> bool {
     !spec.targets.is_empty() && spec.targets.iter().all(swarm)
 }
 
+/// While a root is rolled over: the CA's revision under the old one.
+fn crossed(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    signer: Option<&Signer>,
+) -> Option<u32> {
+    match (&spec.kind, signer) {
+        (KindSpec::Ca(_), _) if kept_key(context, spec, record).is_none() => {
+            record.active().map(|active| active.number)
+        }
+        (_, Some(Signer::Internal(ca, number))) => authority::under_old_root(context.record(ca), *number),
+        _ => None,
+    }
+}
+
 /// The revision whose key (of a CA: whose root) goes on.
-fn kept_key(spec: &AssetSpec, record: &AssetRecord) -> Option<u32> {
+fn kept_key(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord) -> Option<u32> {
     let last =
         record.revisions.values().rev().find(|r| r.state >= RevisionState::Prepared && !r.state.is_over())?;
     match &spec.kind {
+        KindSpec::Ca(ca) if authority::wants_new_root(context, ca, record, last) => None,
         KindSpec::Ca(_) => Some(last.number),
         KindSpec::Certificate(certificate) if certificate.keep_key && !last.compromised => Some(last.number),
         _ => None,

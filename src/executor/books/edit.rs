@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::BooksError;
 use super::pages::Pages;
-use super::records::{ASSET, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
+use super::records::{ASSET, ISSUED, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
 use super::tidings;
 use crate::audit::Event;
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret, Spare, SpareId, Tidings,
+    AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectKind, ObjectRecord, Place,
+    RolloutRecord, Secret, Spare, SpareId, Tidings,
 };
 use crate::store::{Change, MaterialId};
 
@@ -71,6 +71,7 @@ pub(super) struct Touched {
     objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
     issuers: BTreeMap<String, IssuerRecord>,
+    issued: BTreeMap<(AssetId, String), Option<Issued>>,
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
     tidings: Option<Tidings>,
@@ -97,6 +98,16 @@ impl Edit<'_> {
         let blank = || IssuerRecord { name: name.to_owned(), ..IssuerRecord::default() };
         let known = || base.issuer(name).cloned().unwrap_or_else(blank);
         self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
+    }
+
+    /// What a CA is to remember of a certificate.
+    pub fn put_issued(&mut self, one: Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), Some(one));
+    }
+
+    /// A certificate has ended: no CA need remember it.
+    pub fn forget_issued(&mut self, one: &Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), None);
     }
 
     /// What an issuer is to keep under `key`; `None` forgets it.
@@ -180,6 +191,9 @@ impl Edit<'_> {
         for (name, record) in &self.touched.issuers {
             change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
         }
+        for ((ca, serial), one) in &self.touched.issued {
+            change.puts.push((format!("{ISSUED}{}/{serial}", ca.name), encoded(one.as_ref())?));
+        }
         for (key, value) in &self.touched.kept {
             let value = value.as_ref().map(|value| value.expose().to_vec());
             change.puts.push((format!("{KEPT}{key}"), value));
@@ -222,6 +236,7 @@ impl Touched {
         self.objects.extend(later.objects);
         self.rollouts.extend(later.rollouts);
         self.issuers.extend(later.issuers);
+        self.issued.extend(later.issued);
         self.kept.extend(later.kept);
         self.stock.extend(later.stock);
         self.tidings = later.tidings.or(self.tidings.take());
@@ -254,6 +269,12 @@ impl Touched {
             inventory.tidings = tidings;
         }
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
+        for (key, one) in self.issued {
+            match one {
+                Some(one) => inventory.issued.insert(key, one),
+                None => inventory.issued.remove(&key),
+            };
+        }
         for (key, record) in self.objects {
             match record {
                 Some(record) => inventory.objects.insert(key, record),

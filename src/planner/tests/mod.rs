@@ -7,6 +7,7 @@ mod gates;
 mod issuing;
 mod jwt;
 mod objects;
+mod rollover;
 mod simulation;
 mod speed;
 mod stock;
