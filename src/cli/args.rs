@@ -99,6 +99,12 @@ pub(super) enum Verb {
         #[arg(long, value_name = "N")]
         revision: Option<u32>,
     },
+    /// Whether the daemon lives; exit code 0 if so, for HEALTHCHECK
+    Health {
+        /// Whether it has also looked at everything once
+        #[arg(long)]
+        ready: bool,
+    },
     /// Print a JWT key's JWKS as its verifiers must have it now
     Jwks {
         /// The key's name

@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 17] = [
+const PLANNED: [&str; 16] = [
     "rollback",
     "hold",
     "resume",
@@ -20,7 +20,6 @@ const PLANNED: [&str; 17] = [
     "state",
     "cluster",
     "doctor",
-    "health",
 ];
 
 /// The same, under `ca`.

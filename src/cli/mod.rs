@@ -12,6 +12,7 @@ mod dhparam;
 mod explain;
 mod export;
 mod fail;
+mod health;
 mod issuers;
 mod later;
 mod limits;
@@ -79,6 +80,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision: *revision, reason, now: *now }))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
+        Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
         Verb::Ca { verb } => ca::run(cli, verb),
