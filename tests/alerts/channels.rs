@@ -120,8 +120,9 @@ fn a_channel_that_hangs_or_fails_holds_up_nothing_and_is_told_of_to_the_others()
     };
     assert!(
         wait_for(Duration::from_secs(20), || said().iter().any(|text| text.contains("revision 6 is in use"))),
-        "{:?}",
-        said()
+        "{:?} {}",
+        said(),
+        daemon.log()
     );
     // Three failures, 10 and 30 s apart.
     let about = |text: &String| text.starts_with("KT-NOTIFY-FAILED notify.bad takes no messages");
