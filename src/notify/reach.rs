@@ -83,7 +83,7 @@ async fn addresses(
 /// # Errors
 ///
 /// When there are none that may be spoken to.
-pub async fn guarded_addresses(
+pub(super) async fn guarded_addresses(
     host: &str,
     port: u16,
     allow_private: bool,

@@ -47,7 +47,9 @@ impl Channel for Vendor {
 
 impl Vendor {
     fn items(&self) -> Vec<Item> {
-        self.taken.lock().unwrap().values().flatten().cloned().collect()
+        let mut items: Vec<Item> = self.taken.lock().unwrap().values().flatten().cloned().collect();
+        items.sort_by_key(|item| item.at);
+        items
     }
 }
 
