@@ -175,6 +175,16 @@ pub(super) enum CaVerb {
         /// The issuer's name
         name: String,
     },
+    /// Roll the root over: the new one is trusted everywhere before anything is signed under it
+    Rotate {
+        /// The issuer's name
+        name: String,
+    },
+    /// Print the revocation lists
+    Crl {
+        /// The issuer's name
+        name: String,
+    },
     #[command(external_subcommand)]
     Later(Vec<String>),
 }

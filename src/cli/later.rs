@@ -24,7 +24,7 @@ const PLANNED: [&str; 17] = [
 ];
 
 /// The same, under `ca`.
-const PLANNED_OF_CA: [&str; 3] = ["sign", "crl", "rotate"];
+const PLANNED_OF_CA: [&str; 1] = ["sign"];
 
 /// Says that a verb is not built yet, or does not exist; `under` is the verb that it is one of, as `ca`.
 pub(super) fn refuse(words: &[String], under: Option<&str>) -> Result<u8, Failure> {

@@ -75,14 +75,23 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
         root_lifetime: ca.root_lifetime(),
         intermediate_lifetime: ca.intermediate_lifetime(),
         permitted_dns: ca.permitted_dns().to_vec(),
+        root_in_state: true,
+        crl: ca.crl(),
     };
-    // In time for a whole leaf under it, and a tenth to spare; never later than other certificates are renewed.
-    let lead = (longest + longest / 10).max(ca.intermediate_lifetime() / 3);
+    // In time for a whole leaf under it, and a tenth to spare; never later than other certificates are renewed. The next
+    // one may have another root, which must be known before.
+    let lead = (longest + longest / 10).max(ca.intermediate_lifetime() / 3) + ca.trust_before();
     AssetSpec {
         id: AssetId::new(AssetKind::Ca, name),
         made_for: ca.made_for(),
         kind: KindSpec::Ca(spec),
-        overlap: Overlap { turn: Turn::Left(lead), linger: longest, ..Overlap::NONE },
+        overlap: Overlap {
+            turn: Turn::Left(lead),
+            publish_before: ca.trust_before(),
+            linger: longest,
+            told: true,
+            ..Overlap::NONE
+        },
         targets: Vec::new(),
     }
 }
@@ -123,6 +132,7 @@ fn jwt_key(config: &config::JwtKey) -> AssetSpec {
         publish_before: config.publish_before().max(config.jwks_max_age()),
         max_age: config.jwks_max_age(),
         linger: config.linger(),
+        told: true,
         standby: true,
         rides: SignedDuration::ZERO,
     };

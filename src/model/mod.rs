@@ -2,6 +2,7 @@
 
 mod alert;
 mod asset;
+mod authority;
 mod hook;
 mod inventory;
 mod issuing;
@@ -19,6 +20,7 @@ mod world;
 
 pub use alert::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
+pub use authority::{CrlNote, Issued};
 pub use hook::*;
 pub use inventory::*;
 pub use issuing::*;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BooksError, decoded, encoded};
+use super::BooksError;
+use super::records::{decoded, encoded};
 use crate::model::{Alert, Tidings};
 
 const ALERT: &str = "alert/";

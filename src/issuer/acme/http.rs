@@ -238,9 +238,9 @@ pub(super) fn plain_client(roots: &[u8]) -> Result<reqwest::Client, Unreached> {
 
 /// With `roots` (PEM) beside the machine's own.
 fn trusting(roots: &[u8]) -> Result<reqwest::ClientBuilder, Unreached> {
-    let roots = reqwest::Certificate::from_pem_bundle(roots)
-        .map_err(|error| Unreached(format!("ca_file holds no certificates: {error}")))?;
-    Ok(reqwest::Client::builder().tls_certs_merge(roots))
+    let tls = super::trust::client(roots).map_err(Unreached)?;
+    // A connection for each order that is worked on at once is enough, and simpler than many in one.
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).http1_only())
 }
 
 fn configured(client: reqwest::ClientBuilder) -> Result<reqwest::Client, Unreached> {
