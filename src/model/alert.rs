@@ -144,7 +144,7 @@ impl Topic {
             | Code::FileTestFailed
             | Code::ReloadFailed => Self::Delivery,
             Code::Drift => Self::Drift,
-            Code::RevokeFailed | Code::CertificateRevoked => Self::Revocation,
+            Code::RevokeFailed | Code::CertificateRevoked | Code::CrlLate => Self::Revocation,
             Code::AuthorityEnding | Code::Overdue | Code::Expiring | Code::Expired => Self::Expiry,
             Code::HookFailed => Self::Hook,
             Code::NotifyFailed => Self::Notify,
