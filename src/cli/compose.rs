@@ -71,9 +71,10 @@ impl Base {
         owner::become_owner(config.daemon().state_dir())?;
         let clock: Arc<dyn Clock> = Arc::new(System::new());
         let entropy = Entropy::system();
-        let store = state::open(config, &entropy, clock.as_ref())?;
+        let (store, problems) = state::open(config, &entropy, clock.as_ref())?;
         block_on(async {
             let base = Self::on(Arc::new(store), clock, entropy, actor).await?;
+            problems.into_iter().for_each(|problem| base.herald.wrong(problem));
             work(base).await
         })
     }

@@ -34,8 +34,8 @@ async fn tell(house: &House, base: &Base) -> Result<(), Failure> {
     }
     let (executor, desired) = (&house.executor, &house.desired);
     let inventory = executor.observe(desired).await;
-    let problems = planner::health(desired, &inventory, base.clock.now(), Seed::of(&desired.instance));
-    Ok(base.herald.tell(desired, &inventory, &problems).await?)
+    let plan = planner::plan(desired, &inventory, base.clock.now(), Seed::of(&desired.instance));
+    Ok(base.herald.tell(desired, &inventory, &plan.problems).await?)
 }
 
 /// One pass, in this process.

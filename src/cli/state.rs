@@ -39,7 +39,11 @@ fn default_file() -> Option<PathBuf> {
 }
 
 /// Opens the state for writing, and says what was mended.
-pub(super) fn open(config: &Config, entropy: &Entropy, clock: &dyn Clock) -> Result<Store, Failure> {
+pub(super) fn open(
+    config: &Config,
+    entropy: &Entropy,
+    clock: &dyn Clock,
+) -> Result<(Store, Vec<Problem>), Failure> {
     let dir = config.daemon().state_dir();
     let key = match config.daemon().chosen_state_key_file() {
         Some(file) => StateKey::load(file, source(file))?,
@@ -55,10 +59,12 @@ pub(super) fn open(config: &Config, entropy: &Entropy, clock: &dyn Clock) -> Res
         }
     };
     let (store, notices) = Store::open(OpenOptions { dir: dir.to_owned(), key }, entropy, clock.now())?;
-    for notice in &notices {
-        tracing::warn!("{}", Problem::new(code(notice.kind), notice.to_string()));
+    let problems: Vec<Problem> =
+        notices.iter().map(|notice| Problem::new(code(notice.kind), notice.to_string())).collect();
+    for problem in &problems {
+        tracing::warn!("{problem}");
     }
-    Ok(store)
+    Ok((store, problems))
 }
 
 fn code(kind: NoticeKind) -> Code {

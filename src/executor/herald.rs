@@ -68,6 +68,10 @@ impl Herald {
         }
         let mut conditions =
             tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
+        if conditions.values().any(|condition| condition.problem.code == Code::ClockBack) {
+            // By such a clock nothing is looked at: what was wrong goes on.
+            conditions.extend(tidings::standing(&inventory.tidings));
+        }
         while conditions.len() > MOST_ALERTS {
             conditions.pop_last();
         }
@@ -81,9 +85,7 @@ impl Herald {
 
     /// What has happened to revisions. When nobody has wanted to know before, it is old news, and only marked.
     async fn hear(&self, desired: &Desired, inventory: &Inventory) -> Result<bool, Fatal> {
-        let news = |id: &&AssetId| {
-            inventory.assets.get(*id).is_some_and(|record| !tidings::untold(record).is_empty())
-        };
+        let news = |id: &&AssetId| inventory.assets.get(*id).is_some_and(tidings::has_news);
         let concerned: Vec<&AssetId> = inventory.assets.keys().filter(news).collect();
         for ids in concerned.chunks(MARKED_AT_ONCE) {
             self.books

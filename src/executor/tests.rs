@@ -11,6 +11,7 @@ mod hands;
 mod house;
 mod ledger;
 mod life;
+mod post;
 mod property;
 mod rng;
 mod site;

@@ -1,11 +1,14 @@
 //! What everything here is made of: plain values, without I/O, clock or randomness.
 
+mod alert;
 mod asset;
 mod authority;
+mod hook;
 mod inventory;
 mod issuing;
 mod made;
 mod material;
+mod message;
 mod part;
 mod plan;
 mod problem;
@@ -15,12 +18,15 @@ mod tidings;
 mod validity;
 mod world;
 
+pub use alert::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use authority::{CrlNote, Issued};
+pub use hook::*;
 pub use inventory::*;
 pub use issuing::*;
 pub use made::{Facts, Made};
 pub use material::{Material, Secret};
+pub use message::*;
 pub use part::{ObjectKind, Part};
 pub use plan::*;
 pub use problem::{Code, Problem};

@@ -12,7 +12,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::words::{self, Words};
-use super::{Channel, SendError, http, secret};
+use super::{Channel, SendError, reach, secret};
 use crate::config::{Email as Settings, MailTls};
 use crate::model::Message;
 
@@ -48,7 +48,7 @@ impl Mail {
     async fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, SendError> {
         let Settings { host, port, tls, login, .. } = &self.settings;
         let in_the_clear = *tls == MailTls::None;
-        let found = http::guarded_addresses(host, *port, self.allow_private, in_the_clear).await?;
+        let found = reach::guarded_addresses(host, *port, self.allow_private, in_the_clear).await?;
         let address = found.first().ok_or_else(|| SendError::later(format!("{host} has no address")))?;
         let tls = match tls {
             MailTls::None => Tls::None,

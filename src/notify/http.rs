@@ -5,7 +5,6 @@
 //! 64 KiB; 30 s for a request as a whole; `Retry-After` clamped. Each connection goes to an address that was looked at, so that
 //! a name that leads elsewhere the next time gains nothing. No address and no token is in any error.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +12,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::SendError;
+use super::reach::{Guarded, Reach, check_literal};
 use crate::clock::Clock;
 use crate::model::Secret;
 use crate::outside;
@@ -34,39 +33,6 @@ pub struct Line {
     ca_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     clients: Mutex<Vec<(Reach, reqwest::Client)>>,
-}
-
-/// Where a request may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    /// To public addresses.
-    Public,
-    /// Also to those of private networks.
-    Everywhere,
-    /// To those alone: what is not encrypted.
-    Private,
-}
-
-impl Reach {
-    /// Of these, the addresses that may be spoken to.
-    fn allows(self, ip: IpAddr) -> bool {
-        !outside::is_nobodys(ip)
-            && match self {
-                Self::Public => !outside::is_private(ip),
-                Self::Everywhere => true,
-                Self::Private => outside::is_private(ip),
-            }
-    }
-
-    fn refusal(self) -> &'static str {
-        match self {
-            Self::Public => {
-                "its address is one of a private network, or link-local (allow_private = true if it is yours)"
-            }
-            Self::Everywhere => "its address is link-local",
-            Self::Private => "it is not https, and its address is not one of a private network",
-        }
-    }
 }
 
 /// What is sent. What is private in it is told, so that no error repeats it.
@@ -220,67 +186,6 @@ fn checked(url: &str, allow_private: bool) -> Result<Url, SendError> {
         return Err(SendError::later("its address names no host"));
     }
     Ok(url)
-}
-
-/// A number needs no resolver, so none would refuse it.
-fn check_literal(url: &Url, reach: Reach) -> Result<(), SendError> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    match host.parse::<IpAddr>() {
-        Ok(ip) if !reach.allows(ip) => {
-            Err(SendError::later(format!("it is not spoken to: {}", reach.refusal())))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The machine's resolver, without the addresses that are refused.
-struct Guarded(Reach);
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (host, reach) = (name.as_str().to_owned(), self.0);
-        Box::pin(async move {
-            let good = addresses(&host, 0, |ip| reach.allows(ip)).await?;
-            if good.is_empty() {
-                return Err(SendError::later(format!("it is not spoken to: {}", reach.refusal())).into());
-            }
-            Ok(Box::new(good.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// The addresses of a name that may be spoken to.
-async fn addresses(
-    host: &str,
-    port: u16,
-    allowed: impl Fn(IpAddr) -> bool,
-) -> std::io::Result<Vec<SocketAddr>> {
-    let found = tokio::net::lookup_host((host, port)).await?;
-    Ok(found.filter(|address| allowed(address.ip())).collect())
-}
-
-/// The addresses of `host` for what is no HTTP; with `only_private`, those of private networks alone.
-///
-/// # Errors
-///
-/// When there are none that may be spoken to.
-pub async fn guarded_addresses(
-    host: &str,
-    port: u16,
-    allow_private: bool,
-    only_private: bool,
-) -> Result<Vec<SocketAddr>, SendError> {
-    let reach = match (allow_private, only_private) {
-        (_, true) => Reach::Private,
-        (true, _) => Reach::Everywhere,
-        (false, _) => Reach::Public,
-    };
-    let unresolved = |error: std::io::Error| SendError::later(format!("{host} has no address: {error}"));
-    let good = addresses(host, port, |ip| reach.allows(ip)).await.map_err(unresolved)?;
-    if good.is_empty() {
-        return Err(SendError::later(format!("{host} is not spoken to: {}", reach.refusal())));
-    }
-    Ok(good)
 }
 
 /// What no error may repeat.

@@ -10,6 +10,7 @@ pub mod http;
 pub mod matrix;
 pub mod mattermost;
 pub mod program;
+mod reach;
 pub mod secret;
 pub mod slack;
 pub mod teams;

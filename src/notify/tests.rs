@@ -128,7 +128,7 @@ fn hostile_text_stays_text() {
         assert!(!text(&matrix["formatted_body"]).contains(live), "{live}: {matrix}");
     }
     let teams = teams::payload(&message).to_string();
-    assert!(!teams.contains("TextBlock"), "only text runs, which are no Markdown");
+    assert!(!teams.contains("\"TextBlock\""), "only text runs, which are no Markdown");
 }
 
 #[test]

@@ -119,9 +119,10 @@ fn a_channel_that_hangs_or_fails_holds_up_nothing_and_is_told_of_to_the_others()
         good.received().iter().flat_map(|one| items(&one.json())).collect()
     };
     assert!(
-        wait_for(Duration::from_secs(20), || said().iter().any(|text| text.contains("revision 6 is in use"))),
-        "{:?}",
-        said()
+        wait_for(Duration::from_secs(60), || said().iter().any(|text| text.contains("revision 6 is in use"))),
+        "{:?} {}",
+        said(),
+        daemon.log()
     );
     // Three failures, 10 and 30 s apart.
     let about = |text: &String| text.starts_with("KT-NOTIFY-FAILED notify.bad takes no messages");

@@ -48,7 +48,7 @@ fn a_hook_runs_once_for_each_event() {
 fn what_fails_is_a_problem_and_is_tried_again() {
     let inbox = Inbox::start();
     let mut keyturn = hooked(
-        "[notify.ops]\nkind = \"slack\"\nurl_file = \"url\"\nallow_private = true\nevents = [\"failure\", \"recovery\"]\n",
+        "[notify.ops]\nkind = \"slack\"\nurl_file = \"url\"\nallow_private = true\nevents = [\"failure\", \"recovery\"]\nleast = \"warning\"\n",
     );
     keyturn.write("url", &inbox.url("secret-path"));
     keyturn.write("stuck", "");

@@ -109,3 +109,29 @@ fn a_server_that_is_away_is_waited_for_over_a_restart() {
     assert_eq!(ids[0], ids[1], "the same message has the same name");
     daemon.stop();
 }
+
+/// What is wrong with no asset.
+#[test]
+fn a_history_that_was_changed_and_a_configuration_that_is_not_taken_up_are_told() {
+    let inbox = Inbox::start();
+    let port = Port::free(None);
+    let keyturn = armed(&daemon_lines(&port), &inbox);
+    keyturn.ok(&["run"]);
+    let log = keyturn.dir().join("state/audit.log");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.replacen("activated", "attivated", 1)).unwrap();
+    let daemon = Daemon::start(&keyturn, &port);
+    inbox.wait(1);
+    assert_eq!(told(&inbox), ["opened KT-AUDIT-BROKEN -"]);
+    let file = keyturn.dir().join("keyturn.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("duration = \"90d\"", "duration = 90")).unwrap();
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    inbox.wait(2);
+    assert_eq!(told(&inbox)[1], "opened KT-CONFIG-REJECTED -");
+    std::fs::write(&file, good).unwrap();
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    inbox.wait(3);
+    assert_eq!(told(&inbox)[2], "closed KT-CONFIG-REJECTED -");
+    daemon.stop();
+}

@@ -17,9 +17,9 @@ for raw in payload["blocks"]:
         faults.append(f"unknown block {raw.get('type')}")
         continue
     try:
-        block.validate_json()
+        # Checks it, too.
+        if block.to_dict() != raw:
+            faults.append(f"not what the SDK would send: {block.to_dict()}")
     except Exception as error:
         faults.append(str(error))
-    if block.to_dict() != raw:
-        faults.append(f"not what the SDK would send: {block.to_dict()}")
 print(json.dumps(faults))

@@ -121,7 +121,36 @@ command = "hooks/x"
 command = []
 "##
         ),
-        @""
+        @r##"
+        keyturn.toml:1:9: notify.Ops: `Ops` is not a name; write up to 63 of a-z and 0-9, with - and _ between them
+        keyturn.toml:2:1: notify.Ops.kind: `slak` is not known; did you mean `slack`?
+        keyturn.toml:4:9: notify.a.url_file: is missing; write url_file = "credential:NAME"
+        keyturn.toml:6:1: notify.a.url: is never written here, whoever has it can post: write url_file = "FILE"
+        keyturn.toml:7:21: notify.a.events[1]: `rotations` is not known; did you mean `rotation`?
+        keyturn.toml:7:34: notify.a.events[2]: is in this list twice
+        keyturn.toml:8:1: notify.a.heartbeat: is for who notices silence: kind = "webhook" or "alertmanager"
+        keyturn.toml:9:1: notify.a.least: `urgent` is not known; known: info, warning, critical
+        keyturn.toml:10:9: notify.b.token_file: is missing; write token_file = "credential:NAME"
+        keyturn.toml:12:1: notify.b.homeserver: is not https; plain http is only for a server of your own network: allow_private = true
+        keyturn.toml:13:1: notify.b.room: `#ops:example.org` is no room ID; it begins with `!` (Room settings, Advanced), an alias with `#` will not do
+        keyturn.toml:14:1: notify.b.token: is never written here: write token_file = "FILE"
+        keyturn.toml:17:1: notify.c.url: is an address of a private network; write allow_private = true if it is yours
+        keyturn.toml:18:1: notify.c.heartbeat: must be at least 10s
+        keyturn.toml:19:9: notify.d.password_file: is missing beside user
+        keyturn.toml:21:1: notify.d.host: is an address of a private network; write allow_private = true if it is yours
+        keyturn.toml:22:1: notify.d.tls: "none" is only for a server of your own network: allow_private = true
+        keyturn.toml:23:1: notify.d.user: would send its password in the clear; with tls = "none" nobody logs in
+        keyturn.toml:24:1: notify.d.from: `Keyturn <k@example.org>` is no mail address, such as ops@example.org
+        keyturn.toml:25:1: notify.d.to: is empty; name a recipient
+        keyturn.toml:28:1: notify.e.chat: `ops` is no chat; write its number in quotes, "-1001234567890", or "@name"
+        keyturn.toml:30:1: notify.e.room: unknown key; known: kind, events, least, heartbeat, allow_private, ca_file, token, token_file, chat, server
+        keyturn.toml:31:9: notify.f.kind: is missing; write kind = "slack"
+        keyturn.toml:34:1: hooks[0].event: `activate` is not known; did you mean `activated`?
+        keyturn.toml:35:11: hooks[0].assets[0]: `certs/*` is no pattern of assets; write certificates/NAME, certificates/*, jwt_keys/*, dh_params/*, ca/* or *
+        keyturn.toml:36:1: hooks[0].command: must be a list, and is text
+        keyturn.toml:37:1: hooks[1].event: is missing; write event = "activated"
+        keyturn.toml:38:1: hooks[1].command: names no program
+        "##
     );
 }
 

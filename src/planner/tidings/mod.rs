@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use alerts::{PATIENCE, REPEAT, WINDOW};
 pub use conditions::{Condition, Conditions, conditions};
-pub use moments::{Happened, untold};
+pub use moments::{Happened, has_news, untold};
 
 use crate::model::{
     Alert, AssetId, AssetRecord, Code, Listener, Listeners, Post, Problem, Severity, Subject, Tidings, Topic,
@@ -85,6 +85,12 @@ pub fn shown<'t>(tidings: &'t Tidings, listener: &'t Listener) -> impl Iterator<
         severe && listener.events.contains(&alert.subject.topic.event())
     };
     tidings.alerts.values().filter(|alert| alert.told || !alert.is_open()).filter(wants)
+}
+
+/// The open alerts, as conditions that have not changed.
+pub fn standing(tidings: &Tidings) -> impl Iterator<Item = (Subject, Condition)> + '_ {
+    let same = |alert: &Alert| Condition { problem: alert.problem.clone(), stage: alert.stage };
+    tidings.open().map(move |alert| (alert.subject.clone(), same(alert)))
 }
 
 /// Channels and hooks that the configuration no longer has are owed nothing.

@@ -45,6 +45,14 @@ pub fn untold(record: &AssetRecord) -> Vec<Happened> {
     all
 }
 
+/// Whether there is anything that [`untold`] would give; asked of every asset at every look.
+pub fn has_news(record: &AssetRecord) -> bool {
+    let is_news = |revision: &Revision, moment: Moment| {
+        revision.told & moment.bit() == 0 && moment.of(revision).is_some()
+    };
+    record.revisions.values().any(|revision| Moment::ALL.into_iter().any(|moment| is_news(revision, moment)))
+}
+
 /// Marks what has happened so far as told.
 pub(super) fn mark(record: &mut AssetRecord) {
     for revision in record.revisions.values_mut() {

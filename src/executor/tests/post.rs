@@ -1,0 +1,196 @@
+//! The outbox under a virtual clock: a channel that is away for a day, restarts meanwhile, and crashes at every step.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use super::fuse::{Cut, Fuse};
+use super::ledger::Ledger;
+use super::{seconds, start, wait};
+use crate::clock::{Clock, Entropy, Virtual};
+use crate::config::Config;
+use crate::desired::Desired;
+use crate::executor::{Books, Carried, Fatal, Herald, Postman};
+use crate::model::{
+    AssetId, AssetKind, Code, Inventory, Item, MOST_NOTES, Message, Phase, Problem, Revision, RevisionState,
+};
+use crate::notify::{Channel, SendError};
+
+const CONFIG: &str = "[daemon]\ninstance = \"test\"\n[notify.ops]\nkind = \"slack\"\nurl_file = \"/x\"\n";
+
+/// A vendor that keeps what it takes, once for each name, and can be away.
+struct Vendor {
+    clock: Arc<Virtual>,
+    fuse: Arc<Fuse>,
+    away: Mutex<bool>,
+    tries: Mutex<Vec<Timestamp>>,
+    taken: Mutex<BTreeMap<String, Vec<Item>>>,
+}
+
+#[async_trait]
+impl Channel for Vendor {
+    async fn send(&self, message: &Message) -> Result<(), SendError> {
+        self.tries.lock().unwrap().push(self.clock.now());
+        let effect = || {
+            if *self.away.lock().unwrap() {
+                let retry_after = Some(seconds(3600));
+                return Err(SendError { message: "HTTP 429".to_owned(), retry_after, refused: false });
+            }
+            self.taken.lock().unwrap().insert(message.id.clone(), message.items.clone());
+            Ok(())
+        };
+        self.fuse.through(|| SendError::later("the answer is lost"), effect).await
+    }
+}
+
+impl Vendor {
+    fn items(&self) -> Vec<Item> {
+        let mut items: Vec<Item> = self.taken.lock().unwrap().values().flatten().cloned().collect();
+        items.sort_by_key(|item| item.at);
+        items
+    }
+}
+
+struct Office {
+    clock: Arc<Virtual>,
+    fuse: Arc<Fuse>,
+    ledger: Arc<Ledger>,
+    vendor: Arc<Vendor>,
+    desired: Desired,
+}
+
+impl Office {
+    fn new() -> Self {
+        let clock = Arc::new(Virtual::new(start()));
+        let fuse = Arc::new(Fuse::default());
+        let ledger = Arc::new(Ledger::new(clock.clone(), fuse.clone(), None));
+        let vendor = Vendor {
+            clock: clock.clone(),
+            fuse: fuse.clone(),
+            away: Mutex::new(false),
+            tries: Mutex::default(),
+            taken: Mutex::default(),
+        };
+        let config = Config::parse(CONFIG, std::path::Path::new("/etc/keyturn/keyturn.toml")).unwrap();
+        Self { clock, fuse, ledger, vendor: Arc::new(vendor), desired: Desired::of(&config) }
+    }
+
+    /// A process that has just started.
+    async fn open(&self) -> Result<(Arc<Books>, Herald, Postman), Fatal> {
+        let books = Books::open(self.ledger.clone(), self.clock.clone(), &Entropy::system()).await?;
+        let books = Arc::new(books);
+        let channels = BTreeMap::from([("ops".to_owned(), self.vendor.clone() as Arc<dyn Channel>)]);
+        let postman = Postman::new(books.clone(), &self.desired, channels);
+        Ok((books.clone(), Herald::new(books), postman))
+    }
+
+    /// One look with these problems, and one try to deliver.
+    async fn round(
+        &self,
+        (books, herald, postman): &(Arc<Books>, Herald, Postman),
+        problems: &[(AssetId, Problem)],
+    ) -> Result<Carried, Fatal> {
+        let inventory: Inventory = books.inventory().await;
+        herald.tell(&self.desired, &inventory, problems).await?;
+        postman.carry("ops").await
+    }
+}
+
+fn asset(name: &str) -> AssetId {
+    AssetId::new(AssetKind::Certificate, name)
+}
+
+/// L1, L2: 429 for a day. The queue stays bounded, no try comes early, restarts repeat and lose nothing that is urgent.
+#[test]
+fn a_channel_that_is_away_for_a_day() {
+    wait(async {
+        let office = Office::new();
+        let mut process = office.open().await.unwrap();
+        office.round(&process, &[]).await.unwrap();
+        *office.vendor.away.lock().unwrap() = true;
+        let broken = [(asset("edge"), Problem::new(Code::RolloutFailed, "words"))];
+        for minute in 0..24 * 60 {
+            office.clock.advance(std::time::Duration::from_secs(60));
+            if minute % 97 == 0 {
+                process = office.open().await.unwrap();
+            }
+            // Two rotations a minute: 2,880 in all.
+            let turn = |books: Arc<Books>| async move {
+                books
+                    .edit(|edit| {
+                        let now = edit.now;
+                        for name in ["a", "b"] {
+                            let record = edit.asset(&asset(name));
+                            let number = record.newest_number() + 1;
+                            let mut revision = Revision::pending(number, "", "", now);
+                            revision.state = RevisionState::Prepared;
+                            record.begin(revision);
+                            record.activated(number, now);
+                            record.revisions.retain(|old, _| *old + 3 > number);
+                        }
+                    })
+                    .await
+            };
+            turn(process.0.clone()).await.unwrap();
+            let carried = office.round(&process, &broken).await.unwrap();
+            assert!(matches!(carried, Carried::Until(_)), "{carried:?}");
+            assert!(process.0.tidings().await.notes.len() <= MOST_NOTES);
+        }
+        let tries = office.vendor.tries.lock().unwrap().clone();
+        assert!((20..=25).contains(&tries.len()), "{} tries in a day", tries.len());
+        let apart = tries.windows(2).map(|pair| pair[1].duration_since(pair[0]));
+        assert!(apart.into_iter().all(|pause| pause >= SignedDuration::from_secs(3600)));
+        assert_eq!(process.0.tidings().await.notes.len(), MOST_NOTES);
+
+        *office.vendor.away.lock().unwrap() = false;
+        for _ in 0..90 {
+            office.clock.advance(std::time::Duration::from_secs(60));
+            office.round(&process, &[]).await.unwrap();
+        }
+        let items = office.vendor.items();
+        let phases: Vec<Phase> =
+            items.iter().filter(|item| item.code.is_some()).map(|item| item.phase).collect();
+        assert_eq!(phases, [Phase::Opened, Phase::Closed], "what is urgent is not lost, and told once");
+        assert!(items.len() <= MOST_NOTES + 2 && process.0.tidings().await.notes.is_empty());
+    });
+}
+
+/// Killed before or after each of its effects, or with a lost answer, each thing is told once to a channel that knows names.
+#[test]
+fn no_crash_loses_or_repeats_anything() {
+    for cut in Cut::ALL {
+        for n in 1..12 {
+            wait(async {
+                let office = Office::new();
+                let process = office.open().await.unwrap();
+                office.round(&process, &[]).await.unwrap();
+                office.fuse.cut(n, cut);
+                let broken = [(asset("edge"), Problem::new(Code::RolloutFailed, "words"))];
+                let story: [&[(AssetId, Problem)]; 4] = [&broken, &broken, &[], &[]];
+                let mut step = 0;
+                while step < story.len() * 2 {
+                    let work = async {
+                        let process = office.open().await?;
+                        office.clock.advance(std::time::Duration::from_secs(40));
+                        office.round(&process, story[step / 2]).await
+                    };
+                    tokio::select! {
+                        biased;
+                        () = office.fuse.blown() => {}
+                        _ = work => step += 1,
+                    }
+                }
+                office.fuse.mend();
+                let process = office.open().await.unwrap();
+                for _ in 0..4 {
+                    office.clock.advance(std::time::Duration::from_secs(40));
+                    office.round(&process, &[]).await.unwrap();
+                }
+                let phases: Vec<Phase> = office.vendor.items().iter().map(|item| item.phase).collect();
+                assert_eq!(phases, [Phase::Opened, Phase::Closed], "{cut:?} {n}");
+            });
+        }
+    }
+}
