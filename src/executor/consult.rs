@@ -120,8 +120,7 @@ impl Executor {
     }
 
     async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
-        let inventory = self.books.inventory().await;
-        let record = inventory.assets.get(id).cloned();
+        let record = self.books.look(|inventory| inventory.assets.get(id).cloned()).await;
         let revision = record.as_ref().and_then(|record| record.revisions.get(&number)).cloned();
         let material = self.books.material(id, number).await?;
         let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
