@@ -1,4 +1,5 @@
-//! A certificate from a real Pebble: killed at every step, and run again until it is there (FAULTS C1 to C8, C20).
+//! A certificate from a real Pebble: killed at every step, or cut off from power, and run again until it is there (FAULTS
+//! C1 to C8, C20).
 //!
 //! What has come of it is counted at the CA, which is where a limit counts it.
 // Its crash points and clock are there only in a build for tests.
@@ -11,7 +12,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use support::{Keyturn, Pebble, command, must, skip_without};
+use support::{Disk, Keyturn, Pebble, command, must, skip_without};
 
 /// A step, and what may come of a crash there.
 struct Step {
@@ -68,8 +69,12 @@ const FIRST: (&[&str], u32) = (&["run"], 1);
 
 /// One certificate for two names in a folder, proven by `challenge`.
 fn site_with(pebble: &Pebble, challenge: &str) -> Keyturn {
+    Keyturn::alone().config(&configuration(pebble, challenge))
+}
+
+fn configuration(pebble: &Pebble, challenge: &str) -> String {
     let issuer = pebble.issuer("pebble", challenge);
-    Keyturn::alone().config(&format!(
+    format!(
         r#"
 [daemon]
 instance = "test"
@@ -83,7 +88,7 @@ kind = "file"
 dir = "tls"
 files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
 "#
-    ))
+    )
 }
 
 /// The same by http-01 on an own listener.
@@ -205,6 +210,38 @@ fn killed_in_a_renewal() {
             assert_eq!(keyturn.status("edge")["revision"], 1, "{}", step.point);
         });
         assert_ne!(pair(&keyturn), old, "{}: the new one is in use", step.point);
+    }
+    pebble.assert_alive();
+}
+
+/// What the process had on record counts after a power cut too: not one step is worse than a kill, in a first run and in a
+/// renewal. Each has a disk of its own, and all of the site is on it: state, history, and the files that are served.
+#[test]
+fn cut_off_from_power() {
+    skip_without!(Pebble, Disk);
+    let pebble = Pebble::start();
+    for step in &STEPS {
+        let site = Keyturn::alone();
+        let mut disk = Disk::over(site.dir());
+        let mut keyturn = site.config(&configuration(&pebble, &pebble.http()));
+        disk.settle();
+        crash(&pebble, &mut keyturn, step, FIRST, |_| disk.cut());
+        // Before the folder, which could not be removed with a disk on it.
+        drop(disk);
+    }
+    for step in &RENEWAL {
+        let site = Keyturn::alone();
+        let mut disk = Disk::over(site.dir());
+        let mut keyturn = site.config(&configuration(&pebble, &pebble.http()));
+        keyturn.ok(&["run"]);
+        let old = pair(&keyturn);
+        disk.settle();
+        crash(&pebble, &mut keyturn, step, (&["rotate", "edge"], 2), |keyturn| {
+            disk.cut();
+            assert_eq!(pair(keyturn), old, "{}: what is in use is untouched", step.point);
+        });
+        // Before the folder, which could not be removed with a disk on it.
+        drop(disk);
     }
     pebble.assert_alive();
 }

@@ -82,7 +82,12 @@ impl Books {
 
     /// What is known now; the world in it is empty. It has every edit that was asked for before, unless that has failed.
     pub async fn inventory(&self) -> Inventory {
-        self.settled(|pages| pages.is_at_work()).await.inventory.clone()
+        self.look(Clone::clone).await
+    }
+
+    /// The same for who needs only a part: with thousands of assets, a copy of all is not made for each of them.
+    pub(super) async fn look<T>(&self, at: impl FnOnce(&Inventory) -> T) -> T {
+        at(&self.settled(Pages::is_at_work).await.inventory)
     }
 
     /// What is kept about telling, alone.

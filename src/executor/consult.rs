@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
 use crate::model::{
-    AssetId, AssetKind, Code, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
+    AssetId, AssetKind, Code, Inventory, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
 };
 use crate::planner::{self, Seed};
 
@@ -122,8 +122,8 @@ impl Executor {
     }
 
     async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
-        let inventory = self.books.inventory().await;
-        let revision = inventory.assets.get(id).and_then(|record| record.revisions.get(&number)).cloned();
+        let known = |inventory: &Inventory| inventory.assets.get(id)?.revisions.get(&number).cloned();
+        let revision = self.books.look(known).await;
         let material = self.books.material(id, number).await?;
         let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
         let found = (|| {

@@ -146,8 +146,7 @@ impl Executor {
         match authority_of(desired, asset).filter(|_| part == Part::Ca) {
             None => revisions.iter().map(|number| (asset.clone(), *number)).collect(),
             Some(authority) => {
-                let inventory = self.books.inventory().await;
-                under_roots(&inventory, &authority, revisions)
+                self.books.look(|inventory| under_roots(inventory, &authority, revisions)).await
             }
         }
     }
@@ -159,7 +158,7 @@ impl Executor {
         rollout: &Rollout,
     ) -> Result<Result<Goods, Problem>, Fatal> {
         if matches!(rollout.place, Place::Service(_)) {
-            return Ok(ids_of(&self.books.inventory().await, rollout));
+            return Ok(self.books.look(|inventory| ids_of(inventory, rollout)).await);
         }
         let mut goods = Goods::default();
         for parcel in &rollout.parcels {

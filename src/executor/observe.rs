@@ -21,7 +21,7 @@ impl Executor {
 
     /// Clears up where no rollout is unfinished.
     pub async fn tidy(&self, desired: &Desired) {
-        let rollouts = self.books.inventory().await.rollouts;
+        let rollouts = self.books.look(|inventory| inventory.rollouts.clone()).await;
         let mut places = watch(desired).dirs;
         places.retain(|(_, dir)| !rollouts.contains_key(&Place::Dir(dir.clone())));
         if let Err(problem) = self.files.tidy(places).await {

@@ -205,7 +205,7 @@ impl Executor {
     }
 
     async fn record_success(&self, rollout: &Rollout) -> Result<(), Fatal> {
-        let mut replaced = replaced(&self.books.inventory().await, rollout);
+        let mut replaced = self.books.look(|inventory| replaced(inventory, rollout)).await;
         self.books
             .edit(|edit| {
                 let now = edit.now;
@@ -246,7 +246,7 @@ impl Executor {
     /// Nothing was touched by this try: the preflight, or what comes before it, has failed. What an earlier try has
     /// changed before a crash is undone all the same.
     async fn refused(&self, target: &dyn Target, rollout: &Rollout, problem: Problem) -> Outcome {
-        if self.books.inventory().await.rollouts.contains_key(&rollout.place) {
+        if self.books.look(|inventory| inventory.rollouts.contains_key(&rollout.place)).await {
             return self.undo(target, rollout, problem).await;
         }
         self.record_failure(rollout, &problem, rollout.parcels.len() > 1).await?;
@@ -293,8 +293,8 @@ impl Executor {
         problem: &Problem,
         apart_at_once: bool,
     ) -> Result<(), Fatal> {
-        let inventory = self.books.inventory().await;
-        let interrupted = inventory.rollouts.get(&rollout.place);
+        let interrupted = self.books.look(|inventory| inventory.rollouts.get(&rollout.place).cloned()).await;
+        let interrupted = interrupted.as_ref();
         let assets = match rollout.parcels.is_empty() {
             true => interrupted.map(|record| record.assets.clone()).unwrap_or_default(),
             false => rollout.assets(),

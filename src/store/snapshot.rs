@@ -115,7 +115,7 @@ impl Snapshot {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             read => read.map_err(StoreError::io("read", &path))?,
         };
-        let text = String::from_utf8_lossy(&bytes);
+        let text = String::from_utf8_lossy(trail::whole(&bytes, &self.replay.live.entries));
         // What follows the last newline is being written, or was cut short; the journal has it whole.
         let whole = text.rfind('\n').and_then(|end| text.get(..end));
         let mut lines: Vec<String> =

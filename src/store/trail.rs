@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::journal::append::Appender;
@@ -36,6 +37,8 @@ struct Survey {
     broken: Option<Broken>,
     /// What follows the last newline: a line cut short.
     tail: Vec<u8>,
+    /// Where the first of the journal's entries stands, or will.
+    from: Option<u64>,
 }
 
 impl Trail {
@@ -48,28 +51,88 @@ impl Trail {
             posture::sync_dir(state)?;
         }
         let mut log = Appender::open(&path)?;
-        let survey = survey(&path, &live.audit)?;
+        let mut survey = survey(&path, live)?;
+        let lost = cut_lost(&mut log, &survey, live)?;
+        if lost.is_some() {
+            survey = self::survey(&path, live)?;
+        }
         let mut notices: Vec<_> = judge(&path, &survey, live).into_iter().collect();
-        notices.extend(complete(&mut log, &survey, live)?);
+        notices.extend(complete(&mut log, &survey, live)?.or(lost));
         let position = if survey.last.seq > live.audit.seq { survey.last } else { live.audit.clone() };
         Ok((Self { log, position }, notices))
     }
 }
 
-fn survey(path: &Path, journal: &Position) -> Result<Survey, StoreError> {
+fn survey(path: &Path, live: &Live) -> Result<Survey, StoreError> {
     let file = File::open(path).map_err(StoreError::io("open", path))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let (mut survey, mut verifier) = (Survey::default(), Verifier::default());
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).map_err(StoreError::io("read", path))? > 0 {
-        if line.pop_if(|byte| *byte == b'\n').is_none() {
-            survey.tail = line;
-            break;
-        }
-        survey.line(&line, &mut verifier, journal);
+    let before = live.entries.first().map(|entry| entry.seq.saturating_sub(1));
+    let (mut line, mut at) = (Vec::new(), 0_u64);
+    loop {
+        at = at.saturating_add(line.len() as u64);
         line.clear();
+        if before == Some(survey.last.seq) {
+            survey.from.get_or_insert(at);
+        }
+        if reader.read_until(b'\n', &mut line).map_err(StoreError::io("read", path))? == 0 {
+            return Ok(survey);
+        }
+        let Some(text) = line.strip_suffix(b"\n") else {
+            survey.tail = line;
+            return Ok(survey);
+        };
+        survey.line(text, &mut verifier, &live.audit);
     }
-    Ok(survey)
+}
+
+/// Cuts off the end that a power cut has spoilt: what was not synced has been lost in pieces, and a file system leaves
+/// zeros in their place. The journal has it. Any other difference is somebody's doing, and is left for all to see.
+fn cut_lost(log: &mut Appender, survey: &Survey, live: &Live) -> Result<Option<Notice>, StoreError> {
+    let odd = survey.broken.is_some() || !survey.tail.is_empty();
+    let Some(from) = survey.from.filter(|_| odd) else { return Ok(None) };
+    let mut have = vec![0; usize::try_from(log.length().saturating_sub(from)).unwrap_or(0)];
+    log.file().read_exact_at(&mut have, from).map_err(StoreError::io("read", log.path()))?;
+    match sound(&have, lines(&live.entries).as_bytes()) {
+        Some(length) if length < have.len() => {
+            log.cut(from.saturating_add(length as u64))?;
+            let text = format!("{} ended with zeros, which were cut off", log.path().display());
+            Ok(Some(Notice::new(NoticeKind::AuditCompleted, text)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// How much of `have` is as it was written; nothing, where what differs is not lost but changed.
+fn sound(have: &[u8], written: &[u8]) -> Option<usize> {
+    let same = have.iter().zip(written).take_while(|(have, written)| have == written).count();
+    let lost = |(at, byte): (usize, &u8)| *byte == 0 || written.get(at) == Some(byte);
+    have.iter().enumerate().skip(same).all(lost).then_some(same)
+}
+
+/// The same for who only reads: what of the file's bytes is as it was written.
+pub(super) fn whole<'b>(bytes: &'b [u8], entries: &[Entry]) -> &'b [u8] {
+    // No line has one.
+    if !bytes.contains(&0) {
+        return bytes;
+    }
+    let before = entries.first().map(|entry| entry.seq.saturating_sub(1));
+    let (mut from, mut last) = (0, 0);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if before == Some(last) {
+            let (Some(have), written) = (bytes.get(from..), lines(entries)) else { break };
+            let good = sound(have, written.as_bytes()).unwrap_or(have.len());
+            return bytes.get(..from + good).unwrap_or(bytes);
+        }
+        last = serde_json::from_slice::<Entry>(line).map_or(last, |entry| entry.seq);
+        from += line.len();
+    }
+    bytes
+}
+
+/// As they stand in the file.
+fn lines<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> String {
+    entries.into_iter().map(|entry| entry.line() + "\n").collect()
 }
 
 impl Survey {
@@ -123,7 +186,7 @@ fn judge(path: &Path, survey: &Survey, live: &Live) -> Option<Notice> {
 /// Adds the entries that the file lacks, and ends a line that was cut short.
 fn complete(log: &mut Appender, survey: &Survey, live: &Live) -> Result<Option<Notice>, StoreError> {
     let missing: Vec<_> = live.entries.iter().filter(|entry| entry.seq > survey.last.seq).collect();
-    let lines: String = missing.iter().map(|entry| entry.line() + "\n").collect();
+    let lines = lines(missing.iter().copied());
     if survey.tail.is_empty() && missing.is_empty() {
         return Ok(None);
     }

@@ -39,6 +39,7 @@ mod chat;
 mod cluster;
 mod command;
 mod daemon;
+mod disk;
 mod dns;
 mod dns_config;
 mod engine;
@@ -74,6 +75,7 @@ pub use chat::{Alertmanager, MailServer, Synapse, chat_node, chat_python, mail_p
 pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
 pub use daemon::{Answer, Daemon, daemon_lines, get};
+pub use disk::Disk;
 pub use dns::{Bind, BindOptions};
 pub use engine::{Engine, pause, wait_for};
 pub use files::{Found, Tree, files_site, files_site_with, status};

@@ -204,8 +204,10 @@ impl Job<'_> {
     async fn trigger(&self, order: &mut Order, solver: &dyn Solver) -> Result<(), IssueError> {
         let count = order.state().authorizations.len();
         for at in 0..count {
-            if let Err(error) = patiently!(ready(order, at, solver.challenge())) {
-                return Err(self.failed("to look at a challenge", &error).await?);
+            match patiently!(ready(order, at, solver.challenge())) {
+                // It has looked already, in vain: the order says so, and of which name.
+                Ok(()) | Err(instant_acme::Error::Api(_)) => {}
+                Err(error) => return Err(self.failed("to look at a challenge", &error).await?),
             }
         }
         Ok(())

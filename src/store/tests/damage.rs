@@ -312,15 +312,54 @@ fn a_history_that_lost_its_unsynced_end_is_completed() {
     drop(store);
     let whole = std::fs::read(cut.dir().join("audit.log")).unwrap();
     let synced = usize::try_from(synced).unwrap();
-    for length in (synced..=whole.len()).step_by(7) {
+    let is_completed = |lost: &[u8], what: &str| {
         let home = cut.crashed();
-        std::fs::write(home.dir().join("audit.log"), &whole[..length]).unwrap();
+        std::fs::write(home.dir().join("audit.log"), lost).unwrap();
+        let lines = home.snapshot().audit_lines().unwrap();
+        assert_eq!(crate::audit::verify(lines).unwrap().entries, 6, "{what}");
         let (store, notices) = home.open();
-        let completed = kinds(&notices).contains(&NoticeKind::AuditCompleted);
-        assert_eq!(completed, length < whole.len(), "{length}: {notices:?}");
+        let completed: &[_] = if lost == whole { &[] } else { &[NoticeKind::AuditCompleted] };
+        let found = kinds(&notices);
+        let found: Vec<_> = found.into_iter().filter(|kind| *kind != NoticeKind::IndexRebuilt).collect();
+        assert_eq!(found, completed, "{what}: {notices:?}");
         drop(store);
-        assert_eq!(std::fs::read(home.dir().join("audit.log")).unwrap(), whole, "{length}");
+        assert_eq!(std::fs::read(home.dir().join("audit.log")).unwrap(), whole, "{what}");
+    };
+    for at in (synced..=whole.len()).step_by(7) {
+        is_completed(&whole[..at], &format!("cut at {at}"));
+        // Its length was written, and its bytes were not; or a part of them was.
+        let mut zeros = whole.clone();
+        zeros[at..].fill(0);
+        is_completed(&zeros, &format!("zeros from {at}"));
+        let mut hole = whole.clone();
+        let end = whole.len().min(at + 150);
+        hole[at..end].fill(0);
+        is_completed(&hole, &format!("zeros from {at} to {end}"));
+        zeros.extend([0; 100]);
+        is_completed(&zeros, &format!("zeros from {at}, and beyond"));
     }
+}
+
+/// What is not lost but changed is no power cut.
+#[test]
+fn a_history_that_was_changed_at_its_end_is_told_and_left() {
+    let home = three();
+    let store = home.open_clean();
+    for n in 0..5 {
+        commit(&store, tell(&n.to_string()));
+    }
+    drop(store);
+    let path = home.dir().join("audit.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 40..].fill(0);
+    // Well before that, in a line of its own.
+    bytes[end - 800] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (store, notices) = home.open();
+    assert!(kinds(&notices).contains(&NoticeKind::AuditAltered), "{notices:?}");
+    drop(store);
+    assert!(std::fs::read(&path).unwrap().starts_with(&bytes));
 }
 
 /// A compaction takes the entries out of the journal: they must be in audit.log for good before.
