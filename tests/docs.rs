@@ -23,11 +23,13 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "docs/acme.md",
     "docs/configuration.md",
     "docs/container.md",
+    "docs/databases.md",
+    "docs/dh.md",
     "docs/dns.md",
     "docs/files.md",
     "docs/internal-ca.md",
