@@ -29,6 +29,8 @@ const PAGES: [&str; 17] = [
     "docs/alerts.md",
     "docs/configuration.md",
     "docs/container.md",
+    "docs/databases.md",
+    "docs/dh.md",
     "docs/dns.md",
     "docs/files.md",
     "docs/internal-ca.md",

@@ -41,6 +41,11 @@ pub(super) trait Lanes: Copy {
     fn low(self) -> Self;
     /// Divided by the radix, rounded down. A column may be negative.
     fn carry(self) -> Self;
+    /// What the sum of a column and a low half carries that add up to a multiple of the radix. (Where low halves are
+    /// not negative, nobody has to wait for this one.)
+    fn carry_of_cleared(self, low: Self) -> Self {
+        self.add(low).carry()
+    }
     /// The limb as a factor.
     fn to_factor(self) -> Self::Factor;
     /// And back.
@@ -62,6 +67,7 @@ pub(super) struct Moduli<V: Lanes> {
     limbs: Vec<V::Factor>,
     /// -1/n modulo the radix.
     inverse: V::Factor,
+    /// Sums of products; zero between two operations.
     columns: Vec<V>,
     /// Of n, that are added in a reduction; used only where columns are summed one by one.
     multiples: Vec<V::Factor>,
@@ -97,7 +103,6 @@ impl<V: Lanes> Moduli<V> {
             self.square_by_columns(x);
             return self.take(x, double);
         }
-        self.columns.fill(V::new(|_| 0));
         let [ones, fours] = odd_rows(x.len(), V::ROWS);
         self.add_mixed::<1>(x, 0, ones);
         self.add_mixed::<4>(x, ones, fours);
@@ -140,7 +145,6 @@ impl<V: Lanes> Moduli<V> {
     /// x y.
     #[inline(always)]
     pub(super) fn multiply(&mut self, x: &mut [V::Factor], y: &[V::Factor]) {
-        self.columns.fill(V::new(|_| 0));
         for (place, &row) in x.iter().enumerate() {
             sweep(&mut self.columns[place..], &[row], y);
         }
@@ -199,12 +203,12 @@ impl<V: Lanes> Moduli<V> {
             // What the next row depends on, and then the others.
             each_row!(i < R, {
                 rows[i] = low_product::<V>(block.near[i].low().to_factor(), self.inverse);
-                for j in 0..R {
+                for j in 1..R {
                     if i + j < R {
                         block.add(i + j, rows[i], lowest[j]);
                     }
                 }
-                block.carry(i);
+                block.clear(i, rows[i], lowest[0]);
             });
             each_row!(i < R, {
                 for j in 0..R {
@@ -220,10 +224,10 @@ impl<V: Lanes> Moduli<V> {
 
     /// The upper half of the columns, carried through.
     #[inline(always)]
-    fn take(&self, x: &mut [V::Factor], double: V) {
+    fn take(&mut self, x: &mut [V::Factor], double: V) {
         let mut carried = V::new(|_| 0);
-        for (limb, column) in x.iter_mut().zip(&self.columns[self.limbs.len()..]) {
-            let sum = column.shift(double).add(carried);
+        for (limb, column) in x.iter_mut().zip(&mut self.columns[self.limbs.len()..]) {
+            let sum = std::mem::replace(column, V::new(|_| 0)).shift(double).add(carried);
             *limb = sum.low().to_factor();
             carried = sum.carry();
         }
@@ -262,9 +266,13 @@ impl<V: Lanes, const R: usize> Block<V, R> {
         *self.at(column + 1) = high.less_surplus(0, 1);
     }
 
+    /// Adds a product that turns the column to zero, but for what it carries.
     #[inline(always)]
-    fn carry(&mut self, column: usize) {
-        let carried = self.near[column].carry();
+    fn clear(&mut self, column: usize, a: V::Factor, b: V::Factor) {
+        let zero = V::new(|_| 0);
+        let (low, high) = V::multiply(a, b, zero, zero);
+        let sum = std::mem::replace(&mut self.near[column], zero);
+        let carried = sum.carry_of_cleared(low.less_surplus(1, 0)).add(high.less_surplus(0, 1));
         *self.at(column + 1) = self.at(column + 1).add(carried);
     }
 }
@@ -274,10 +282,18 @@ fn odd_rows(count: usize, block: usize) -> [usize; 2] {
     [count % block.min(4), count % block]
 }
 
-/// `sum` and the low halves of the first of `a` times the last of `b`, and so on.
+/// `sum` and the low halves of the first of `a` times the last of `b`, and so on: in two sums, as each waits for itself.
 #[inline(always)]
 fn dot<V: Lanes>(sum: V, a: &[V::Factor], b: &[V::Factor]) -> V {
-    a.iter().zip(b.iter().rev()).fold(sum, |sum, (&a, &b)| V::multiply(a, b, sum, sum).0)
+    let add = |sum: V, a: V::Factor, b: V::Factor| V::multiply(a, b, sum, sum).0;
+    let (fours, others) = a.as_chunks::<4>();
+    let (others_of_b, fours_of_b) = b.as_rchunks::<4>();
+    let (mut sum, mut second) = (sum, V::new(|_| 0));
+    for (a, b) in fours.iter().zip(fours_of_b.iter().rev()) {
+        sum = add(add(sum, a[0], b[3]), a[2], b[1]);
+        second = add(add(second, a[1], b[2]), a[3], b[0]);
+    }
+    others.iter().zip(others_of_b.iter().rev()).fold(sum, |sum, (&a, &b)| add(sum, a, b)).add(second)
 }
 
 #[inline(always)]

@@ -259,6 +259,11 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn carry_of_cleared(self, _: Self) -> Self {
+        self.add(Self::new(|_| (1 << Self::BITS) - 1)).carry()
+    }
+
+    #[inline(always)]
     fn to_factor(self) -> __m512i {
         self.0
     }

@@ -1,0 +1,212 @@
+//! Real database servers and HAProxy on certificates of the internal CA, turned over by the shipped hooks while mutual
+//! TLS clients are connected and others come all the time.
+#![cfg(feature = "failpoints")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
+
+mod support;
+
+#[path = "databases/clients.rs"]
+mod clients;
+#[path = "databases/servers.rs"]
+mod servers;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use clients::{Held, Stream};
+use servers::Server;
+use support::{Keyturn, Port};
+
+const SITE: &str = r#"
+[daemon]
+instance = "databases"
+state_dir = "state"
+[issuers.internal]
+kind = "internal"
+common_name = "Databases CA"
+
+[certificates.server]
+issuers = ["internal"]
+dns_names = ["localhost"]
+usages = ["server-auth"]
+[[certificates.server.targets]]
+kind = "file"
+dir = "tls"
+files = { {files} }
+{owner}
+{reload}
+
+[certificates.client]
+issuers = ["internal"]
+dns_names = ["app.test"]
+usages = ["client-auth"]
+[[certificates.client.targets]]
+kind = "file"
+dir = "client"
+files = { "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca" }
+mode = "0600"
+"#;
+
+const PAIR: &str = r#""tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca""#;
+
+/// What differs between the servers.
+struct Case {
+    files: &'static str,
+    /// Whom the key belongs to: a server that runs as a user of its own does not read root's.
+    owner: Option<&'static str>,
+    /// The hook with its arguments, and `verify` where a plain handshake can see the certificate.
+    reload: &'static str,
+    start: fn(&Keyturn, &Port) -> Server,
+}
+
+impl Case {
+    fn config(&self, keyturn: &Keyturn, port: &Port, reload: bool) {
+        let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks");
+        let owner = self.owner.map(|owner| format!("owner = \"{owner}\"\nmode = \"0600\""));
+        let text = SITE
+            .replace("{files}", self.files)
+            .replace("{owner}", &owner.unwrap_or_default())
+            .replace("{reload}", if reload { self.reload } else { "" })
+            .replace("{hooks}", &hooks.display().to_string())
+            .replace("{dir}", &keyturn.dir().display().to_string())
+            .replace("{port}", &port.to_string());
+        keyturn.write("keyturn.toml", &text);
+    }
+
+    /// Certificates first, then the server on them, and from then on its hook.
+    fn start(&self) -> (Keyturn, Server) {
+        let (keyturn, port) = (Keyturn::alone(), Port::free(None));
+        // The server's user passes through.
+        fs::set_permissions(keyturn.dir(), Permissions::from_mode(0o755)).unwrap();
+        self.config(&keyturn, &port, false);
+        keyturn.ok(&["run"]);
+        let server = (self.start)(&keyturn, &port);
+        self.config(&keyturn, &port, true);
+        (keyturn, server)
+    }
+
+    /// Server and client certificates turn over, and nobody notices but by looking.
+    fn turns_over(&self) {
+        let (keyturn, server) = self.start();
+        let mut held = Held::start(server.session(), server.question, server.answer);
+        held.ask();
+        let stream = Stream::start(&server);
+        for _ in 0..2 {
+            let before = server.served();
+            assert_eq!(before, keyturn.fingerprint("server"));
+            keyturn.ok(&["rotate", "server"]);
+            assert_ne!(server.served(), before);
+            assert_eq!(server.served(), keyturn.fingerprint("server"));
+            held.ask();
+            stream.goes_on();
+        }
+        stream.stop().assert_all_answered();
+        // The client's own, by the next connection; the old one lives.
+        let before = keyturn.fingerprint("client");
+        keyturn.ok(&["rotate", "client"]);
+        assert_ne!(keyturn.fingerprint("client"), before);
+        server.connects();
+        held.ask();
+        assert!(!server.connects_without_certificate(), "a client without a certificate was let in");
+    }
+
+    /// A key that does not fit: the hook says so, the old files come back, and the server never stopped serving.
+    fn a_bad_pair_changes_nothing(&self) {
+        let (mut keyturn, server) = self.start();
+        let mut held = Held::start(server.session(), server.question, server.answer);
+        held.ask();
+        let stream = Stream::start(&server);
+        let before = server.served();
+        keyturn.set("KEYTURN_FAILPOINT", Some("mismatched-key:1:plant"));
+        let ran = keyturn.run(&["rotate", "server"]);
+        keyturn.kill_nowhere();
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        assert!(ran.stderr.contains("KT-RELOAD-FAILED"), "{}", ran.stderr);
+        assert_eq!(server.served(), before);
+        stream.goes_on();
+        stream.stop().assert_all_answered();
+        held.ask();
+        keyturn.ok(&["rotate", "server"]);
+        assert_ne!(server.served(), before);
+    }
+}
+
+const POSTGRESQL: Case = Case {
+    files: PAIR,
+    owner: Some("postgres"),
+    reload: r#"reload = ["{hooks}/reload-postgresql", "{dir}/data", "127.0.0.1:{port}", "{dir}/tls/tls.crt"]"#,
+    start: servers::postgresql,
+};
+
+const MARIADB: Case = Case {
+    files: PAIR,
+    owner: Some("mysql"),
+    reload: r#"reload = ["{hooks}/reload-mariadb", "{dir}/data/db.sock", "127.0.0.1:{port}", "{dir}/tls/tls.crt"]"#,
+    start: servers::mariadb,
+};
+
+const REDIS: Case = Case {
+    files: PAIR,
+    owner: None,
+    reload: r#"reload = ["{hooks}/reload-redis", "{dir}/redis.sock", "{dir}/tls/tls.crt", "{dir}/tls/tls.key"]
+verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
+    start: servers::redis,
+};
+
+const HAPROXY: Case = Case {
+    files: r#""edge.pem" = "combined", "ca.crt" = "ca""#,
+    owner: None,
+    reload: r#"reload = ["{hooks}/reload-haproxy", "{dir}/admin.sock", "{dir}/tls/edge.pem"]
+verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
+    start: servers::haproxy,
+};
+
+#[test]
+fn postgresql_turns_over() {
+    if servers::can_run("postgresql", &["psql"]) {
+        POSTGRESQL.turns_over();
+    }
+}
+
+#[test]
+fn postgresql_keeps_serving_after_a_bad_pair() {
+    if servers::can_run("postgresql", &["psql"]) {
+        POSTGRESQL.a_bad_pair_changes_nothing();
+    }
+}
+
+#[test]
+fn mariadb_turns_over() {
+    if servers::can_run("mariadb", &["mariadbd", "mariadb"]) {
+        MARIADB.turns_over();
+    }
+}
+
+#[test]
+fn mariadb_keeps_serving_after_a_bad_pair() {
+    if servers::can_run("mariadb", &["mariadbd", "mariadb"]) {
+        MARIADB.a_bad_pair_changes_nothing();
+    }
+}
+
+#[test]
+fn redis_turns_over() {
+    if servers::can_run("redis", &["redis-server", "redis-cli"]) {
+        REDIS.turns_over();
+    }
+}
+
+#[test]
+fn redis_keeps_serving_after_a_bad_pair() {
+    if servers::can_run("redis", &["redis-server", "redis-cli"]) {
+        REDIS.a_bad_pair_changes_nothing();
+    }
+}
+
+#[test]
+fn haproxy_turns_over() {
+    if servers::can_run("haproxy", &["haproxy", "socat", "curl"]) {
+        HAPROXY.turns_over();
+    }
+}
