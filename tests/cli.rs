@@ -17,6 +17,8 @@ mod help;
 mod revoke;
 #[path = "cli/rotate.rs"]
 mod rotate;
+#[path = "cli/sign.rs"]
+mod sign;
 #[path = "cli/stock.rs"]
 mod stock;
 #[path = "cli/users.rs"]

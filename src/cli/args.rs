@@ -80,6 +80,9 @@ pub(super) enum Verb {
         /// This revision instead of the one in use
         #[arg(long, value_name = "N")]
         revision: Option<u32>,
+        /// Of a CA (ca/NAME): the certificate with this serial number, which `ca sign` has signed
+        #[arg(long, value_name = "HEX", conflicts_with_all = ["revision", "now"])]
+        serial: Option<String>,
         /// unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation
         #[arg(long, value_name = "REASON", default_value = "unspecified")]
         reason: String,
@@ -179,6 +182,21 @@ pub(super) enum CaVerb {
     Crl {
         /// The issuer's name
         name: String,
+    },
+    /// Sign a request (PKCS#10) as far as a role of issuers.NAME.sign allows; print the certificate with its chain
+    Sign {
+        /// The request, PEM
+        #[arg(value_name = "CSR")]
+        request: PathBuf,
+        /// The issuer [default: the only internal one]
+        #[arg(long, value_name = "NAME")]
+        ca: Option<String>,
+        /// The role [default: the only one]
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
+        /// Valid for less than the role allows: 12h, 7d
+        #[arg(long, value_name = "DURATION")]
+        duration: Option<String>,
     },
     #[command(external_subcommand)]
     Later(Vec<String>),

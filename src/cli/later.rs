@@ -25,7 +25,7 @@ const PLANNED: [&str; 18] = [
 ];
 
 /// The same, under `ca`.
-const PLANNED_OF_CA: [&str; 1] = ["sign"];
+const PLANNED_OF_CA: [&str; 0] = [];
 
 /// Says that a verb is not built yet, or does not exist; `under` is the verb that it is one of, as `ca`.
 pub(super) fn refuse(words: &[String], under: Option<&str>) -> Result<u8, Failure> {

@@ -15,6 +15,7 @@ mod fail;
 mod issuers;
 mod later;
 mod limits;
+mod lists;
 mod output;
 mod owner;
 mod plan;
@@ -23,6 +24,7 @@ mod revoke;
 mod rotate;
 mod run;
 mod shell;
+mod sign;
 mod state;
 mod status;
 mod wish;
@@ -73,9 +75,12 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let (assets, all, compromised) = (assets.clone(), *all, *compromised);
             run::run(cli, &Wish::Rotate { assets, all, compromised })
         }
-        Verb::Revoke { asset, revision, reason, now } => {
-            let (asset, reason) = (asset.clone(), reason.clone());
-            run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision: *revision, reason, now: *now }))
+        Verb::Revoke { asset, revision, serial, reason, now } => {
+            let (asset, serial, reason) = (asset.clone(), serial.clone(), reason.clone());
+            run::run(
+                cli,
+                &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
+            )
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Jwks { name } => export::jwks(cli, name),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{ca, export, output, revoke, rotate, status};
+use super::{ca, export, output, revoke, rotate, sign, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::Passed;
@@ -40,6 +40,8 @@ pub(super) enum Wish {
         /// The issuer.
         name: String,
     },
+    /// `ca sign`
+    CaSign(sign::Wish),
     /// `acme rollover`
     AcmeRollover {
         /// The issuer.
@@ -95,10 +97,16 @@ impl Wish {
             Self::Rotate { .. } => "rotate",
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
+            Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
             Self::NoteExport { .. } => "export",
         }
+    }
+
+    /// Whether this user may wish for it without being an operator.
+    pub(super) fn is_for(&self, config: &Config, uid: u32, gids: &[u32]) -> bool {
+        matches!(self, Self::CaSign(wish) if wish.is_for(config, uid, gids))
     }
 
     /// Whether it could be granted, as far as the configuration tells. Nothing is touched.
@@ -110,6 +118,7 @@ impl Wish {
             }
             Self::Revoke(wish) => wish.checked(config).map(drop),
             Self::CaInit { name } => ca::authority(config, name).map(drop),
+            Self::CaSign(wish) => wish.check(config),
             Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
             Self::NoteExport { asset, part, .. } => export::private_part(config, asset, part).map(drop),
         }
@@ -138,6 +147,7 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
+            Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await
             }

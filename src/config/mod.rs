@@ -20,6 +20,7 @@ mod raw;
 mod roles;
 mod scalar;
 mod schedule;
+mod signing;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ pub use jwt_key::JwtKey;
 pub use keys::Keys;
 pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
+pub use signing::{Network, SigningRole};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
 };

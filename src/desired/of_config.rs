@@ -51,7 +51,9 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
         .certificates()
         .values()
         .filter(|certificate| certificate.issuers().iter().any(|issuer| issuer == name));
-    let longest = leaves.map(config::Certificate::duration).max().unwrap_or(SignedDuration::ZERO);
+    let signed = ca.sign().iter().map(config::SigningRole::duration);
+    let longest =
+        leaves.map(config::Certificate::duration).chain(signed).max().unwrap_or(SignedDuration::ZERO);
     let spec = CaSpec {
         common_name: ca.common_name().to_owned(),
         root_lifetime: ca.root_lifetime(),

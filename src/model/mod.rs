@@ -15,7 +15,7 @@ mod validity;
 mod world;
 
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
-pub use authority::{CrlNote, Issued};
+pub use authority::{CrlNote, CrlUrls, Issued};
 pub use inventory::*;
 pub use issuing::*;
 pub use made::{Facts, Made};

@@ -4,10 +4,14 @@
 //! checks a certificate) must read in the same way is read here.
 
 mod certificate;
+mod crl;
+mod csr;
 pub mod pem;
 mod public_key;
 
 pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use crl::list_of;
+pub use csr::{SigningRequest, signing_request};
 pub use public_key::{PublicKey, PublicKeyError};
 
 /// Text or bytes that are not what they should be.
@@ -22,6 +26,9 @@ pub enum PkiError {
     /// DER that is no certificate.
     #[error("this is not an X.509 certificate: {0}")]
     NotACertificate(String),
+    /// DER that is no request for a certificate.
+    #[error("this is not a request for a certificate that can be granted: {0}")]
+    NotARequest(String),
     /// A date outside what we can count.
     #[error("the certificate's dates cannot be read")]
     BadDate,

@@ -16,6 +16,10 @@ pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// The label of a revocation list (RFC 7468 §6).
 pub const CRL: &str = "X509 CRL";
+/// The label of a request for a certificate (RFC 7468 §7).
+pub const REQUEST: &str = "CERTIFICATE REQUEST";
+/// The same, as some programs write it.
+pub const OLD_REQUEST: &str = "NEW CERTIFICATE REQUEST";
 /// The label of PKCS#3 parameters.
 pub const DH_PARAMETERS: &str = "DH PARAMETERS";
 

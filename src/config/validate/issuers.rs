@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use http::Uri;
 use jiff::SignedDuration;
 
 use super::acme::acme;
 use super::names::{common_name, host_name};
-use super::{Read, SHORTEST_LIFETIME};
+use super::{Read, SHORTEST_LIFETIME, signing};
 use crate::config::acme::AcmeIssuer;
 use crate::config::daemon::Daemon;
 use crate::config::duration::duration_text;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table, not_one_of, not_yet};
+use crate::config::words::quoted;
 
 /// What only an ACME issuer has.
 const ACME_KEYS: [&str; 9] =
@@ -63,9 +65,8 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let permitted = t.or("name_constraints", Vec::new(), name_constraints);
     let kept = t.or("root", (), root_kept);
     let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
-    let crl = t.optional("crl", |item| {
-        item.table(|t| t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME)))
-    });
+    let crl = t.optional("crl", |item| item.table(lists));
+    let sign = t.or("sign", Vec::new(), signing::roles);
     t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
     let (root, intermediate) = (root?, intermediate?);
@@ -93,15 +94,47 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
-    Some(InternalCa {
+    let (crl, crl_url) = crl?.unzip();
+    let ca = InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
         root_lifetime: root,
         intermediate_lifetime: intermediate,
         permitted_dns: permitted?,
         trust_before,
-        crl: crl?,
-    })
+        crl,
+        crl_url: crl_url.flatten(),
+        sign: sign?,
+    };
+    signing::check(t, &ca);
+    Some(ca)
+}
+
+/// How long revocation lists are valid, and where they are fetched.
+fn lists(t: &mut Table<'_>) -> Option<(SignedDuration, Option<String>)> {
+    let lifetime = t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME));
+    let url = t.optional("url", base_url);
+    Some((lifetime?, url?))
+}
+
+/// An address that paths are added to, as it stands in certificates.
+fn base_url(item: &Item<'_>) -> Option<String> {
+    let text = item.line()?.trim_end_matches('/');
+    if text.starts_with("https://") {
+        return item.fault(
+            "must be http://: who checks a list over TLS would have to check that server's certificate first, and the list \
+             is signed anyway",
+        );
+    }
+    let uri =
+        text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.query().is_none());
+    let authority = uri.as_ref().and_then(Uri::authority);
+    match authority {
+        Some(authority) if !authority.host().is_empty() && !authority.as_str().contains('@') => {
+            Some(text.to_owned())
+        }
+        _ => item.fault(format!("{} is not an address as http://pki.example.org", quoted(text))),
+    }
 }
 
 fn days(count: i64) -> SignedDuration {

@@ -17,6 +17,7 @@ mod ordered;
 mod overlap;
 mod roles;
 mod schedule;
+mod signing;
 mod subject;
 mod targets;
 mod verify;
