@@ -57,8 +57,8 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
 /// All that is told of the assets.
 pub(super) struct Report {
     now: Timestamp,
-    issuers: Vec<IssuerUse>,
-    stock: Vec<StockLevel>,
+    pub(super) issuers: Vec<IssuerUse>,
+    pub(super) stock: Vec<StockLevel>,
     pub(super) assets: Vec<Row>,
 }
 
@@ -66,13 +66,13 @@ pub(super) struct Report {
 pub(super) struct Row {
     pub(super) id: AssetId,
     record: AssetRecord,
-    shown: Option<Revision>,
-    renew_at: Option<Timestamp>,
-    delivered_at: Option<Timestamp>,
-    served_at: Option<Timestamp>,
+    pub(super) shown: Option<Revision>,
+    pub(super) renew_at: Option<Timestamp>,
+    pub(super) delivered_at: Option<Timestamp>,
+    pub(super) served_at: Option<Timestamp>,
     retires: Vec<(u32, Option<Timestamp>)>,
-    targets: Vec<(Place, Delivery)>,
-    problems: Vec<Problem>,
+    pub(super) targets: Vec<(Place, Delivery)>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Report {

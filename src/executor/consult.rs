@@ -8,8 +8,7 @@ use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Code, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision,
-    RevocationReason,
+    AssetId, AssetKind, Code, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
 };
 use crate::planner::{self, Seed};
 
@@ -18,7 +17,6 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// What is needed to speak to a revision's issuer about it.
 struct Subject<'a> {
-    record: AssetRecord,
     revision: Revision,
     material: Material,
     name: String,
@@ -43,8 +41,7 @@ impl Executor {
             }
         };
         let before = subject.revision.renewal.unwrap_or_default();
-        let renewal =
-            renewal(before, advice, |window| planner::draw(seed, &subject.record, number, window), now);
+        let renewal = renewal(before, advice, |window| planner::draw(seed, id, number, window), now);
         self.books
             .edit(|edit| {
                 if let Some(revision) = edit.asset(id).revisions.get_mut(&number) {
@@ -126,19 +123,12 @@ impl Executor {
 
     async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
         let inventory = self.books.inventory().await;
-        let record = inventory.assets.get(id).cloned();
-        let revision = record.as_ref().and_then(|record| record.revisions.get(&number)).cloned();
+        let revision = inventory.assets.get(id).and_then(|record| record.revisions.get(&number)).cloned();
         let material = self.books.material(id, number).await?;
         let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
         let found = (|| {
             let issuer = self.issuers.get(&name)?.as_ref();
-            Some(Subject {
-                record: record?,
-                revision: revision?,
-                material: material?,
-                name: name.clone(),
-                issuer,
-            })
+            Some(Subject { revision: revision?, material: material?, name: name.clone(), issuer })
         })();
         Ok(found.ok_or_else(|| {
             let message =

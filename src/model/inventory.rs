@@ -521,7 +521,7 @@ impl AssetRecord {
     /// nothing, nobody has issued since, and the operator has not asked for another.
     pub fn is_retry(&self, set: &str) -> bool {
         let Some(last) = self.orders.iter().rev().find(|order| order.set == set) else { return false };
-        let asked = self.request.as_ref().is_some_and(|request| request.at > last.at);
+        let asked = self.request.as_ref().is_some_and(|request| request.at >= last.at);
         let issued =
             self.revisions.values().any(|revision| revision.issued_at.is_some_and(|at| at >= last.at));
         last.outcome != OrderOutcome::Issued && !issued && !asked
@@ -537,8 +537,12 @@ impl AssetRecord {
     /// used again, and what certifies it is revoked; with `key_stays` it is that of retiring revisions as well.
     pub fn ask(&mut self, request: Request, key_stays: bool) {
         self.effort = Effort::default();
-        for delivery in self.deliveries.values_mut().filter(|d| d.state == DeliveryState::Failed) {
+        self.by_issuer.clear();
+        for delivery in self.deliveries.values_mut() {
             delivery.effort = Effort::default();
+        }
+        for revocation in self.revisions.values_mut().filter_map(|revision| revision.to_revoke.as_mut()) {
+            revocation.effort = Effort::default();
         }
         if request.compromised && self.id.kind != AssetKind::DhParams {
             self.compromise(&request, key_stays);

@@ -40,13 +40,24 @@ pub fn forecast(
     until: Timestamp,
     seed: Seed,
 ) -> Forecast {
-    let mut inventory = inventory.clone();
+    play(desired, inventory.clone(), (now, until), seed, |_| {})
+}
+
+/// The forecast; `look` is shown the inventory after each change.
+pub(super) fn play(
+    desired: &Desired,
+    mut inventory: Inventory,
+    (now, until): (Timestamp, Timestamp),
+    seed: Seed,
+    mut look: impl FnMut(&Inventory),
+) -> Forecast {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
     loop {
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
+            look(&inventory);
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);

@@ -29,6 +29,7 @@ mod seed;
 mod site;
 mod stock;
 mod text;
+mod timeline;
 mod turn;
 mod watch;
 
@@ -50,6 +51,7 @@ pub use seed::Seed;
 pub use site::{Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
+pub use timeline::{Lane, Span, timeline};
 
 /// A clock that is further back than this against what the state has seen is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);

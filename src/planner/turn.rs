@@ -148,8 +148,8 @@ fn make(
 }
 
 /// When what has failed may be tried again: after its pause; but a pause is no longer than a twelfth of what the
-/// renewal has in hand, so that a short fault cannot use it up, and what the operator has asked for since is tried
-/// at once.
+/// renewal has in hand, so that a short fault cannot use it up. (What the operator asks for is tried at once:
+/// [`AssetRecord::ask`] forgets what has failed.)
 pub(super) fn next_try(
     spec: &AssetSpec,
     record: &AssetRecord,
@@ -158,9 +158,6 @@ pub(super) fn next_try(
 ) -> Option<Timestamp> {
     let at = effort.next_try_at?;
     let tried = effort.tried_at(pauses).unwrap_or(at);
-    if record.request.as_ref().is_some_and(|request| request.at > tried) {
-        return None;
-    }
     let in_hand = record.active().and_then(|active| active.validity).map(|all| lead(spec.overlap.turn, all));
     let longest = in_hand.map(|lead| later(tried, SignedDuration::from_secs((lead.as_secs() / 12).max(60))));
     Some(longest.map_or(at, |longest| at.min(longest)))

@@ -70,6 +70,8 @@ pub struct Handle {
     events: Arc<Notify>,
     /// What was seen last; `None` before the first look has ended.
     pub picture: watch::Receiver<Option<Picture>>,
+    /// When it looks again without another reason.
+    pub wakes_at: watch::Receiver<Option<Timestamp>>,
 }
 
 /// The daemon's loop.
@@ -82,7 +84,7 @@ pub struct Scheduler {
     events: Arc<Notify>,
     picture: watch::Sender<Option<Picture>>,
     orders: Vec<orders::Open>,
-    wakes_at: Option<Timestamp>,
+    wakes_at: watch::Sender<Option<Timestamp>>,
     looked_at: Duration,
     pulse: Pulse,
     stocking: Option<JoinHandle<()>>,
@@ -100,9 +102,15 @@ impl Scheduler {
     pub fn new(household: Household) -> (Self, Handle) {
         let (sender, words) = mpsc::channel(16);
         let (picture, seen) = watch::channel(None);
+        let (wakes_at, wakes) = watch::channel(None);
         let (stop, events) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let handle =
-            Handle { words: sender, stop: Arc::clone(&stop), events: Arc::clone(&events), picture: seen };
+        let handle = Handle {
+            words: sender,
+            stop: Arc::clone(&stop),
+            events: Arc::clone(&events),
+            picture: seen,
+            wakes_at: wakes,
+        };
         let scheduler = Self {
             flow: Flow::new(household.executor.concurrency),
             clock: Arc::clone(&household.executor.clock),
@@ -112,7 +120,7 @@ impl Scheduler {
             events,
             picture,
             orders: Vec::new(),
-            wakes_at: None,
+            wakes_at,
             looked_at: Duration::ZERO,
             pulse: Pulse::default(),
             stocking: None,
@@ -163,7 +171,7 @@ impl Scheduler {
             self.restock();
         }
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
-        self.wakes_at = self.next_wake(&plan, now);
+        self.wakes_at.send_replace(self.next_wake(&plan, now));
         self.picture.send_replace(Some(Arc::new(inventory)));
     }
 
@@ -240,7 +248,7 @@ impl Scheduler {
 
     /// What is left until the next look, as far as one sleep may go.
     fn left(&self, now: Timestamp) -> Duration {
-        let left = self.wakes_at.map_or(SignedDuration::MAX, |at| at.duration_since(now));
+        let left = self.wakes_at.borrow().map_or(SignedDuration::MAX, |at| at.duration_since(now));
         Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
     }
 

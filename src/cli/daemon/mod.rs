@@ -1,8 +1,10 @@
 //! The daemon: the scheduler with all that goes on beside it, and the signals that it is told things by.
 
+mod board;
 mod desk;
 mod journal;
 mod library;
+mod usage;
 mod vitals;
 
 use std::net::SocketAddr;
@@ -24,6 +26,7 @@ use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::scheduler::{Handle, Household, Scheduler, Word};
 use crate::serve::{self, Door, Limits};
 use crate::systemd;
+use board::{Boards, Steps};
 use desk::Desk;
 use journal::{Journal, Told};
 use library::Shelves;
@@ -47,6 +50,7 @@ struct Daemon<'a> {
     loop_of: JoinHandle<Result<(), crate::executor::Fatal>>,
     current: Arc<Current>,
     told: broadcast::Sender<Told>,
+    steps: Steps,
     /// What listens to the engine of the configuration at hand.
     events: Option<Task>,
     _doors: Vec<Door>,
@@ -75,7 +79,8 @@ impl<'a> Daemon<'a> {
         let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
         let (told, _) = broadcast::channel(256);
-        let house = house(config, &base, &pages, &told)?;
+        let steps = Steps::default();
+        let house = house(config, &base, &pages, (&told, &steps))?;
         let current = Arc::new(Current::new(config, &house));
         let household = household(config, house);
         let shelves =
@@ -86,7 +91,15 @@ impl<'a> Daemon<'a> {
         shelves.look_at(handle.picture.clone());
         let pulse = scheduler.pulse();
         let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
-        let mut doors = doors(config, &base, &shelves, vitals).await?;
+        let boards = Arc::new(Boards::new(
+            Arc::clone(&current),
+            handle.picture.clone(),
+            handle.wakes_at.clone(),
+            Arc::clone(&base.clock),
+            Arc::clone(&steps),
+        ));
+        let private = serve::private(vitals, boards);
+        let mut doors = doors(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
         doors.push(control(config, Arc::new(desk), &base).await?);
         let watchdog = Task(tokio::spawn(systemd::watchdog(pulse, Arc::clone(&base.clock))));
@@ -103,6 +116,7 @@ impl<'a> Daemon<'a> {
             loop_of,
             current,
             told,
+            steps,
             events,
             _doors: doors,
             _watchdog: watchdog,
@@ -146,7 +160,7 @@ impl<'a> Daemon<'a> {
     async fn reloaded(&mut self) -> Result<String, Failure> {
         let config = state::config(self.cli)?;
         state::warn(&config);
-        let house = house(&config, &self.base, &self.pages, &self.told)?;
+        let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
         let household = household(&config, house);
         self.shelves.stock(&household);
@@ -167,9 +181,10 @@ fn house(
     config: &Config,
     base: &Base,
     pages: &Arc<HttpSolver>,
-    told: &broadcast::Sender<Told>,
+    (told, steps): (&broadcast::Sender<Told>, &Steps),
 ) -> Result<House, Failure> {
-    base.house(config, Arc::new(Lines::new(true)), Arc::new(Journal(told.clone())), Some(pages))
+    let journal = Journal { told: told.clone(), steps: Arc::clone(steps) };
+    base.house(config, Arc::new(Lines::new(true)), Arc::new(journal), Some(pages))
 }
 
 fn household(config: &Config, house: House) -> Household {
@@ -207,10 +222,9 @@ async fn doors(
     config: &Config,
     base: &Base,
     shelves: &Arc<Shelves>,
-    vitals: Arc<Vitals>,
+    private: Router,
 ) -> Result<Vec<Door>, Failure> {
     let public = serve::public(Arc::clone(shelves) as Arc<dyn serve::Library>);
-    let private = serve::private(vitals);
     let daemon = config.daemon();
     let open = async |key: &str, address: SocketAddr, router: Router| {
         let door = serve::open_tcp(address, router, Limits::PAGES, Arc::clone(&base.clock)).await;

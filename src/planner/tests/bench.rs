@@ -136,8 +136,10 @@ impl Bench {
         let now = self.now;
         let record = self.record(id);
         let after = record.active().map_or(0, |revision| revision.number);
-        record.request =
-            Some(Request { at: now, by: "uid:1000".to_owned(), after, compromised: false, new_root: false });
+        record.ask(
+            Request { at: now, by: "uid:1000".to_owned(), after, compromised: false, new_root: false },
+            false,
+        );
     }
 
     /// What the ledger would say of an order placed now.

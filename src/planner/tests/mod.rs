@@ -12,6 +12,7 @@ mod simulation;
 mod speed;
 mod stock;
 mod text;
+mod timeline;
 mod turning;
 
 use bench::{Bench, Wish, at, ca, certificate, dh, jwt as jwt_key, services};
