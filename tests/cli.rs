@@ -13,6 +13,8 @@ mod export;
 mod garbage;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/revoke.rs"]
 mod revoke;
 #[path = "cli/rotate.rs"]

@@ -90,6 +90,23 @@ pub(super) enum Verb {
         #[arg(long)]
         now: bool,
     },
+    /// Take over a CA that is there already: a root, or an intermediate whose root's key stays elsewhere
+    Import {
+        /// ca/NAME, of which nothing is made yet
+        asset: String,
+        /// Its certificate, PEM
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+        /// Its private key, PKCS#8 PEM, encrypted or not
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Of an intermediate: what stands above it, with the root, in any order
+        #[arg(long, value_name = "FILE")]
+        chain: Option<PathBuf>,
+        /// The first line is the password of the key
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
     /// Print one part of an asset
     Export {
         /// The asset

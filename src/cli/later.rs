@@ -3,14 +3,13 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 18] = [
+const PLANNED: [&str; 17] = [
     "rollback",
     "hold",
     "resume",
     "adopt",
     "release",
     "csr",
-    "import",
     "stack-env",
     "approvals",
     "approve",

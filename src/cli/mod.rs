@@ -12,6 +12,7 @@ mod dhparam;
 mod explain;
 mod export;
 mod fail;
+mod import;
 mod issuers;
 mod later;
 mod limits;
@@ -81,6 +82,11 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
                 cli,
                 &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
             )
+        }
+        Verb::Import { asset, cert, key, chain, password_file } => {
+            let (chain, password) = (chain.as_deref(), password_file.as_deref());
+            let files = import::Files { certificate: cert, key, chain, password };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Jwks { name } => export::jwks(cli, name),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{ca, export, output, revoke, rotate, sign, status};
+use super::{ca, export, import, output, revoke, rotate, sign, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::Passed;
@@ -40,6 +40,8 @@ pub(super) enum Wish {
         /// The issuer.
         name: String,
     },
+    /// `import`
+    Import(import::Wish),
     /// `ca sign`
     CaSign(sign::Wish),
     /// `acme rollover`
@@ -97,6 +99,7 @@ impl Wish {
             Self::Rotate { .. } => "rotate",
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
+            Self::Import(_) => "import",
             Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
@@ -113,11 +116,10 @@ impl Wish {
     pub(super) fn check(&self, config: &Config) -> Result<(), Failure> {
         match self {
             Self::Run {} | Self::Stock {} => Ok(()),
-            Self::Rotate { assets, all, compromised } => {
-                rotate::chosen(config, assets, *all, *compromised).map(drop)
-            }
+            Self::Rotate { assets, all, .. } => rotate::chosen(config, assets, *all).map(drop),
             Self::Revoke(wish) => wish.checked(config).map(drop),
             Self::CaInit { name } => ca::authority(config, name).map(drop),
+            Self::Import(wish) => wish.checked(config).map(drop),
             Self::CaSign(wish) => wish.check(config),
             Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
             Self::NoteExport { asset, part, .. } => export::private_part(config, asset, part).map(drop),
@@ -136,7 +138,7 @@ impl Wish {
             Self::Run {} => Ok(Next::Pass(None)),
             Self::Stock {} => stock(house, manner).await.map(Next::Done),
             Self::Rotate { assets, all, compromised } => {
-                let chosen = rotate::chosen(config, assets, *all, *compromised)?;
+                let chosen = rotate::chosen(config, assets, *all)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
                 let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
@@ -147,6 +149,7 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
+            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, by).await?].into()))),
             Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await

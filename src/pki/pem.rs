@@ -10,6 +10,8 @@ use super::PkiError;
 pub const CERTIFICATE: &str = "CERTIFICATE";
 /// The label of a PKCS#8 private key.
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// The label of an encrypted PKCS#8 private key (RFC 7468 §11).
+pub const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 /// The label of a PKCS#1 private key.
 pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 /// The label of a SubjectPublicKeyInfo.

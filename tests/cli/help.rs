@@ -58,7 +58,6 @@ fn planned_verbs_say_that_they_are_not_built_yet() {
         "adopt",
         "release",
         "csr",
-        "import",
         "stack-env",
         "acme",
         "approvals",

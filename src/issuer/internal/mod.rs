@@ -3,6 +3,7 @@
 //! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
 
 mod crl;
+mod import;
 mod names;
 mod template;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::crl::{Edition, Signed};
+pub use self::import::{Imported, import};
 use self::template::Authority;
 use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
