@@ -5,6 +5,8 @@ mod support;
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/by_hand.rs"]
+mod by_hand;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/export.rs"]

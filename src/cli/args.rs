@@ -90,21 +90,26 @@ pub(super) enum Verb {
         #[arg(long)]
         now: bool,
     },
-    /// Take over a CA that is there already: a root, or an intermediate whose root's key stays elsewhere
-    Import {
-        /// ca/NAME, of which nothing is made yet
+    /// Print the request for a certificate that a person carries to its CA (an issuer with kind = "manual")
+    Csr {
+        /// The certificate
         asset: String,
-        /// Its certificate, PEM
+    },
+    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    Import {
+        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        asset: String,
+        /// The certificate, PEM; what stands above it may follow
         #[arg(long, value_name = "FILE")]
         cert: PathBuf,
-        /// Its private key, PKCS#8 PEM, encrypted or not
+        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
-        key: PathBuf,
-        /// Of an intermediate: what stands above it, with the root, in any order
+        key: Option<PathBuf>,
+        /// What stands above it, in any order; of a CA's intermediate up to the root
         #[arg(long, value_name = "FILE")]
         chain: Option<PathBuf>,
         /// The first line is the password of the key
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
     },
     /// Print one part of an asset

@@ -1,4 +1,6 @@
-//! `import ca/NAME`: a CA that was there before goes on here.
+//! `import`: a CA that was there before goes on here, or a certificate that a person has had issued is taken in.
+
+mod certificate;
 
 use std::path::Path;
 
@@ -21,14 +23,14 @@ use crate::pki;
 pub(super) struct Wish {
     asset: String,
     certificate: String,
-    key: Secret,
+    key: Option<Secret>,
     chain: String,
 }
 
 /// The files that are named.
 pub(super) struct Files<'a> {
     pub(super) certificate: &'a Path,
-    pub(super) key: &'a Path,
+    pub(super) key: Option<&'a Path>,
     pub(super) chain: Option<&'a Path>,
     pub(super) password: Option<&'a Path>,
 }
@@ -49,35 +51,48 @@ impl Wish {
             None => None,
             Some(file) => Some(Secret::new(text(file)?.trim_end_matches(['\r', '\n']))),
         };
-        let about = |error: pki::PkiError| {
-            let hint = if error == pki::PkiError::Encrypted { " (--password-file)" } else { "" };
-            Failure::usage(format!("{}: {error}{hint}", files.key.display()))
+        let key = match files.key {
+            None => None,
+            Some(file) => Some(private_key(file, password.as_ref())?),
         };
-        let key = pki::private_key(&Secret::new(text(files.key)?), password.as_ref()).map_err(about)?;
         Ok(Self { asset: asset.to_owned(), certificate, key, chain })
     }
 
     pub(super) fn checked(&self, config: &Config) -> Result<AssetId, Failure> {
         let id = state::asset(config, &self.asset)?;
-        if id.kind == AssetKind::Ca {
-            return Ok(id);
+        match id.kind {
+            AssetKind::Ca => Ok(id),
+            AssetKind::Certificate => certificate::checked(config, id),
+            _ => Err(Failure::usage(format!("{id}: only CAs and certificates can be imported yet"))),
         }
-        Err(Failure::usage(format!("{id}: only CAs (ca/NAME) can be imported yet")))
+    }
+
+    /// Takes it in, durably.
+    pub(super) async fn take(&self, config: &Config, house: &House, by: &str) -> Result<AssetId, Failure> {
+        let id = self.checked(config)?;
+        match id.kind {
+            AssetKind::Certificate => self.take_certificate(config, house, &id, by).await?,
+            _ => self.take_ca(house, &id, by).await?,
+        }
+        crate::failpoint::hit("imported");
+        Ok(id)
     }
 
     /// Takes it over as the CA's first revision, durably.
-    pub(super) async fn take(&self, config: &Config, house: &House, by: &str) -> Result<AssetId, Failure> {
-        let id = self.checked(config)?;
+    async fn take_ca(&self, house: &House, id: &AssetId, by: &str) -> Result<(), Failure> {
+        let key = self.key.as_ref().ok_or_else(|| {
+            Failure::usage(format!("{id}: its private key is needed (--key FILE): a CA is here to sign"))
+        })?;
         let executor = &house.executor;
         let (books, now) = (&executor.books, executor.clock.now());
         let inventory = books.inventory().await;
-        if inventory.assets.get(&id).is_some_and(|record| !record.revisions.is_empty()) {
+        if inventory.assets.get(id).is_some_and(|record| !record.revisions.is_empty()) {
             return Err(Failure::usage(format!(
                 "{id} has a root of its own already: import under another name, and point the certificates at it"
             )));
         }
-        let imported = import(&self.certificate, &self.key, &self.chain, &Entropy::system(), now);
-        let spec = house.desired.assets.get(&id);
+        let imported = import(&self.certificate, key, &self.chain, &Entropy::system(), now);
+        let spec = house.desired.assets.get(id);
         let made_for = spec.map(|spec| spec.made_for.clone()).unwrap_or_default();
         let made = match imported.map_err(Failure::usage)? {
             Imported::Intermediate(made) => made,
@@ -94,8 +109,7 @@ impl Wish {
                 made.map_err(|problem| Failure::usage(problem.message))?
             }
         };
-        self.keep(house, &id, &made_for, made, by).await?;
-        Ok(id)
+        self.keep(house, id, &made_for, made, by).await
     }
 
     async fn keep(
@@ -132,13 +146,18 @@ impl Wish {
             });
             edit.material(id, FIRST, Some(made.material));
         };
-        house.executor.books.edit(edit).await?;
-        crate::failpoint::hit("imported");
-        Ok(())
+        Ok(house.executor.books.edit(edit).await?)
     }
 }
 
 fn text(file: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))
+}
+
+fn private_key(file: &Path, password: Option<&Secret>) -> Result<Secret, Failure> {
+    pki::private_key(&Secret::new(text(file)?), password).map_err(|error| {
+        let hint = if error == pki::PkiError::Encrypted { " (--password-file)" } else { "" };
+        Failure::usage(format!("{}: {error}{hint}", file.display()))
+    })
 }

@@ -3,13 +3,12 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 17] = [
+const PLANNED: [&str; 16] = [
     "rollback",
     "hold",
     "resume",
     "adopt",
     "release",
-    "csr",
     "stack-env",
     "approvals",
     "approve",

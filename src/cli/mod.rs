@@ -7,6 +7,7 @@ mod ca;
 mod compose;
 mod config;
 mod control;
+mod csr;
 mod daemon;
 mod dhparam;
 mod explain;
@@ -83,8 +84,9 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
                 &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
             )
         }
+        Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
         Verb::Import { asset, cert, key, chain, password_file } => {
-            let (chain, password) = (chain.as_deref(), password_file.as_deref());
+            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
             let files = import::Files { certificate: cert, key, chain, password };
             run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
         }

@@ -122,6 +122,11 @@ async fn ask(
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
     let number = wish.revision.or(record.active().map(|active| active.number)).ok_or_else(nothing)?;
     let issuer = issuer_of(id, record, number, books.now()).map_err(Failure::usage)?;
+    if config.manual_issuers().contains(&issuer) {
+        return Err(Failure::usage(format!(
+            "{id} is carried by hand: have {issuer} revoke it; `keyturn csr {id}` prints the request for its successor"
+        )));
+    }
     if config.internal_cas().get(&issuer).is_some_and(|ca| ca.crl().is_none()) {
         tracing::warn!(
             "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{ca, export, import, output, revoke, rotate, sign, status};
+use super::{ca, csr, export, import, output, revoke, rotate, sign, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::Passed;
@@ -39,6 +39,11 @@ pub(super) enum Wish {
     CaInit {
         /// The issuer.
         name: String,
+    },
+    /// `csr`
+    Csr {
+        /// The certificate.
+        asset: String,
     },
     /// `import`
     Import(import::Wish),
@@ -99,6 +104,7 @@ impl Wish {
             Self::Rotate { .. } => "rotate",
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
+            Self::Csr { .. } => "csr",
             Self::Import(_) => "import",
             Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
@@ -119,6 +125,7 @@ impl Wish {
             Self::Rotate { assets, all, .. } => rotate::chosen(config, assets, *all).map(drop),
             Self::Revoke(wish) => wish.checked(config).map(drop),
             Self::CaInit { name } => ca::authority(config, name).map(drop),
+            Self::Csr { asset } => csr::checked(config, asset).map(drop),
             Self::Import(wish) => wish.checked(config).map(drop),
             Self::CaSign(wish) => wish.check(config),
             Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
@@ -149,6 +156,7 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
+            Self::Csr { asset } => csr::grant(config, house, asset, by).await.map(Next::Done),
             Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, by).await?].into()))),
             Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {

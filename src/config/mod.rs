@@ -27,7 +27,7 @@ mod tests;
 mod validate;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -74,6 +74,7 @@ pub struct Config {
     roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
+    manual_issuers: BTreeSet<String>,
     certificates: BTreeMap<String, Certificate>,
     jwt_keys: BTreeMap<String, JwtKey>,
     dh_params: BTreeMap<String, DhParams>,
@@ -170,6 +171,11 @@ impl Config {
     /// `[keys]`.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The names of `[issuers.*]` with `kind = "manual"`: a person carries requests there, and certificates back.
+    pub fn manual_issuers(&self) -> &BTreeSet<String> {
+        &self.manual_issuers
     }
 
     /// `[roles]`.

@@ -81,9 +81,12 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
 }
 
 fn certificate(all: &Config, config: &config::Certificate) -> AssetSpec {
-    let issuer = |name: &String| match all.internal_cas().contains_key(name) {
-        true => IssuerRef::Internal(AssetId::new(AssetKind::Ca, name)),
-        false => IssuerRef::Acme(name.clone()),
+    let issuer = |name: &String| match name {
+        name if all.internal_cas().contains_key(name) => {
+            IssuerRef::Internal(AssetId::new(AssetKind::Ca, name))
+        }
+        name if all.manual_issuers().contains(name) => IssuerRef::Manual(name.clone()),
+        name => IssuerRef::Acme(name.clone()),
     };
     let turn = match config.renew_before() {
         RenewBefore::Share { numerator, denominator } => {

@@ -4,6 +4,7 @@
 //! checks a certificate) must read in the same way is read here.
 
 mod certificate;
+mod chain;
 mod crl;
 mod csr;
 pub mod pem;
@@ -11,6 +12,7 @@ mod private_key;
 mod public_key;
 
 pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use chain::{above, certificates, is_root};
 pub use crl::list_of;
 pub use csr::{SigningRequest, signing_request};
 pub use private_key::private_key;

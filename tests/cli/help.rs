@@ -57,7 +57,6 @@ fn planned_verbs_say_that_they_are_not_built_yet() {
         "resume",
         "adopt",
         "release",
-        "csr",
         "stack-env",
         "acme",
         "approvals",

@@ -1,6 +1,6 @@
 //! `[issuers.*]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use jiff::SignedDuration;
@@ -26,6 +26,8 @@ const TRUST_SHARE: i32 = 4;
 pub(super) enum Issuer {
     Internal(InternalCa),
     Acme(Box<AcmeIssuer>),
+    /// A person, who carries requests to a CA and certificates back.
+    Manual(String),
 }
 
 /// The issuers by name; `None`: there, and faulty.
@@ -36,26 +38,34 @@ pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Op
     item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
         Some("internal") => internal(name, t).map(Issuer::Internal),
         Some("acme") => acme(name, t, daemon).map(|issuer| Issuer::Acme(Box::new(issuer))),
+        Some("manual") => Some(Issuer::Manual(name.to_owned())),
         other => {
             // Which keys are right depends on the kind.
             t.ignore_rest();
-            t.fault("kind", not_one_of(other?, &["internal", "acme"]))
+            t.fault("kind", not_one_of(other?, &["internal", "acme", "manual"]))
         }
     })
 }
 
-/// The internal ones and the others, where all are good.
-pub(super) fn by_kind(
-    issuers: Issuers,
-) -> Option<(BTreeMap<String, InternalCa>, BTreeMap<String, AcmeIssuer>)> {
-    let (mut internal, mut acme) = (BTreeMap::new(), BTreeMap::new());
+/// The issuers of each kind.
+#[derive(Default)]
+pub(super) struct Kinds {
+    pub(super) internal: BTreeMap<String, InternalCa>,
+    pub(super) acme: BTreeMap<String, AcmeIssuer>,
+    pub(super) manual: BTreeSet<String>,
+}
+
+/// Those of each kind, where all are good.
+pub(super) fn by_kind(issuers: Issuers) -> Option<Kinds> {
+    let mut kinds = Kinds::default();
     for (name, issuer) in issuers {
         match issuer? {
-            Issuer::Internal(ca) => drop(internal.insert(name, ca)),
-            Issuer::Acme(issuer) => drop(acme.insert(name, *issuer)),
+            Issuer::Internal(ca) => drop(kinds.internal.insert(name, ca)),
+            Issuer::Acme(issuer) => drop(kinds.acme.insert(name, *issuer)),
+            Issuer::Manual(_) => drop(kinds.manual.insert(name)),
         }
     }
-    Some((internal, acme))
+    Some(kinds)
 }
 
 fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {

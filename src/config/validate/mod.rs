@@ -65,7 +65,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let dh_params = named(t, "dh_params", AssetKind::DhParams, dh_params::dh_params);
     refuse_later_sections(t);
     overlap::check(t.cx);
-    let (internal_cas, acme_issuers) = issuers::by_kind(issuers)?;
+    let issuers = issuers::by_kind(issuers)?;
     let config = Config {
         daemon: daemon?,
         schedule: schedule?,
@@ -73,8 +73,9 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         delivery: delivery?,
         keys: keys?,
         roles: roles?,
-        internal_cas,
-        acme_issuers,
+        internal_cas: issuers.internal,
+        acme_issuers: issuers.acme,
+        manual_issuers: issuers.manual,
         certificates: whole(certificates)?,
         jwt_keys: whole(jwt_keys)?,
         dh_params: whole(dh_params)?,

@@ -31,7 +31,8 @@ pub fn import(
 ) -> Result<Imported, String> {
     let own = first(certificate)?;
     Authority::new(&own, key, entropy).map_err(|why| format!("this CA cannot sign: {why}"))?;
-    let above = path(&own, &blocks(chain)?)?;
+    let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
+    let above = path(&own, &chain)?;
     for one in std::iter::once(&own).chain(&above) {
         check_ca(one, now)?;
     }
@@ -57,44 +58,21 @@ pub fn import(
     Ok(Imported::Intermediate(Made { material, facts }))
 }
 
-fn blocks(text: &str) -> Result<Vec<String>, String> {
-    let all = pem::decode_all(pem::CERTIFICATE, text).map_err(|error| error.to_string())?;
-    Ok(all.iter().map(|der| pem::encode(pem::CERTIFICATE, der).to_string()).collect())
-}
-
 fn first(text: &str) -> Result<String, String> {
-    blocks(text)?.into_iter().next().ok_or_else(|| "there is no PEM block `CERTIFICATE`".to_owned())
+    let all = pki::certificates(text).map_err(|error| error.to_string())?;
+    all.into_iter().next().ok_or_else(|| "there is no PEM block `CERTIFICATE`".to_owned())
 }
 
 /// What stands above a certificate, its issuer first, up to the root; empty for a root.
 fn path(own: &str, chain: &[String]) -> Result<Vec<String>, String> {
-    let mut above: Vec<String> = Vec::new();
-    while !is_signed_by(above.last().map_or(own, String::as_str), above.last().map_or(own, String::as_str))? {
-        let below = above.last().map_or(own, String::as_str);
-        let mut issuer = None;
-        for one in chain.iter().filter(|one| *one != own && !above.contains(one)) {
-            if is_signed_by(below, one)? {
-                issuer = Some(one.clone());
-                break;
-            }
-        }
-        let Some(issuer) = issuer else {
-            let name = pki::names(below).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
-            return Err(format!(
-                "the chain does not have who has signed `{}`; it must go up to the root",
-                name.escape_debug()
-            ));
-        };
-        above.push(issuer);
+    let above = pki::above(own, chain).map_err(|error| error.to_string())?;
+    let last = above.last().map_or(own, String::as_str);
+    if pki::is_root(last).map_err(|error| error.to_string())? {
+        return Ok(above);
     }
-    Ok(above)
-}
-
-fn is_signed_by(certificate: &str, issuer: &str) -> Result<bool, String> {
-    let (certificate, issuer) = (der(certificate)?, der(issuer)?);
-    let certificate = pki::parse(&certificate).map_err(|error| error.to_string())?;
-    let issuer = pki::parse(&issuer).map_err(|error| error.to_string())?;
-    Ok(pki::is_signed_by(&certificate, &issuer))
+    let name = pki::names(last).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
+    let name = name.escape_debug();
+    Err(format!("the chain does not have who has signed `{name}`; it must go up to the root"))
 }
 
 fn der(text: &str) -> Result<Vec<u8>, String> {
