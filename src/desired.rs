@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Cron, Schedule};
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, ObjectKind, Part, Reload, Usage};
+use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, Listeners, ObjectKind, Part, Reload, Usage};
 
 /// All that is wanted.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Desired {
     pub acme: BTreeMap<String, AcmeSpec>,
     /// The assets.
     pub assets: BTreeMap<AssetId, AssetSpec>,
+    /// Who is told what happens.
+    pub listeners: Listeners,
 }
 
 /// What is wanted of one asset.

@@ -23,9 +23,10 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "docs/acme.md",
+    "docs/alerts.md",
     "docs/by-hand.md",
     "docs/configuration.md",
     "docs/container.md",

@@ -159,6 +159,11 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// The channels that people are told by
+    Notify {
+        #[command(subcommand)]
+        verb: NotifyVerb,
+    },
     /// What a problem code means, and what to do
     Explain {
         /// KT-NAME; all of them without
@@ -235,6 +240,15 @@ pub(super) enum AcmeVerb {
     Register {
         /// The issuer's name
         issuer: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyVerb {
+    /// Send a message to each channel now, and say what came of it
+    Test {
+        /// Only to this one: NAME of [notify.NAME]
+        name: Option<String>,
     },
 }
 

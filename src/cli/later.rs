@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 16] = [
+const PLANNED: [&str; 15] = [
     "rollback",
     "hold",
     "resume",
@@ -18,7 +18,6 @@ const PLANNED: [&str; 16] = [
     "state",
     "cluster",
     "doctor",
-    "notify",
     "health",
 ];
 

@@ -10,7 +10,7 @@ use super::{
     TargetSpec, Turn, Verify, Windows,
 };
 use crate::config::{self, Config, DhSource, KeyRotation, RenewBefore, Services, Target};
-use crate::model::{AssetId, AssetKind, Reload};
+use crate::model::{AssetId, AssetKind, Hook, Listener, Listeners, Reload};
 
 /// Long enough for "never": what has no end and no rotation.
 const NEVER: SignedDuration = SignedDuration::from_hours(24 * 36_500);
@@ -37,7 +37,25 @@ impl Desired {
             windows: Windows::of(config.schedule()),
             acme: config.acme_issuers().iter().map(acme).collect(),
             assets: assets.map(|spec| (spec.id.clone(), spec)).collect(),
+            listeners: listeners(config),
         }
+    }
+}
+
+fn listeners(config: &Config) -> Listeners {
+    let channel = |(name, channel): (&String, &config::Channel)| {
+        let shown = matches!(channel.kind(), config::ChannelKind::Alertmanager { .. });
+        (name.clone(), Listener { events: channel.events().clone(), least: channel.least(), shown })
+    };
+    let hook = |hook: &config::Hook| Hook {
+        moment: hook.moment(),
+        assets: hook.assets().to_vec(),
+        command: hook.command().argv().to_vec(),
+        timeout: Duration::try_from(hook.command().timeout()).unwrap_or(NO_COMMAND),
+    };
+    Listeners {
+        channels: config.channels().iter().map(channel).collect(),
+        hooks: config.hooks().iter().map(hook).collect(),
     }
 }
 

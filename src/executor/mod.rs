@@ -7,12 +7,15 @@ mod authority;
 mod books;
 mod consult;
 mod desk;
+mod errands;
 mod flow;
 mod goods;
+mod herald;
 mod issue;
 mod make;
 mod observe;
 mod ports;
+mod postman;
 mod retire;
 mod rollout;
 mod stock;
@@ -39,9 +42,12 @@ use authority::crl_key;
 pub use authority::crl_record;
 pub use books::{Books, BooksError, Edit, inventory_of};
 pub use desk::ExecutorDesk;
+pub use errands::Errands;
 pub use flow::{Ended, Flow};
+pub use herald::Herald;
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
+pub use postman::{Carried, Postman};
 
 /// A pass that has not come to rest after this many rounds has a fault of ours in it.
 const MOST_ROUNDS: usize = 64;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl, ObjectKind,
     OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation,
-    RevocationReason, Signer, SpareId, World,
+    RevocationReason, Signer, SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -26,6 +26,8 @@ pub struct Inventory {
     pub issued: BTreeMap<(AssetId, String), Issued>,
     /// What is kept ready, and since when; not what it is.
     pub stock: BTreeMap<SpareId, Timestamp>,
+    /// What people and programs are told.
+    pub tidings: Tidings,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.

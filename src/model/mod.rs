@@ -11,6 +11,7 @@ mod plan;
 mod problem;
 mod revision;
 mod stock;
+mod tidings;
 mod validity;
 mod world;
 
@@ -25,5 +26,6 @@ pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
+pub use tidings::*;
 pub use validity::Validity;
 pub use world::*;

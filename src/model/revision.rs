@@ -132,6 +132,14 @@ pub struct Revision {
     /// Of a certificate: when its issuer has revoked it at our word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// Which moments of its life were told, by [`super::Moment::bit`]; only where someone wants to be told.
+    #[serde(default, skip_serializing_if = "untold")]
+    pub told: u8,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn untold(told: &u8) -> bool {
+    *told == 0
 }
 
 impl Revision {
@@ -169,6 +177,7 @@ impl Revision {
             renewal: None,
             to_revoke: None,
             revoked_at: None,
+            told: 0,
         }
     }
 }

@@ -34,6 +34,7 @@ pub fn health(
         }
     }
     problems.extend(unconfigured(desired, inventory));
+    problems.extend(super::tidings::of_hooks(&inventory.tidings));
     problems
 }
 

@@ -11,6 +11,8 @@
 //! 5. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
 //! 6. [`compromise`]: which services must forget what they had? [`objects`]: which Docker objects are to be made, and which may go?
 //! 7. [`health`]: what is wrong already?
+//!
+//! [`tidings`] decides apart from the plan, of what came of it: who is to be told what?
 
 mod authority;
 mod compromise;
@@ -29,6 +31,7 @@ mod seed;
 mod site;
 mod stock;
 mod text;
+pub mod tidings;
 mod timeline;
 mod turn;
 mod watch;

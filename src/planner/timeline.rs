@@ -78,6 +78,7 @@ fn wanted(desired: &Desired, family: &[&AssetId]) -> Desired {
         instance: desired.instance.clone(),
         windows: desired.windows.clone(),
         acme: desired.acme.clone(),
+        listeners: desired.listeners.clone(),
         assets: family.iter().filter_map(spec).collect(),
         ..*desired
     }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::Schedule;
 use crate::desired::Desired;
-use crate::executor::{Ended, Executor, Fatal, Flow};
+use crate::executor::{Ended, Executor, Fatal, Flow, Herald};
 use crate::model::{Inventory, Plan};
 use crate::planner::{self, Seed};
 use crate::systemd::Pulse;
@@ -49,6 +49,8 @@ pub struct Household {
     pub desired: Arc<Desired>,
     /// When to look without another reason.
     pub schedule: Schedule,
+    /// Puts on record what is to be told of it.
+    pub herald: Arc<Herald>,
 }
 
 /// What the daemon can be told.
@@ -162,6 +164,7 @@ impl Scheduler {
         let inventory = executor.observe(&desired).await;
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
+        self.tell(&inventory, &plan).await;
         let (begun, circling) = self.flow.begin(&executor, &desired, &plan);
         self.note(&circling);
         if begun > 0 {
@@ -173,6 +176,15 @@ impl Scheduler {
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
         self.wakes_at.send_replace(self.next_wake(&plan, now));
         self.picture.send_replace(Some(Arc::new(inventory)));
+    }
+
+    /// Nothing waits for those who are told: only for the record, before what follows changes more.
+    async fn tell(&self, inventory: &Inventory, plan: &Plan) {
+        let told = self.household.herald.tell(&self.household.desired, inventory, &plan.problems).await;
+        if let Err(fatal) = told {
+            // A state that cannot be written ends the next step, too, and is told of there.
+            tracing::warn!("nobody could be told: {fatal}");
+        }
     }
 
     /// What is to be kept ready is made while nothing else is to be done, by a task of its own: what becomes due

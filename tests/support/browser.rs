@@ -8,10 +8,10 @@ use super::skip;
 
 /// Where scripts/install-test-deps puts what comes from npm; the rule is the same there.
 fn folder() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("KEYTURN_TEST_NPM") {
+    if let Some(named) = std::env::var_os("KEYTURN_TEST_NODE") {
         return Some(named.into());
     }
-    Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/keyturn-test-npm"))
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/keyturn-test-node"))
 }
 
 /// The browser.

@@ -4,6 +4,7 @@ mod board;
 mod desk;
 mod journal;
 mod library;
+mod messengers;
 mod usage;
 mod vitals;
 
@@ -23,6 +24,7 @@ use super::report::Lines;
 use super::state;
 use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
+use crate::model::{Code, Problem};
 use crate::scheduler::{Handle, Household, Scheduler, Word};
 use crate::serve::{self, Door, Limits};
 use crate::systemd;
@@ -30,6 +32,7 @@ use board::{Boards, Steps};
 use desk::Desk;
 use journal::{Journal, Told};
 use library::Shelves;
+use messengers::Messengers;
 use vitals::Vitals;
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
@@ -49,6 +52,7 @@ struct Daemon<'a> {
     /// The loop; it ends when it is told to, or when the state cannot be written.
     loop_of: JoinHandle<Result<(), crate::executor::Fatal>>,
     current: Arc<Current>,
+    messengers: Messengers,
     told: broadcast::Sender<Told>,
     steps: Steps,
     /// What listens to the engine of the configuration at hand.
@@ -82,7 +86,7 @@ impl<'a> Daemon<'a> {
         let steps = Steps::default();
         let house = house(config, &base, &pages, (&told, &steps))?;
         let current = Arc::new(Current::new(config, &house));
-        let household = household(config, house);
+        let household = household(config, house, &base);
         let shelves =
             Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
         let swarm = household.executor.swarm.clone();
@@ -90,6 +94,7 @@ impl<'a> Daemon<'a> {
         let (scheduler, handle) = Scheduler::new(household);
         shelves.look_at(handle.picture.clone());
         let pulse = scheduler.pulse();
+        let messengers = Messengers::start(config, &base, &pulse);
         let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
         let boards = Arc::new(Boards::new(
             Arc::clone(&current),
@@ -115,6 +120,7 @@ impl<'a> Daemon<'a> {
             handle,
             loop_of,
             current,
+            messengers,
             told,
             steps,
             events,
@@ -136,7 +142,9 @@ impl<'a> Daemon<'a> {
         tracing::info!("stopping: what runs may end, nothing is begun");
         systemd::stopping();
         self.handle.stop();
-        ended_by_itself((&mut self.loop_of).await)
+        let ended = (&mut self.loop_of).await;
+        self.messengers.stop(self.base.clock.as_ref()).await;
+        ended_by_itself(ended)
     }
 
     /// A bad file changes nothing: the old configuration goes on.
@@ -153,6 +161,9 @@ impl<'a> Daemon<'a> {
                     failure.error
                 );
                 systemd::ready("the configuration file is wrong; the one before it goes on");
+                let message = format!("{:#}", failure.error);
+                self.base.herald.wrong(Problem::new(Code::ConfigRejected, message));
+                self.handle.changed();
             }
         }
     }
@@ -162,7 +173,9 @@ impl<'a> Daemon<'a> {
         state::warn(&config);
         let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
-        let household = household(&config, house);
+        let household = household(&config, house, &self.base);
+        self.messengers.replace(&config, &self.base);
+        self.base.herald.over(Code::ConfigRejected);
         self.shelves.stock(&household);
         self.events = household.executor.swarm.clone().map(|swarm| listen(swarm, self.handle.clone()));
         self.handle.tell(Word::Reload(Box::new(household))).await;
@@ -187,8 +200,13 @@ fn house(
     base.house(config, Arc::new(Lines::new(true)), Arc::new(journal), Some(pages))
 }
 
-fn household(config: &Config, house: House) -> Household {
-    Household { executor: house.executor, desired: house.desired, schedule: config.schedule().clone() }
+fn household(config: &Config, house: House, base: &Base) -> Household {
+    Household {
+        executor: house.executor,
+        desired: house.desired,
+        schedule: config.schedule().clone(),
+        herald: Arc::clone(&base.herald),
+    }
 }
 
 /// The configuration that counts now, and what it comes to.

@@ -48,6 +48,7 @@ impl Bench {
             stock: 1,
             windows: Windows::always(),
             acme: BTreeMap::new(),
+            listeners: Default::default(),
             assets: BTreeMap::new(),
         };
         let mut inventory = Inventory::default();
