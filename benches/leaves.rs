@@ -73,7 +73,7 @@ impl Bench {
             key_algorithm: KeyAlgorithm::EcdsaP256,
             entropy: entropy.clone(),
         };
-        let authority = ca.establish(Under::New(None), clock.now()).unwrap().material;
+        let authority = ca.establish(Under::New(None), None, clock.now()).unwrap().material;
         Self { ca, authority, entropy, clock }
     }
 

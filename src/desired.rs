@@ -117,6 +117,8 @@ pub enum IssuerRef {
     Internal(AssetId),
     /// An ACME CA, by its name in the configuration.
     Acme(String),
+    /// A person, by the issuer's name in the configuration.
+    Manual(String),
 }
 
 /// What a plan must know of an ACME CA.
@@ -127,11 +129,16 @@ pub struct AcmeSpec {
 }
 
 impl CertificateSpec {
+    /// Whether a person has to have it issued.
+    pub fn is_by_hand(&self) -> bool {
+        self.issuers.iter().any(|issuer| matches!(issuer, IssuerRef::Manual(_)))
+    }
+
     /// The CA of our own among its issuers.
     pub fn authority(&self) -> Option<&AssetId> {
         self.issuers.iter().find_map(|issuer| match issuer {
             IssuerRef::Internal(id) => Some(id),
-            IssuerRef::Acme(_) => None,
+            IssuerRef::Acme(_) | IssuerRef::Manual(_) => None,
         })
     }
 }

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/by_hand.rs"]
+mod by_hand;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/export.rs"]
@@ -13,10 +15,14 @@ mod export;
 mod garbage;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/revoke.rs"]
 mod revoke;
 #[path = "cli/rotate.rs"]
 mod rotate;
+#[path = "cli/sign.rs"]
+mod sign;
 #[path = "cli/stock.rs"]
 mod stock;
 #[path = "cli/users.rs"]

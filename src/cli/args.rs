@@ -80,12 +80,37 @@ pub(super) enum Verb {
         /// This revision instead of the one in use
         #[arg(long, value_name = "N")]
         revision: Option<u32>,
+        /// Of a CA (ca/NAME): the certificate with this serial number, which `ca sign` has signed
+        #[arg(long, value_name = "HEX", conflicts_with_all = ["revision", "now"])]
+        serial: Option<String>,
         /// unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation
         #[arg(long, value_name = "REASON", default_value = "unspecified")]
         reason: String,
         /// Do not wait for a successor
         #[arg(long)]
         now: bool,
+    },
+    /// Print the request for a certificate that a person carries to its CA (an issuer with kind = "manual")
+    Csr {
+        /// The certificate
+        asset: String,
+    },
+    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    Import {
+        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        asset: String,
+        /// The certificate, PEM; what stands above it may follow
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// What stands above it, in any order; of a CA's intermediate up to the root
+        #[arg(long, value_name = "FILE")]
+        chain: Option<PathBuf>,
+        /// The first line is the password of the key
+        #[arg(long, value_name = "FILE", requires = "key")]
+        password_file: Option<PathBuf>,
     },
     /// Print one part of an asset
     Export {
@@ -190,6 +215,21 @@ pub(super) enum CaVerb {
     Crl {
         /// The issuer's name
         name: String,
+    },
+    /// Sign a request (PKCS#10) as far as a role of issuers.NAME.sign allows; print the certificate with its chain
+    Sign {
+        /// The request, PEM
+        #[arg(value_name = "CSR")]
+        request: PathBuf,
+        /// The issuer [default: the only internal one]
+        #[arg(long, value_name = "NAME")]
+        ca: Option<String>,
+        /// The role [default: the only one]
+        #[arg(long, value_name = "NAME")]
+        role: Option<String>,
+        /// Valid for less than the role allows: 12h, 7d
+        #[arg(long, value_name = "DURATION")]
+        duration: Option<String>,
     },
     #[command(external_subcommand)]
     Later(Vec<String>),

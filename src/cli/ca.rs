@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{CaVerb, Cli, Format};
 use super::fail::{DONE, Failure};
 use super::wish::Wish;
-use super::{later, output, run, state};
+use super::{later, output, run, sign, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::model::{AssetId, AssetKind, Facts, Material, Revision};
@@ -18,6 +18,10 @@ pub(super) fn run(cli: &Cli, verb: &CaVerb) -> Result<u8, Failure> {
         CaVerb::Show { name } => show(cli, name),
         CaVerb::Rotate { name } => rotate(cli, name),
         CaVerb::Crl { name } => crl(cli, name),
+        CaVerb::Sign { request, ca, role, duration } => {
+            let (ca, role, duration) = (ca.clone(), role.clone(), duration.clone());
+            run::run(cli, &Wish::CaSign(sign::Wish { ca, role, duration, request: sign::read(request)? }))
+        }
         CaVerb::Later(words) => later::refuse(words, Some("ca")),
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn run(cli: &Cli, ready: bool) -> Result<u8, Failure> {
     let path = if ready { "/readyz" } else { "/healthz" };
     let (status, text) = block_on(async {
         let asked = tokio::time::timeout(LIMIT, ask(address, path)).await;
-        let answer = asked.unwrap_or_else(|_| Err(anyhow!("it has not answered within {} s", LIMIT.as_secs())));
+        let answer =
+            asked.unwrap_or_else(|_| Err(anyhow!("it has not answered within {} s", LIMIT.as_secs())));
         answer
             .with_context(|| format!("the daemon does not answer on {address} (daemon.listen)"))
             .map_err(|error| Failure { code: LOCKED, error })

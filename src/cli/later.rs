@@ -3,14 +3,12 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 16] = [
+const PLANNED: [&str; 14] = [
     "rollback",
     "hold",
     "resume",
     "adopt",
     "release",
-    "csr",
-    "import",
     "stack-env",
     "approvals",
     "approve",
@@ -23,7 +21,7 @@ const PLANNED: [&str; 16] = [
 ];
 
 /// The same, under `ca`.
-const PLANNED_OF_CA: [&str; 1] = ["sign"];
+const PLANNED_OF_CA: [&str; 0] = [];
 
 /// Says that a verb is not built yet, or does not exist; `under` is the verb that it is one of, as `ca`.
 pub(super) fn refuse(words: &[String], under: Option<&str>) -> Result<u8, Failure> {

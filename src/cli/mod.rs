@@ -7,15 +7,18 @@ mod ca;
 mod compose;
 mod config;
 mod control;
+mod csr;
 mod daemon;
 mod dhparam;
 mod explain;
 mod export;
 mod fail;
 mod health;
+mod import;
 mod issuers;
 mod later;
 mod limits;
+mod lists;
 mod messages;
 mod output;
 mod owner;
@@ -25,6 +28,7 @@ mod revoke;
 mod rotate;
 mod run;
 mod shell;
+mod sign;
 mod state;
 mod status;
 mod wish;
@@ -75,9 +79,18 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let (assets, all, compromised) = (assets.clone(), *all, *compromised);
             run::run(cli, &Wish::Rotate { assets, all, compromised })
         }
-        Verb::Revoke { asset, revision, reason, now } => {
-            let (asset, reason) = (asset.clone(), reason.clone());
-            run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision: *revision, reason, now: *now }))
+        Verb::Revoke { asset, revision, serial, reason, now } => {
+            let (asset, serial, reason) = (asset.clone(), serial.clone(), reason.clone());
+            run::run(
+                cli,
+                &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
+            )
+        }
+        Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
+        Verb::Import { asset, cert, key, chain, password_file } => {
+            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
+            let files = import::Files { certificate: cert, key, chain, password };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Health { ready } => health::run(cli, *ready),

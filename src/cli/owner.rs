@@ -57,3 +57,15 @@ fn take_on(uid: Uid, gid: Gid) -> anyhow::Result<()> {
 pub(super) fn actor() -> String {
     format!("uid:{}", getuid())
 }
+
+/// The groups of a user, as the machine's user database has them.
+pub(super) fn groups_of(uid: u32) -> Vec<u32> {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    if let Some(user) = user
+        && let Ok(name) = std::ffi::CString::new(user.name)
+        && let Ok(all) = nix::unistd::getgrouplist(&name, user.gid)
+    {
+        return all.iter().map(|gid| gid.as_raw()).collect();
+    }
+    Vec::new()
+}

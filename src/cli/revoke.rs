@@ -9,7 +9,8 @@ use super::{rotate, state};
 use crate::audit::Event;
 use crate::config::{Config, not_one_of};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Effort, Request, Revision, RevisionState, Revocation, RevocationReason,
+    AssetId, AssetKind, AssetRecord, Effort, Issued, Request, Revision, RevisionState, Revocation,
+    RevocationReason,
 };
 
 /// What was typed.
@@ -19,6 +20,9 @@ pub(super) struct Wish {
     pub(super) asset: String,
     /// Instead of the one in use.
     pub(super) revision: Option<u32>,
+    /// Of a CA: one that it has signed for a request.
+    #[serde(default)]
+    pub(super) serial: Option<String>,
     pub(super) reason: String,
     /// What is in use is not replaced first.
     pub(super) now: bool,
@@ -29,6 +33,12 @@ impl Wish {
     pub(super) fn checked(&self, config: &Config) -> Result<(AssetId, RevocationReason), Failure> {
         let reason = reason(&self.reason)?;
         let id = state::asset(config, &self.asset)?;
+        if self.serial.is_some() {
+            return match id.kind {
+                AssetKind::Ca => Ok((id, reason)),
+                _ => Err(Failure::usage(format!("{id} signs nothing: --serial goes with ca/NAME"))),
+            };
+        }
         if id.kind != AssetKind::Certificate {
             return Err(Failure::usage(format!("{id} is no certificate: only those can be revoked")));
         }
@@ -38,7 +48,10 @@ impl Wish {
     /// Puts it on record.
     pub(super) async fn ask(&self, config: &Config, house: &House, by: &str) -> Result<AssetId, Failure> {
         let (id, reason) = self.checked(config)?;
-        ask(house, config, &id, self, reason, by).await?;
+        match &self.serial {
+            Some(serial) => of_request(house, config, &id, serial, reason, by).await?,
+            None => ask(house, config, &id, self, reason, by).await?,
+        }
         Ok(id)
     }
 }
@@ -48,6 +61,50 @@ fn reason(text: &str) -> Result<RevocationReason, Failure> {
     all.into_iter().find(|reason| reason.name() == text).ok_or_else(|| {
         Failure::usage(format!("--reason {}", not_one_of(text, &all.map(RevocationReason::name))))
     })
+}
+
+/// A certificate that was signed for a request is revoked as soon as that is noted; the next lists have it.
+async fn of_request(
+    house: &House,
+    config: &Config,
+    ca: &AssetId,
+    serial: &str,
+    reason: RevocationReason,
+    by: &str,
+) -> Result<(), Failure> {
+    let books = &house.executor.books;
+    let serial = serial.replace(':', "").to_ascii_lowercase();
+    let inventory = books.inventory().await;
+    let known = inventory.issued.get(&(ca.clone(), serial.clone())).filter(|one| one.asked.is_some());
+    let issued = known.ok_or_else(|| {
+        Failure::usage(format!(
+            "{ca} has signed no request with the serial number {serial} that is still valid"
+        ))
+    })?;
+    if let Some((at, _)) = issued.revoked {
+        return Err(Failure::usage(format!("{serial} was revoked at {at} already")));
+    }
+    if config.internal_cas().get(&ca.name).is_some_and(|ca| ca.crl().is_none()) {
+        tracing::warn!(
+            "the revocation of {serial} is recorded, but {ca} has no revocation lists (`crl`): nobody is told of it"
+        );
+    }
+    let edit = |edit: &mut crate::executor::Edit<'_>| {
+        let at = edit.now;
+        edit.put_issued(Issued { revoked: Some((at, reason)), ..issued.clone() });
+        edit.audit(Event {
+            at,
+            actor: by.to_owned(),
+            action: "revoked".to_owned(),
+            asset: Some(ca.clone()),
+            revision: Some(issued.signed_by),
+            detail: [("serial".to_owned(), serial.clone()), ("reason".to_owned(), reason.name().to_owned())]
+                .into(),
+        });
+    };
+    books.edit(edit).await?;
+    crate::failpoint::hit("revoke-asked");
+    Ok(())
 }
 
 /// The wish is durable before anything is done for it: a crash does not forget it.
@@ -65,6 +122,11 @@ async fn ask(
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
     let number = wish.revision.or(record.active().map(|active| active.number)).ok_or_else(nothing)?;
     let issuer = issuer_of(id, record, number, books.now()).map_err(Failure::usage)?;
+    if config.manual_issuers().contains(&issuer) {
+        return Err(Failure::usage(format!(
+            "{id} is carried by hand: have {issuer} revoke it; `keyturn csr {id}` prints the request for its successor"
+        )));
+    }
     if config.internal_cas().get(&issuer).is_some_and(|ca| ca.crl().is_none()) {
         tracing::warn!(
             "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"

@@ -11,25 +11,11 @@ use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{AssetId, AssetKind, Request};
 
 /// The assets that are meant.
-pub(super) fn chosen(
-    config: &Config,
-    assets: &[String],
-    all: bool,
-    compromised: bool,
-) -> Result<BTreeSet<AssetId>, Failure> {
-    let chosen: BTreeSet<AssetId> = if all {
-        config.assets().filter(|id| id.kind != AssetKind::Ca).collect()
-    } else {
-        assets.iter().map(|text| state::asset(config, text)).collect::<Result<_, _>>()?
-    };
-    if let Some(ca) = chosen.iter().find(|id| compromised && id.kind == AssetKind::Ca) {
-        return Err(Failure::usage(format!(
-            "{ca}: whoever has its key can sign anything, so its root must be replaced at once, which is not built yet: \
-             `keyturn ca rotate` keeps trusting the old root for a while; make a CA under another name, distribute its \
-             root, and point the certificates at it"
-        )));
+pub(super) fn chosen(config: &Config, assets: &[String], all: bool) -> Result<BTreeSet<AssetId>, Failure> {
+    if all {
+        return Ok(config.assets().filter(|id| id.kind != AssetKind::Ca).collect());
     }
-    Ok(chosen)
+    assets.iter().map(|text| state::asset(config, text)).collect()
 }
 
 /// What signs for them may have to be made first.
@@ -87,7 +73,11 @@ pub(super) async fn ask(
     Ok(())
 }
 
-/// Whether older revisions have the same key.
+/// Whether older revisions have the same key; those of a CA have the same root.
 pub(super) fn key_stays(spec: &AssetSpec) -> bool {
-    matches!(&spec.kind, KindSpec::Certificate(certificate) if certificate.keep_key)
+    match &spec.kind {
+        KindSpec::Certificate(certificate) => certificate.keep_key,
+        KindSpec::Ca(_) => true,
+        _ => false,
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{ca, export, output, revoke, rotate, status};
+use super::{ca, csr, export, import, output, revoke, rotate, sign, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::Passed;
@@ -40,6 +40,15 @@ pub(super) enum Wish {
         /// The issuer.
         name: String,
     },
+    /// `csr`
+    Csr {
+        /// The certificate.
+        asset: String,
+    },
+    /// `import`
+    Import(import::Wish),
+    /// `ca sign`
+    CaSign(sign::Wish),
     /// `acme rollover`
     AcmeRollover {
         /// The issuer.
@@ -95,21 +104,30 @@ impl Wish {
             Self::Rotate { .. } => "rotate",
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
+            Self::Csr { .. } => "csr",
+            Self::Import(_) => "import",
+            Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
             Self::NoteExport { .. } => "export",
         }
     }
 
+    /// Whether this user may wish for it without being an operator.
+    pub(super) fn is_for(&self, config: &Config, uid: u32, gids: &[u32]) -> bool {
+        matches!(self, Self::CaSign(wish) if wish.is_for(config, uid, gids))
+    }
+
     /// Whether it could be granted, as far as the configuration tells. Nothing is touched.
     pub(super) fn check(&self, config: &Config) -> Result<(), Failure> {
         match self {
             Self::Run {} | Self::Stock {} => Ok(()),
-            Self::Rotate { assets, all, compromised } => {
-                rotate::chosen(config, assets, *all, *compromised).map(drop)
-            }
+            Self::Rotate { assets, all, .. } => rotate::chosen(config, assets, *all).map(drop),
             Self::Revoke(wish) => wish.checked(config).map(drop),
             Self::CaInit { name } => ca::authority(config, name).map(drop),
+            Self::Csr { asset } => csr::checked(config, asset).map(drop),
+            Self::Import(wish) => wish.checked(config).map(drop),
+            Self::CaSign(wish) => wish.check(config),
             Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
             Self::NoteExport { asset, part, .. } => export::private_part(config, asset, part).map(drop),
         }
@@ -127,7 +145,7 @@ impl Wish {
             Self::Run {} => Ok(Next::Pass(None)),
             Self::Stock {} => stock(house, manner).await.map(Next::Done),
             Self::Rotate { assets, all, compromised } => {
-                let chosen = rotate::chosen(config, assets, *all, *compromised)?;
+                let chosen = rotate::chosen(config, assets, *all)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
                 let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
@@ -138,6 +156,9 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
+            Self::Csr { asset } => csr::grant(config, house, asset, by).await.map(Next::Done),
+            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, by).await?].into()))),
+            Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await
             }

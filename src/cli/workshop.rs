@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::lists;
 use super::report::Lines;
 use crate::clock::Entropy;
 use crate::config::Config;
@@ -15,7 +16,7 @@ use crate::issuer::{Request, Under};
 use crate::keys::jwk::thumbprint;
 use crate::keys::{PrivateKey, dh, encodings};
 use crate::model::{
-    AssetId, AssetKind, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part,
+    AssetId, AssetKind, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part,
     Problem, Secret, Ware,
 };
 use crate::pki;
@@ -24,6 +25,8 @@ use crate::pki;
 pub(super) struct Workshop {
     entropy: Entropy,
     authorities: BTreeMap<AssetId, InternalCa>,
+    /// Under which address the revocation lists of each are fetched.
+    lists: BTreeMap<AssetId, String>,
     lines: Arc<Lines>,
 }
 
@@ -35,7 +38,11 @@ const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 impl Workshop {
     pub(super) fn new(config: &Config, entropy: &Entropy, lines: Arc<Lines>) -> Self {
-        Self { entropy: entropy.clone(), authorities: authorities(config, entropy), lines }
+        let served = |(name, ca): (&String, &crate::config::InternalCa)| {
+            Some((AssetId::new(AssetKind::Ca, name), ca.crl_url()?.to_owned()))
+        };
+        let lists = config.internal_cas().iter().filter_map(served).collect();
+        Self { entropy: entropy.clone(), authorities: authorities(config, entropy), lists, lines }
     }
 }
 
@@ -98,8 +105,16 @@ impl Maker for Workshop {
         Ok(Made { material, facts: Facts::default() })
     }
 
-    async fn authority(&self, id: &AssetId, under: Under<'_>, now: Timestamp) -> Result<Made, Problem> {
-        self.ca(id)?.establish(under, now).map_err(not_made)
+    async fn authority(
+        &self,
+        make: &Make,
+        root: u32,
+        under: Under<'_>,
+        now: Timestamp,
+    ) -> Result<Made, Problem> {
+        let lists =
+            self.lists.get(&make.asset).map(|base| lists::urls(base, &make.asset, make.revision, root));
+        self.ca(&make.asset)?.establish(under, lists, now).map_err(not_made)
     }
 
     fn revocation_lists(

@@ -24,6 +24,8 @@ pub enum KeyRotation {
 pub(super) enum Maker {
     /// An internal CA, by its name: its root is what clients trust, and it signs for `duration`.
     Internal(String),
+    /// A person, by the issuer's name.
+    Manual(String),
     /// An ACME CA. Which one is all the same to clients, and the lifetime is its own matter.
     Acme {
         /// What it is ordered by.
@@ -132,6 +134,7 @@ impl Certificate {
             Maker::Internal(issuer) => {
                 format!("{wish} issuer={issuer} lifetime={}", duration_text(self.duration).replace(' ', ""))
             }
+            Maker::Manual(issuer) => format!("{wish} issuer={issuer}"),
             Maker::Acme { profile: Some(profile) } => format!("{wish} profile={profile}"),
             Maker::Acme { profile: None } => wish,
         }

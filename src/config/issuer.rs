@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use super::signing::SigningRole;
+
 /// `[issuers.NAME]` with `kind = "internal"`: a root of our own, and a signing intermediate under it.
 ///
 /// As an asset it is `ca/NAME`.
@@ -14,6 +16,8 @@ pub struct InternalCa {
     pub(super) permitted_dns: Vec<String>,
     pub(super) trust_before: SignedDuration,
     pub(super) crl: Option<SignedDuration>,
+    pub(super) crl_url: Option<String>,
+    pub(super) sign: Vec<SigningRole>,
 }
 
 impl InternalCa {
@@ -52,12 +56,23 @@ impl InternalCa {
         self.crl
     }
 
+    /// Under which address clients fetch them: it stands in certificates. Without a slash at its end.
+    pub fn crl_url(&self) -> Option<&str> {
+        self.crl_url.as_deref()
+    }
+
+    /// What it signs for requests from outside, by role.
+    pub fn sign(&self) -> &[SigningRole] {
+        &self.sign
+    }
+
     /// What a CA is made for: another value asks for a new intermediate. Lifetimes are not in it; a new one
     /// holds from the next turn on.
     pub fn made_for(&self) -> String {
         let mut permitted = self.permitted_dns.clone();
         permitted.sort_unstable();
-        format!("cn={:?} permitted-dns={}", self.common_name, permitted.join(","))
+        let lists = self.crl_url.as_ref().map_or_else(String::new, |url| format!(" crl={url}"));
+        format!("cn={:?} permitted-dns={}{lists}", self.common_name, permitted.join(","))
     }
 
     /// Whether `name`, which may begin with `*.`, lies inside what it may sign for.

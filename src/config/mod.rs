@@ -21,13 +21,14 @@ mod raw;
 mod roles;
 mod scalar;
 mod schedule;
+mod signing;
 mod target;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -50,6 +51,7 @@ pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};
 pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
+pub use signing::{Network, SigningRole};
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
 };
@@ -74,6 +76,7 @@ pub struct Config {
     roles: Roles,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
+    manual_issuers: BTreeSet<String>,
     certificates: BTreeMap<String, Certificate>,
     jwt_keys: BTreeMap<String, JwtKey>,
     dh_params: BTreeMap<String, DhParams>,
@@ -172,6 +175,11 @@ impl Config {
     /// `[keys]`.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The names of `[issuers.*]` with `kind = "manual"`: a person carries requests there, and certificates back.
+    pub fn manual_issuers(&self) -> &BTreeSet<String> {
+        &self.manual_issuers
     }
 
     /// `[roles]`.

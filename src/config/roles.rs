@@ -28,7 +28,7 @@ impl Roles {
     }
 }
 
-fn named(list: &[Principal], uid: u32, gids: &[u32]) -> bool {
+pub(super) fn named(list: &[Principal], uid: u32, gids: &[u32]) -> bool {
     list.iter().any(|one| match one {
         Principal::Uid(named) => *named == uid,
         Principal::Gid(named) => gids.contains(named),

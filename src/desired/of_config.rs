@@ -69,7 +69,9 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
         .certificates()
         .values()
         .filter(|certificate| certificate.issuers().iter().any(|issuer| issuer == name));
-    let longest = leaves.map(config::Certificate::duration).max().unwrap_or(SignedDuration::ZERO);
+    let signed = ca.sign().iter().map(config::SigningRole::duration);
+    let longest =
+        leaves.map(config::Certificate::duration).chain(signed).max().unwrap_or(SignedDuration::ZERO);
     let spec = CaSpec {
         common_name: ca.common_name().to_owned(),
         root_lifetime: ca.root_lifetime(),
@@ -97,9 +99,12 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
 }
 
 fn certificate(all: &Config, config: &config::Certificate) -> AssetSpec {
-    let issuer = |name: &String| match all.internal_cas().contains_key(name) {
-        true => IssuerRef::Internal(AssetId::new(AssetKind::Ca, name)),
-        false => IssuerRef::Acme(name.clone()),
+    let issuer = |name: &String| match name {
+        name if all.internal_cas().contains_key(name) => {
+            IssuerRef::Internal(AssetId::new(AssetKind::Ca, name))
+        }
+        name if all.manual_issuers().contains(name) => IssuerRef::Manual(name.clone()),
+        name => IssuerRef::Acme(name.clone()),
     };
     let turn = match config.renew_before() {
         RenewBefore::Share { numerator, denominator } => {

@@ -109,6 +109,11 @@ impl Books {
         Ok(Some(material))
     }
 
+    /// An edition of a CA's revocation lists, PEM, as it was made; the last two are kept.
+    pub async fn revocation_lists(&self, ca: &AssetId, edition: u32) -> Option<Secret> {
+        self.kept(&super::crl_key(ca, edition)).await
+    }
+
     /// What an issuer keeps under `key`.
     pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
         self.settled(|pages| pages.is_changing(key)).await.kept.get(key).cloned()

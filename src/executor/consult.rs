@@ -8,7 +8,8 @@ use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
 use crate::model::{
-    AssetId, AssetKind, Code, Inventory, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
+    AssetId, AssetKind, Code, Inventory, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision,
+    RevocationReason,
 };
 use crate::planner::{self, Seed};
 

@@ -24,7 +24,9 @@ impl Executor {
                     None => None,
                 };
                 let under = kept.as_ref().map_or(Under::New(old.as_ref()), Under::Root);
-                self.maker.authority(&make.asset, under, self.clock.now()).await
+                let root =
+                    self.books.inventory().await.assets.get(&make.asset).map(|record| record.root_of(make));
+                self.maker.authority(make, root.unwrap_or(make.revision), under, self.clock.now()).await
             }
             kind => {
                 // What is ready is used; that it is used up is part of the same step.

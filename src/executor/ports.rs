@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::issuer::{Request, Under};
 use crate::model::{
-    AssetId, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part, Problem, Secret, Step, Ware,
+    Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret, Step, Ware,
 };
 
 /// Makes keys, parameters and CAs, and renders what they are made of.
@@ -21,8 +21,14 @@ pub trait Maker: Send + Sync {
     async fn spare(&self, ware: Ware) -> Result<Secret, Problem>;
     /// Diffie-Hellman parameters. It may take minutes.
     async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem>;
-    /// A CA: a new intermediate, under the root that is named.
-    async fn authority(&self, id: &AssetId, under: Under<'_>, now: Timestamp) -> Result<Made, Problem>;
+    /// A CA: a new intermediate, under the root that is named; `root` is the revision that it is made in.
+    async fn authority(
+        &self,
+        make: &Make,
+        root: u32,
+        under: Under<'_>,
+        now: Timestamp,
+    ) -> Result<Made, Problem>;
     /// One edition of a CA's revocation lists, PEM; each of its revisions with what it has signed that is remembered.
     fn revocation_lists(
         &self,

@@ -37,6 +37,11 @@ impl SubjectKey {
         PublicKey::of_pkcs8(&der, entropy.ring()).map(Self).map_err(|error| error.to_string())
     }
 
+    /// Of a key that somebody else has.
+    pub(super) fn of(key: PublicKey) -> Self {
+        Self(key)
+    }
+
     pub(super) fn is_rsa(&self) -> bool {
         self.0.algorithm.rsa_bits().is_some()
     }

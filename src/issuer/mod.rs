@@ -1,8 +1,10 @@
 //! Who signs certificates: one trait, one module an issuer.
 
 pub mod acme;
+mod csr;
 pub mod internal;
 mod key;
+pub mod manual;
 mod names;
 
 use std::net::IpAddr;

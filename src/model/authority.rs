@@ -22,6 +22,15 @@ pub struct CrlNote {
     pub listed: usize,
 }
 
+/// Where a CA's revocation lists are fetched: it stands in what is signed (RFC 5280 §4.2.1.13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlUrls {
+    /// The list of the intermediate, for leaves.
+    pub own: String,
+    /// The list of its root, for intermediates.
+    pub root: String,
+}
+
 /// A certificate that a CA of ours must remember by itself: it was signed for a request from outside, or is revoked. It
 /// is forgotten when it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -82,6 +82,9 @@ pub struct Material {
     /// the old one finds its way through it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross: Option<String>,
+    /// Of a CA: where its revocation lists are fetched, where they are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_urls: Option<super::CrlUrls>,
     /// `DH PARAMETERS` PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dh_params: Option<String>,

@@ -91,17 +91,20 @@ pub fn names(text: &str) -> Result<Names, PkiError> {
     let san = certificate
         .subject_alternative_name()
         .map_err(|error| PkiError::NotACertificate(error.to_string()))?;
-    for name in san.iter().flat_map(|san| &san.value.general_names) {
-        match name {
-            GeneralName::DNSName(name) => names.dns.push(name.to_ascii_lowercase()),
-            GeneralName::IPAddress(bytes) => match address(bytes) {
-                Some(ip) => names.ip.push(ip),
-                None => names.others += 1,
-            },
-            _ => names.others += 1,
-        }
-    }
+    san.iter().flat_map(|san| &san.value.general_names).for_each(|name| named(&mut names, name));
     Ok(names)
+}
+
+/// Notes one SAN.
+pub(super) fn named(names: &mut Names, name: &GeneralName<'_>) {
+    match name {
+        GeneralName::DNSName(name) => names.dns.push(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => match address(bytes) {
+            Some(ip) => names.ip.push(ip),
+            None => names.others += 1,
+        },
+        _ => names.others += 1,
+    }
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -4,10 +4,18 @@
 //! checks a certificate) must read in the same way is read here.
 
 mod certificate;
+mod chain;
+mod crl;
+mod csr;
 pub mod pem;
+mod private_key;
 mod public_key;
 
 pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use chain::{above, certificates, is_root};
+pub use crl::list_of;
+pub use csr::{SigningRequest, signing_request};
+pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 
 /// Text or bytes that are not what they should be.
@@ -22,6 +30,17 @@ pub enum PkiError {
     /// DER that is no certificate.
     #[error("this is not an X.509 certificate: {0}")]
     NotACertificate(String),
+    /// DER that is no request for a certificate.
+    #[error("this is not a request for a certificate that can be granted: {0}")]
+    NotARequest(String),
+    /// A key that needs a password.
+    #[error("the private key is encrypted: its password is needed")]
+    Encrypted,
+    /// A password that does not fit.
+    #[error(
+        "the private key cannot be decrypted: the password is wrong, or it is not encrypted by PBES2 (`openssl pkcs8 -topk8 -v2 aes-256-cbc` writes that)"
+    )]
+    NotDecrypted,
     /// A date outside what we can count.
     #[error("the certificate's dates cannot be read")]
     BadDate,

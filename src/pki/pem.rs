@@ -10,12 +10,18 @@ use super::PkiError;
 pub const CERTIFICATE: &str = "CERTIFICATE";
 /// The label of a PKCS#8 private key.
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// The label of an encrypted PKCS#8 private key (RFC 7468 §11).
+pub const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 /// The label of a PKCS#1 private key.
 pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 /// The label of a SubjectPublicKeyInfo.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 /// The label of a revocation list (RFC 7468 §6).
 pub const CRL: &str = "X509 CRL";
+/// The label of a request for a certificate (RFC 7468 §7).
+pub const REQUEST: &str = "CERTIFICATE REQUEST";
+/// The same, as some programs write it.
+pub const OLD_REQUEST: &str = "NEW CERTIFICATE REQUEST";
 /// The label of PKCS#3 parameters.
 pub const DH_PARAMETERS: &str = "DH PARAMETERS";
 

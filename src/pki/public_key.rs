@@ -5,7 +5,7 @@ use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
-use rsa::pkcs1::RsaPrivateKey;
+use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey};
 use rsa::pkcs8::der::asn1::{AnyRef, BitStringRef, Null};
 use rsa::pkcs8::der::{Decode, Encode};
 use rsa::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
@@ -76,6 +76,32 @@ impl PublicKey {
             },
             other => Err(PublicKeyError::Unsupported(other.to_string())),
         }
+    }
+
+    /// The public key of a SubjectPublicKeyInfo, DER.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or of a kind we do not handle.
+    pub fn of_spki(der: &[u8]) -> Result<Self, PublicKeyError> {
+        let unreadable = |_| PublicKeyError::Unsupported("one that cannot be read".to_owned());
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(unreadable)?;
+        let bits = info.subject_public_key.raw_bytes().to_vec();
+        let algorithm = match info.algorithm.oid {
+            RSA => {
+                let key = RsaPublicKey::from_der(&bits).map_err(damaged("RSA"))?;
+                rsa_algorithm(key.modulus.as_bytes())?
+            }
+            ED25519 => KeyAlgorithm::Ed25519,
+            EC => match info.algorithm.parameters_oid() {
+                Ok(P256) => KeyAlgorithm::EcdsaP256,
+                Ok(P384) => KeyAlgorithm::EcdsaP384,
+                Ok(curve) => return Err(PublicKeyError::Unsupported(format!("curve {curve}"))),
+                Err(_) => return Err(PublicKeyError::Unsupported("a curve without a name".to_owned())),
+            },
+            other => return Err(PublicKeyError::Unsupported(other.to_string())),
+        };
+        Ok(Self { algorithm, bits })
     }
 
     /// SubjectPublicKeyInfo, DER (RFC 5280 §4.1.2.7).

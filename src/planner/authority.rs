@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, Site, later};
 use crate::desired::{AssetSpec, CaSpec, KindSpec};
-use crate::model::{AssetId, AssetKind, AssetRecord, Place, Revision, RevisionState};
+use crate::model::{AssetId, AssetKind, AssetRecord, Place, Revision, RevisionState, SUCCESSOR_TIME};
 
 /// The certificates that the CA signs for.
 pub(super) fn clients<'c>(context: &'c Context<'_>, ca: &'c AssetId) -> impl Iterator<Item = &'c AssetSpec> {
@@ -56,6 +56,36 @@ pub(super) fn slack(lifetime: SignedDuration) -> SignedDuration {
     SignedDuration::from_secs(lifetime.as_secs() / 100).min(SignedDuration::from_hours(2))
 }
 
+/// Whether the key of a root that is still trusted is in wrong hands: its successor waits for nobody.
+pub(super) fn is_out(record: &AssetRecord) -> bool {
+    record.revisions.values().any(|revision| revision.compromised && !revision.state.is_over())
+}
+
+/// Whether that is so of the CA of a certificate: it is reissued, and the old root dropped, without delay.
+pub(super) fn is_out_of(context: &Context<'_>, spec: &AssetSpec) -> bool {
+    match &spec.kind {
+        KindSpec::Certificate(certificate) => {
+            certificate.authority().is_some_and(|ca| is_out(context.record(ca)))
+        }
+        _ => false,
+    }
+}
+
+/// From when on the successor of a root in wrong hands signs, whoever has not been shown to know it.
+pub(super) fn signs_anyway_at(record: &AssetRecord) -> Option<Timestamp> {
+    let request = record.request.as_ref().filter(|_| super::compromise::is_open(record))?;
+    Some(later(request.at, SUCCESSOR_TIME))
+}
+
+/// Until when a root in wrong hands is trusted: until nothing is in use under it, but never for long.
+pub(super) fn trusted_until(context: &Context<'_>, ca: &AssetId, revision: &Revision) -> Option<Timestamp> {
+    let mut leaves = clients(context, ca).filter_map(|spec| context.record(&spec.id).active());
+    let shown = leaves.any(|leaf| {
+        leaf.issuer.as_ref() == Some(&ca.name) && leaf.signed_by.is_some_and(|by| by <= revision.number)
+    });
+    revision.replaced_at.filter(|_| shown).map(|at| later(at, SUCCESSOR_TIME))
+}
+
 /// The revision in use, where its root is another than that of revision `number`: whoever knows only the old root must
 /// find a way.
 pub(super) fn under_old_root(record: &AssetRecord, number: u32) -> Option<u32> {
@@ -63,6 +93,7 @@ pub(super) fn under_old_root(record: &AssetRecord, number: u32) -> Option<u32> {
     let lives = |revision: &&Revision| {
         matches!(revision.state, RevisionState::Active | RevisionState::Retiring)
             && revision.number < number
+            && !revision.compromised
             && (root.is_none() || revision.root != root)
     };
     record.revisions.values().rev().find(lives).map(|revision| revision.number)
@@ -96,11 +127,14 @@ pub(super) fn uprooted(
     let ca = certificate.authority().filter(|ca| revision.issuer.as_ref() == Some(&ca.name))?;
     let record = context.record(ca);
     let (active, signer) = (record.active()?, revision.signed_by?);
-    let root = record.revisions.get(&signer).and_then(|signer| signer.root);
+    let old = record.revisions.get(&signer);
+    let root = old.and_then(|signer| signer.root);
     if signer >= active.number || root == active.root {
         return None;
     }
-    let before = context.desired.assets.get(ca).map_or(SignedDuration::ZERO, |ca| ca.overlap.publish_before);
+    let hurried = old.is_none_or(|signer| signer.compromised);
+    let known = context.desired.assets.get(ca).filter(|_| !hurried);
+    let before = known.map_or(SignedDuration::ZERO, |ca| ca.overlap.publish_before);
     let share = before.as_secs() as f64 * context.seed.fraction(&spec.id, revision.number);
     let at = later(active.active_at?, SignedDuration::from_secs(share as i64));
     if at > context.now {

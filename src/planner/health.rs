@@ -6,6 +6,7 @@ use super::{Seed, crl, later, renew_at};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
+    Validity,
 };
 
 /// A renewal may take this long before it is called overdue: two passes and a rollout.
@@ -104,6 +105,9 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
         if super::renewal::clipped_by_root(spec, revision) {
             return Some(Problem::new(Code::AuthorityEnding, format!("the root ends at {end}")));
         }
+        if needs_a_person(spec, revision) {
+            return nagged(validity, revision.number, now);
+        }
         if validity.left(now).as_secs() < validity.lifetime().as_secs() / 5 {
             return Some(Problem::new(Code::Expiring, format!("revision {} ends at {end}", revision.number)));
         }
@@ -114,6 +118,34 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
     let known = if told { spec.overlap.publish_before * 2 } else { SignedDuration::ZERO };
     (later(later(due, spec.overlap.rides + known), GRACE) < now)
         .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
+}
+
+/// Whether its successor is not ours to make: a certificate that is carried by hand, an intermediate whose root's key is
+/// elsewhere.
+fn needs_a_person(spec: &AssetSpec, revision: &Revision) -> bool {
+    match &spec.kind {
+        KindSpec::Certificate(certificate) => certificate.is_by_hand(),
+        _ => revision.root_is_elsewhere,
+    }
+}
+
+/// So many days before its end a person is told, again each time.
+const NAGS: [i64; 5] = [30, 14, 7, 3, 1];
+
+/// What lives shortly is not told of from its birth on.
+fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
+    let (left, life) = (validity.left(now), validity.lifetime());
+    let reached = |days: &i64| {
+        let before = SignedDuration::from_hours(24 * days);
+        left <= before && before < life / 2
+    };
+    let days = NAGS.into_iter().rev().find(reached)?;
+    let within = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
+    let message = format!(
+        "revision {number} ends at {}, within {within}, and a person has to have its successor issued",
+        validity.not_after
+    );
+    Some(Problem::new(Code::Expiring, message))
 }
 
 /// What we keep of assets that nobody wants any more.

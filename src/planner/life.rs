@@ -65,6 +65,7 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
     // What a key in wrong hands has signed is worth nothing.
     let linger = if revision.compromised { SignedDuration::ZERO } else { spec.overlap.linger };
     let signed = match spec.kind {
+        KindSpec::Ca(_) if revision.compromised => authority::trusted_until(context, &spec.id, revision),
         KindSpec::Ca(_) => authority::last_end(context, &spec.id, revision.number),
         _ => None,
     };
@@ -286,10 +287,13 @@ fn is_trusted(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> b
         || hurries_at(context, spec).is_some_and(|at| at <= context.now)
 }
 
-/// From when on the successor of what is in use is waited for by nobody: half of what the turn had in hand is left.
+/// From when on the successor of what is in use is waited for by nobody: half of what the turn had in hand is left, or the
+/// one in use is in wrong hands.
 fn hurries_at(context: &Context<'_>, spec: &AssetSpec) -> Option<Timestamp> {
-    let validity = context.record(&spec.id).active()?.validity?;
-    Some(later(validity.not_after, -lead(spec.overlap.turn, validity) / 2))
+    let record = context.record(&spec.id);
+    let validity = record.active()?.validity?;
+    let short = later(validity.not_after, -lead(spec.overlap.turn, validity) / 2);
+    Some(authority::signs_anyway_at(record).map_or(short, |at| at.min(short)))
 }
 
 /// Whether a revision that is made waits only for its time; then its predecessor goes on.
@@ -302,7 +306,8 @@ fn may_activate(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
     if spec.overlap.standby && in_turn(context, spec).is_none_or(|turn| turn.number != revision.number) {
         return false;
     }
-    if spec.overlap.told && !spec.overlap.standby && !is_trusted(context, spec, revision) {
+    let told = spec.overlap.told && !spec.overlap.standby;
+    if told && (revision.compromised || !is_trusted(context, spec, revision)) {
         return false;
     }
     context.sites(spec).iter().all(|site| {

@@ -193,7 +193,8 @@ fn crossed(
 ) -> Option<u32> {
     match (&spec.kind, signer) {
         (KindSpec::Ca(_), _) if kept_key(context, spec, record).is_none() => {
-            record.active().map(|active| active.number)
+            // What a root in wrong hands certifies is worth nothing.
+            record.active().filter(|active| !active.compromised).map(|active| active.number)
         }
         (_, Some(Signer::Internal(ca, number))) => authority::under_old_root(context.record(ca), *number),
         _ => None,

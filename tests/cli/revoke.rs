@@ -70,9 +70,22 @@ fn a_wish_that_cannot_be_is_refused() {
     assert_says(&revoke(&["certificates/edge", "--revision", "7"]), 2, &["revision 7", "is not known"]);
     let reason = revoke(&["certificates/edge", "--reason", "key-compromised"]);
     assert_says(&reason, 2, &["--reason", "did you mean `key-compromise`?"]);
-    let ca = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
-    assert_says(&ca, 2, &["its root must be replaced", "not built yet"]);
     assert_eq!(states(&keyturn, "certificates/edge"), ["active"], "nothing was done");
+}
+
+#[test]
+fn a_ca_whose_key_is_out_is_gone_with_all_under_it() {
+    let keyturn = site();
+    let (leaf, root) = (read(&keyturn, "out/edge/tls.crt"), read(&keyturn, "out/edge/ca.crt"));
+    let ran = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
+    assert!(ran.ok(), "{ran:#?}");
+    let (new_leaf, new_root) = (read(&keyturn, "out/edge/tls.crt"), read(&keyturn, "out/edge/ca.crt"));
+    assert!(leaf != new_leaf && root != new_root);
+    let count = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches("BEGIN CERTIFICATE").count();
+    assert_eq!((count(&new_leaf), count(&new_root)), (2, 1), "nothing of the old root is left");
+    assert_eq!(states(&keyturn, "ca/internal"), ["retired", "active"]);
+    assert_eq!(keyturn.material("ca/internal", 1), None);
+    assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{running, wait_file};
-use crate::support::{Daemon, Port, files_site_with, get};
+use crate::support::{Daemon, Keyturn, Port, command, files_site_with, get};
 
 #[test]
 fn keys_and_cas_are_served_to_everyone() {
@@ -35,6 +35,57 @@ fn keys_and_cas_are_served_to_everyone() {
         "/.well-known/acme-challenge/none",
         "/state.key",
     ] {
+        assert_eq!(daemon.get(path).status, 404, "{path}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn revocation_lists_are_served_where_certificates_say() {
+    let port = Port::free(None);
+    let keyturn = Keyturn::alone().config(&format!(
+        r#"
+[daemon]
+instance = "test"
+state_dir = "state"
+{}
+[issuers.internal]
+kind = "internal"
+common_name = "Test CA"
+crl = {{ lifetime = "30d", url = "http://{}/" }}
+[certificates.edge]
+issuers = ["internal"]
+dns_names = ["edge.test"]
+[[certificates.edge.targets]]
+kind = "file"
+dir = "out"
+files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca" }}
+"#,
+        crate::support::daemon_lines(&port),
+        port.address()
+    ));
+    let daemon = Daemon::start(&keyturn, &port);
+    wait_file(&keyturn.dir().join("out/ca.crt"));
+    keyturn.ok(&["run"]);
+    let list = daemon.get("/crl/internal.crl");
+    assert_eq!((list.status, list.head.contains("application/pkix-crl")), (200, true), "{}", list.head);
+    assert_eq!(daemon.get("/crl/internal.root-1.crl").status, 200, "its root's, too");
+    // OpenSSL fetches the list from where the leaf says.
+    fs::copy(keyturn.dir().join("out/tls.crt"), keyturn.dir().join("old.crt")).unwrap();
+    let verified = |leaf: &str| {
+        let leaf = keyturn.dir().join(leaf);
+        let (leaf, root) = (leaf.to_str().unwrap(), keyturn.dir().join("out/ca.crt"));
+        let checks = ["verify", "-x509_strict", "-crl_check", "-crl_download", "-CAfile"];
+        let args = checks.into_iter().chain([root.to_str().unwrap(), "-untrusted", leaf, leaf]);
+        command("openssl", args).env("no_proxy", "127.0.0.1").output().unwrap()
+    };
+    let good = verified("old.crt");
+    assert!(good.status.success(), "{good:?}");
+    keyturn.ok(&["revoke", "certificates/edge", "--reason", "key-compromise"]);
+    let (bad, good) = (verified("old.crt"), verified("out/tls.crt"));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("certificate revoked"), "{bad:?}");
+    assert!(good.status.success(), "{good:?}");
+    for path in ["/crl/internal.9.crl", "/crl/internal.root-9.crl", "/crl/nobody.crl", "/crl/internal"] {
         assert_eq!(daemon.get(path).status, 404, "{path}");
     }
     daemon.stop();

@@ -18,6 +18,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use super::Engine;
 use super::certs::fingerprint;
 use super::engine::wait_for;
+use super::mutual::Mutual;
 use super::namespace::enter;
 
 /// Four clients, each of which starts one connection in this time: over 60 a second.
@@ -68,6 +69,8 @@ pub struct Leaf {
 #[derive(Debug)]
 struct Shared {
     address: SocketAddr,
+    /// Who it is, where the server asks.
+    mutual: Option<Mutual>,
     pace: Duration,
     start: Instant,
     stop: AtomicBool,
@@ -82,9 +85,19 @@ impl Prober {
 
     /// The same with so many clients, each of which starts one connection in `pace`: where many services are watched.
     pub fn at_pace(engine: &Engine, address: &str, clients: u32, pace: Duration) -> Self {
+        Self::begin(engine, address, clients, pace, None)
+    }
+
+    /// Both show certificates, and each checks the other's.
+    pub fn mutual(engine: &Engine, address: &str, mutual: Mutual) -> Self {
+        Self::begin(engine, address, CLIENTS, PACE, Some(mutual))
+    }
+
+    fn begin(engine: &Engine, address: &str, clients: u32, pace: Duration, mutual: Option<Mutual>) -> Self {
         let network = Arc::new(File::open(engine.network()).unwrap());
         let shared = Arc::new(Shared {
             address: address.parse().unwrap(),
+            mutual,
             pace,
             start: Instant::now(),
             stop: AtomicBool::new(false),
@@ -172,8 +185,11 @@ impl Shared {
         let say = |step: &'static str| move |error: std::io::Error| format!("{step}: {error}");
         let mut tcp = TcpStream::connect_timeout(&self.address, TIMEOUT).map_err(say("connect"))?;
         tcp.set_read_timeout(Some(TIMEOUT)).map_err(say("time-out"))?;
-        let name = ServerName::IpAddress(self.address.ip().into());
-        let mut tls = ClientConnection::new(client_config(), name).map_err(|error| error.to_string())?;
+        let (config, name) = match &self.mutual {
+            Some(mutual) => (mutual.config(), ServerName::try_from(mutual.name.clone()).unwrap()),
+            None => (client_config(), ServerName::IpAddress(self.address.ip().into())),
+        };
+        let mut tls = ClientConnection::new(config, name).map_err(|error| error.to_string())?;
         let mut stream = Stream::new(&mut tls, &mut tcp);
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n")

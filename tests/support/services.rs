@@ -16,6 +16,7 @@ pub struct Nginx {
     global: bool,
     files: Option<TlsFiles>,
     with_dhparam: bool,
+    asks_clients: bool,
     args: Vec<String>,
 }
 
@@ -30,6 +31,7 @@ impl Nginx {
             global: false,
             files: Some(files),
             with_dhparam: false,
+            asks_clients: false,
             args: Vec::new(),
         }
     }
@@ -61,6 +63,11 @@ impl Nginx {
     pub fn with_dhparam(mut self) -> Self {
         self.with_dhparam = true;
         self
+    }
+
+    /// Lets only clients in whose certificates `ca.crt` has the root of, and that no list of `ca.crl` has.
+    pub fn asking_clients(self) -> Self {
+        Self { asks_clients: true, ..self }
     }
 
     /// More arguments for `docker service create`: `--update-failure-action`, `--update-monitor`,
@@ -114,9 +121,14 @@ impl Nginx {
 
     fn configuration(&self) -> String {
         let dhparam = if self.with_dhparam { "ssl_dhparam /run/secrets/dhparam.pem;" } else { "" };
+        let clients = if self.asks_clients {
+            "ssl_verify_client on; ssl_verify_depth 4; ssl_client_certificate /run/secrets/ca.crt; ssl_crl /run/secrets/ca.crl;"
+        } else {
+            ""
+        };
         format!(
             "server {{ listen {} ssl reuseport; server_name _; ssl_protocols TLSv1.2 TLSv1.3;
-  ssl_certificate /run/secrets/tls.crt; ssl_certificate_key /run/secrets/tls.key; {dhparam}
+  ssl_certificate /run/secrets/tls.crt; ssl_certificate_key /run/secrets/tls.key; {dhparam} {clients}
   location / {{ return 200 \"$hostname $pid\\n\"; }} }}\n",
             self.port
         )

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
+use crate::cli::lists::{self, Named, Signer};
 use crate::clock::Clock;
 use crate::desired::{Desired, KindSpec};
 use crate::executor::{Books, Maker};
@@ -19,6 +20,9 @@ use crate::serve::{Library, Page};
 
 /// A CA's bundle changes in days.
 const CA_MAX_AGE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A revocation is known everywhere within this time.
+const CRL_MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Renderings that are kept: of few assets, each of few sets of revisions.
 const MOST_RENDERED: usize = 256;
@@ -33,7 +37,8 @@ pub(super) struct Shelves {
     rendered: Mutex<HashMap<Place, Bytes>>,
 }
 
-/// A part of an asset, made of these revisions.
+/// A part of an asset, made of these revisions; of revocation lists: the edition, the revision that signs, and whether it
+/// is its root's.
 type Place = (AssetId, Part, Vec<u32>);
 
 /// What of the configuration says what there is.
@@ -81,12 +86,16 @@ impl Shelves {
         }
         let maker = lock(&self.wanted).as_ref().map(|wanted| Arc::clone(&wanted.maker))?;
         let bytes = Bytes::copy_from_slice(maker.render(part, &materials).ok()?.expose());
+        self.keep(place, &bytes);
+        Some(bytes)
+    }
+
+    fn keep(&self, place: Place, bytes: &Bytes) {
         let mut rendered = lock(&self.rendered);
         if rendered.len() >= MOST_RENDERED {
             rendered.clear();
         }
         rendered.insert(place, bytes.clone());
-        Some(bytes)
     }
 }
 
@@ -122,8 +131,29 @@ impl Library for Shelves {
         Some(Page { bytes, max_age: CA_MAX_AGE })
     }
 
-    async fn crl(&self, _: &str) -> Option<Page> {
-        None
+    async fn crl(&self, name: &str) -> Option<Page> {
+        let Named { ca, signer } = lists::named(name)?;
+        let picture = self.seen()?;
+        let record = picture.assets.get(&ca)?;
+        let note = record.crl.as_ref()?;
+        let mut revisions = record.revisions.values().filter(|revision| !revision.state.is_over());
+        let revision = match signer {
+            Signer::Active => record.active()?,
+            Signer::Intermediate(number) => revisions.find(|revision| revision.number == number)?,
+            Signer::Root(root) => revisions.find(|revision| revision.root == Some(root))?,
+        };
+        let is_root = u32::from(matches!(signer, Signer::Root(_)));
+        let place = (ca.clone(), Part::Crl, vec![note.edition, revision.number, is_root]);
+        // A list that is about to end is not kept until after its end.
+        let max_age = note.next_update.duration_since(self.clock.now()).min(CRL_MAX_AGE);
+        if let Some(bytes) = lock(&self.rendered).get(&place).cloned() {
+            return Some(Page { bytes, max_age });
+        }
+        let material = self.books.material(&ca, revision.number).await.ok()??;
+        let lists = self.books.revocation_lists(&ca, note.edition).await?;
+        let bytes = Bytes::from(lists::of(lists.expose_str(), signer, &material)?);
+        self.keep(place, &bytes);
+        Some(Page { bytes, max_age })
     }
 
     fn challenge(&self, token: &str) -> Option<Bytes> {

@@ -118,7 +118,7 @@ fn warn_duration(t: &Table<'_>) {
     }
 }
 
-fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {
+pub(super) fn usages(item: &Item<'_>) -> Option<Vec<Usage>> {
     let usages = item.distinct(|item| item.choice(&Usage::ALL, Usage::name))?;
     if usages.is_empty() {
         return item.fault("is empty; write \"server-auth\", \"client-auth\" or both");

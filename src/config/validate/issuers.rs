@@ -1,17 +1,19 @@
 //! `[issuers.*]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use http::Uri;
 use jiff::SignedDuration;
 
 use super::acme::acme;
 use super::names::{common_name, host_name};
-use super::{Read, SHORTEST_LIFETIME};
+use super::{Read, SHORTEST_LIFETIME, signing};
 use crate::config::acme::AcmeIssuer;
 use crate::config::daemon::Daemon;
 use crate::config::duration::duration_text;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table, not_one_of, not_yet};
+use crate::config::words::quoted;
 
 /// What only an ACME issuer has.
 const ACME_KEYS: [&str; 9] =
@@ -24,6 +26,8 @@ const TRUST_SHARE: i32 = 4;
 pub(super) enum Issuer {
     Internal(InternalCa),
     Acme(Box<AcmeIssuer>),
+    /// A person, who carries requests to a CA and certificates back.
+    Manual(String),
 }
 
 /// The issuers by name; `None`: there, and faulty.
@@ -34,26 +38,34 @@ pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Op
     item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
         Some("internal") => internal(name, t).map(Issuer::Internal),
         Some("acme") => acme(name, t, daemon).map(|issuer| Issuer::Acme(Box::new(issuer))),
+        Some("manual") => Some(Issuer::Manual(name.to_owned())),
         other => {
             // Which keys are right depends on the kind.
             t.ignore_rest();
-            t.fault("kind", not_one_of(other?, &["internal", "acme"]))
+            t.fault("kind", not_one_of(other?, &["internal", "acme", "manual"]))
         }
     })
 }
 
-/// The internal ones and the others, where all are good.
-pub(super) fn by_kind(
-    issuers: Issuers,
-) -> Option<(BTreeMap<String, InternalCa>, BTreeMap<String, AcmeIssuer>)> {
-    let (mut internal, mut acme) = (BTreeMap::new(), BTreeMap::new());
+/// The issuers of each kind.
+#[derive(Default)]
+pub(super) struct Kinds {
+    pub(super) internal: BTreeMap<String, InternalCa>,
+    pub(super) acme: BTreeMap<String, AcmeIssuer>,
+    pub(super) manual: BTreeSet<String>,
+}
+
+/// Those of each kind, where all are good.
+pub(super) fn by_kind(issuers: Issuers) -> Option<Kinds> {
+    let mut kinds = Kinds::default();
     for (name, issuer) in issuers {
         match issuer? {
-            Issuer::Internal(ca) => drop(internal.insert(name, ca)),
-            Issuer::Acme(issuer) => drop(acme.insert(name, *issuer)),
+            Issuer::Internal(ca) => drop(kinds.internal.insert(name, ca)),
+            Issuer::Acme(issuer) => drop(kinds.acme.insert(name, *issuer)),
+            Issuer::Manual(_) => drop(kinds.manual.insert(name)),
         }
     }
-    Some((internal, acme))
+    Some(kinds)
 }
 
 fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
@@ -63,9 +75,8 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let permitted = t.or("name_constraints", Vec::new(), name_constraints);
     let kept = t.or("root", (), root_kept);
     let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
-    let crl = t.optional("crl", |item| {
-        item.table(|t| t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME)))
-    });
+    let crl = t.optional("crl", |item| item.table(lists));
+    let sign = t.or("sign", Vec::new(), signing::roles);
     t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
     let (root, intermediate) = (root?, intermediate?);
@@ -93,15 +104,47 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
-    Some(InternalCa {
+    let (crl, crl_url) = crl?.unzip();
+    let ca = InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
         root_lifetime: root,
         intermediate_lifetime: intermediate,
         permitted_dns: permitted?,
         trust_before,
-        crl: crl?,
-    })
+        crl,
+        crl_url: crl_url.flatten(),
+        sign: sign?,
+    };
+    signing::check(t, &ca);
+    Some(ca)
+}
+
+/// How long revocation lists are valid, and where they are fetched.
+fn lists(t: &mut Table<'_>) -> Option<(SignedDuration, Option<String>)> {
+    let lifetime = t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME));
+    let url = t.optional("url", base_url);
+    Some((lifetime?, url?))
+}
+
+/// An address that paths are added to, as it stands in certificates.
+fn base_url(item: &Item<'_>) -> Option<String> {
+    let text = item.line()?.trim_end_matches('/');
+    if text.starts_with("https://") {
+        return item.fault(
+            "must be http://: who checks a list over TLS would have to check that server's certificate first, and the list \
+             is signed anyway",
+        );
+    }
+    let uri =
+        text.parse::<Uri>().ok().filter(|uri| uri.scheme_str() == Some("http") && uri.query().is_none());
+    let authority = uri.as_ref().and_then(Uri::authority);
+    match authority {
+        Some(authority) if !authority.host().is_empty() && !authority.as_str().contains('@') => {
+            Some(text.to_owned())
+        }
+        _ => item.fault(format!("{} is not an address as http://pki.example.org", quoted(text))),
+    }
 }
 
 fn days(count: i64) -> SignedDuration {

@@ -19,6 +19,7 @@ mod ordered;
 mod overlap;
 mod roles;
 mod schedule;
+mod signing;
 mod subject;
 mod targets;
 mod verify;
@@ -68,7 +69,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let hooks = hooks::hooks(t, &asset_names(&issuers, &certificates, &jwt_keys, &dh_params));
     refuse_later_sections(t);
     overlap::check(t.cx);
-    let (internal_cas, acme_issuers) = issuers::by_kind(issuers)?;
+    let issuers = issuers::by_kind(issuers)?;
     let config = Config {
         daemon: daemon?,
         schedule: schedule?,
@@ -76,8 +77,9 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         delivery: delivery?,
         keys: keys?,
         roles: roles?,
-        internal_cas,
-        acme_issuers,
+        internal_cas: issuers.internal,
+        acme_issuers: issuers.acme,
+        manual_issuers: issuers.manual,
         certificates: whole(certificates)?,
         jwt_keys: whole(jwt_keys)?,
         dh_params: whole(dh_params)?,

@@ -30,6 +30,7 @@ impl<'a> Named<'a> {
             return item.fault("is empty; name an issuer");
         }
         refuse_second_internal(&item, issuers)?;
+        refuse_hands_beside_others(&item, issuers)?;
         Some(Self::of(names, issuers))
     }
 
@@ -39,6 +40,7 @@ impl<'a> Named<'a> {
             match issuer {
                 Some(Issuer::Internal(ca)) => internal = Some(ca),
                 Some(Issuer::Acme(issuer)) => acme.push(issuer.as_ref()),
+                Some(Issuer::Manual(_)) => {}
                 None => unsure = true,
             }
         }
@@ -60,6 +62,7 @@ impl<'a> Named<'a> {
 fn maker(issuer: &Issuer) -> Maker {
     match issuer {
         Issuer::Internal(ca) => Maker::Internal(ca.name().to_owned()),
+        Issuer::Manual(name) => Maker::Manual(name.clone()),
         Issuer::Acme(issuer) => Maker::Acme { profile: issuer.profile().map(str::to_owned) },
     }
 }
@@ -99,6 +102,22 @@ fn refuse_second_internal(item: &Item<'_>, issuers: &Issuers) -> Option<()> {
     };
     match item.items()?.into_iter().filter(is_internal).nth(1) {
         Some(second) => second.fault("is a second internal CA; one is always there, so name one"),
+        None => Some(()),
+    }
+}
+
+/// Who comes after a person would never be asked, and a person after others never be waited for.
+fn refuse_hands_beside_others(item: &Item<'_>, issuers: &Issuers) -> Option<()> {
+    let is_manual = |item: &Item<'_>| {
+        let issuer = item.text().and_then(|name| issuers.get(name)).and_then(Option::as_ref);
+        matches!(issuer, Some(Issuer::Manual(_)))
+    };
+    let items = item.items()?;
+    if items.len() < 2 {
+        return Some(());
+    }
+    match items.into_iter().find(is_manual) {
+        Some(manual) => manual.fault("has kind = \"manual\"; name it alone, or leave it out"),
         None => Some(()),
     }
 }

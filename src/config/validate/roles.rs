@@ -12,7 +12,7 @@ pub(super) fn roles(t: &mut Table<'_>) -> Option<Roles> {
 }
 
 /// Numbers, as the kernel has them: a name may mean another user tomorrow.
-fn principal(item: &Item<'_>) -> Option<Principal> {
+pub(super) fn principal(item: &Item<'_>) -> Option<Principal> {
     let text = item.line()?;
     let number = |text: &str| text.parse::<u32>().ok();
     let read = match text.split_once(':') {

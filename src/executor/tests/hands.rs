@@ -13,7 +13,7 @@ use crate::clock::{Clock, Virtual};
 use crate::executor::Maker;
 use crate::issuer::{Request, Under};
 use crate::model::{
-    AssetId, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part, Problem, Secret,
+    Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret,
     Ware,
 };
 use crate::verify::{Handshakes, Seen, Verifier, VerifyError};
@@ -74,7 +74,7 @@ impl Maker for Hands {
         never()
     }
 
-    async fn authority(&self, _: &AssetId, _: Under<'_>, _: Timestamp) -> Result<Made, Problem> {
+    async fn authority(&self, _: &Make, _: u32, _: Under<'_>, _: Timestamp) -> Result<Made, Problem> {
         never()
     }
 

@@ -14,7 +14,6 @@ mod authorization;
 mod chain;
 pub mod challenge;
 mod crl;
-mod csr;
 mod directory;
 mod http;
 mod jws;

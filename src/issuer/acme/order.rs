@@ -11,9 +11,9 @@ use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
 use super::http::{Client, other};
 use super::refusal::{harmless, is_ours_alone, is_too_long, may_be_done, refusal};
-use super::{Acme, chain, csr, patiently, renewal};
+use super::{Acme, chain, patiently, renewal};
 use crate::failpoint;
-use crate::issuer::{Desk, IssueError, IssueErrorKind, Request};
+use crate::issuer::{Desk, IssueError, IssueErrorKind, Request, csr};
 use crate::model::Made;
 
 /// The first pause before a look at an order: some CAs are done at once. Each next one is three times as long, up to

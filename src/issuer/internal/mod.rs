@@ -3,6 +3,7 @@
 //! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
 
 mod crl;
+mod import;
 mod names;
 mod template;
 #[cfg(test)]
@@ -12,12 +13,13 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::crl::{Edition, Signed};
+pub use self::import::{Imported, import};
 use self::template::Authority;
 use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
 use crate::clock::Entropy;
-use crate::model::{Facts, KeyAlgorithm, Made, Material, RevocationReason, Secret, Validity};
-use crate::pki::{self, pem};
+use crate::model::{CrlUrls, Facts, KeyAlgorithm, Made, Material, RevocationReason, Secret, Validity};
+use crate::pki::{self, PublicKey, pem};
 
 /// Backdating, for clients whose clocks are behind; less where the lifetime is short.
 const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
@@ -54,11 +56,17 @@ impl InternalCa {
     ///
     /// The material's `private_key` and `certificate` are the intermediate's, `anchors` holds the root and
     /// `anchor_key` its key; `cross` is the root as an older one has certified it. The facts are the intermediate's.
+    /// `lists` is where its revocation lists will be fetched, where they are served.
     ///
     /// # Errors
     ///
     /// When the configuration cannot be kept, or the root's key is not there, or the root ends too soon.
-    pub fn establish(&self, under: Under<'_>, now: Timestamp) -> Result<Made, IssueError> {
+    pub fn establish(
+        &self,
+        under: Under<'_>,
+        lists: Option<CrlUrls>,
+        now: Timestamp,
+    ) -> Result<Made, IssueError> {
         if self.common_name.chars().count() > template::LONGEST_CN {
             return Err(refused(format!("issuers.{}: common_name is longer than 64 characters", self.name)));
         }
@@ -78,8 +86,9 @@ impl InternalCa {
             refused(format!("{why}; make a new root with `keyturn ca rotate {}`", self.name))
         })?;
         let name = self.unique_name("Issuing", now)?;
-        let params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
+        let mut params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
+        template::listed_at(&mut params, lists.as_ref().map(|lists| &lists.root));
         let certificate = authority.sign(params, &subject).map_err(refused)?;
         let root_ends = pki::facts(&root).map_err(refused)?.validity.map(|validity| validity.not_after);
         let facts = Facts { root_ends, ..pki::facts(&certificate).map_err(refused)? };
@@ -89,6 +98,7 @@ impl InternalCa {
             anchors: vec![root],
             anchor_key: Some(root_key),
             cross,
+            crl_urls: lists,
             ..Material::default()
         };
         Ok(Made { material, facts })
@@ -113,7 +123,8 @@ impl InternalCa {
             return Ok(None);
         }
         let name = pki::names(root).map_err(refused)?.common_name.unwrap_or_default();
-        let params = template::cross(&name, span, &self.entropy).map_err(later)?;
+        let mut params = template::cross(&name, span, &self.entropy).map_err(later)?;
+        template::listed_at(&mut params, old.crl_urls.as_ref().map(|lists| &lists.root));
         let subject = SubjectKey::read(root_key, &self.entropy).map_err(refused)?;
         authority.sign(params, &subject).map(Some).map_err(refused)
     }
@@ -177,21 +188,41 @@ impl InternalCa {
     ///
     /// As it has them.
     pub fn sign(&self, request: &Request) -> Result<Made, IssueError> {
+        let mut made = self.sign_for(request, || SubjectKey::read(&request.private_key, &self.entropy))?;
+        made.material.private_key = Some(request.private_key.clone());
+        Ok(made)
+    }
+
+    /// The same for somebody else's key; the private key of `request` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Issuer::issue`] has them.
+    pub fn sign_public(&self, request: &Request, key: PublicKey) -> Result<Made, IssueError> {
+        self.sign_for(request, || Ok(SubjectKey::of(key)))
+    }
+
+    fn sign_for(
+        &self,
+        request: &Request,
+        subject: impl FnOnce() -> Result<SubjectKey, String>,
+    ) -> Result<Made, IssueError> {
         let Some(material) = &request.authority else {
             return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
         };
         names::check(request, &self.permitted_dns)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         let authority = self.signer(material)?;
-        let subject = SubjectKey::read(&request.private_key, &self.entropy).map_err(refused)?;
+        let subject = subject().map_err(refused)?;
         let validity = self.validity(&authority, request)?;
-        let params = template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
+        let mut params =
+            template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
+        template::listed_at(&mut params, material.crl_urls.as_ref().map(|lists| &lists.own));
         let certificate = authority.sign(params, &subject).map_err(refused)?;
         let facts = pki::facts(&certificate).map_err(refused)?;
         let cross = material.cross.iter().filter(|cross| outlasts(cross, validity));
         let chain = material.certificate.iter().chain(&material.chain).chain(cross).cloned().collect();
         let material = Material {
-            private_key: Some(request.private_key.clone()),
             certificate: Some(certificate),
             chain,
             anchors: material.anchors.clone(),

@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
-    IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
 use x509_parser::prelude::ParsedExtension;
@@ -152,6 +152,12 @@ pub(super) fn intermediate(
     // Without names rcgen leaves the extension out; an empty one would forbid everything.
     params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
     Ok(params)
+}
+
+/// Where the list is fetched that would have the certificate if it were revoked.
+pub(super) fn listed_at(params: &mut CertificateParams, url: Option<&String>) {
+    let points = url.map(|url| CrlDistributionPoint { uris: vec![url.clone()] });
+    params.crl_distribution_points = points.into_iter().collect();
 }
 
 fn authority(params: &mut CertificateParams, path_length: u8) {

@@ -39,7 +39,7 @@ fn constrained() -> InternalCa {
 }
 
 fn established(ca: &InternalCa) -> Material {
-    ca.establish(Under::New(None), now()).unwrap().material
+    ca.establish(Under::New(None), None, now()).unwrap().material
 }
 
 fn ec_key() -> Secret {
@@ -182,7 +182,7 @@ fn ca_keys_of_both_curves_sign() {
         webpki_verify(&made.material, KeyUsage::server_auth(), None);
     }
     let ca = InternalCa { key_algorithm: KeyAlgorithm::Rsa2048, ..ca() };
-    let error = ca.establish(Under::New(None), now()).unwrap_err();
+    let error = ca.establish(Under::New(None), None, now()).unwrap_err();
     assert!(error.message.contains("not rsa-2048"), "{error}");
 }
 
@@ -195,7 +195,7 @@ fn an_rsa_ca_key_signs() {
     let root = template::root("Old RSA CA", span, &Entropy::system()).unwrap().self_signed(&signer).unwrap();
     let previous = Material { anchors: vec![root.pem()], anchor_key: Some(key), ..Material::default() };
     let ca = InternalCa { intermediate_lifetime: DAY * 100, ..ca() };
-    let authority = ca.establish(Under::Root(&previous), now()).unwrap().material;
+    let authority = ca.establish(Under::Root(&previous), None, now()).unwrap().material;
     let made = issue(&ca, &request(&authority)).unwrap();
     assert_eq!(openssl_verify(&made.material, "sslserver", &[]), "");
 }
@@ -205,7 +205,7 @@ fn a_new_intermediate_stands_under_the_same_root() {
     let ca = ca();
     let first = established(&ca);
     let later = now() + DAY * 200;
-    let made = ca.establish(Under::Root(&first), later).unwrap();
+    let made = ca.establish(Under::Root(&first), None, later).unwrap();
     let second = &made.material;
     assert_eq!(second.anchors, first.anchors);
     assert_eq!(second.anchor_key, first.anchor_key);
@@ -222,15 +222,15 @@ fn a_new_intermediate_needs_a_root_with_its_key_and_time_left() {
     let ca = ca();
     let first = established(&ca);
     let offline = Material { anchor_key: None, ..first.clone() };
-    let error = ca.establish(Under::Root(&offline), now()).unwrap_err();
+    let error = ca.establish(Under::Root(&offline), None, now()).unwrap_err();
     assert!(error.message.contains("not in the state") && !is_transient(&error), "{error}");
     let other = Material { anchors: established(&ca).anchors, ..first.clone() };
-    assert!(ca.establish(Under::Root(&other), now()).unwrap_err().message.contains("no root"));
+    assert!(ca.establish(Under::Root(&other), None, now()).unwrap_err().message.contains("no root"));
     // Cut short while half a lifetime fits, refused after that.
-    let clipped = ca.establish(Under::Root(&first), now() + DAY * 3400).unwrap();
+    let clipped = ca.establish(Under::Root(&first), None, now() + DAY * 3400).unwrap();
     let root = pki::facts(&first.anchors[0]).unwrap().validity.unwrap();
     assert_eq!(clipped.facts.validity.unwrap().not_after, root.not_after);
-    let error = ca.establish(Under::Root(&first), now() + DAY * 3500).unwrap_err();
+    let error = ca.establish(Under::Root(&first), None, now() + DAY * 3500).unwrap_err();
     assert!(error.message.contains("keyturn ca rotate internal"), "{error}");
 }
 
@@ -342,5 +342,5 @@ fn cas_have_names_of_their_own_that_fit() {
         assert!(name.len() <= 64 && name.starts_with("LLL") && name.contains(" 2027-"), "{name}");
     }
     let longer = InternalCa { common_name: "L".repeat(65), ..ca() };
-    assert!(longer.establish(Under::New(None), now()).unwrap_err().message.contains("64"));
+    assert!(longer.establish(Under::New(None), None, now()).unwrap_err().message.contains("64"));
 }

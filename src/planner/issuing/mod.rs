@@ -66,6 +66,7 @@ pub(super) fn signer(
         let found = match issuer {
             IssuerRef::Internal(id) => case.internal(id, draft),
             IssuerRef::Acme(name) => case.acme(name, draft),
+            IssuerRef::Manual(name) => Err(case.by_hand(name)),
         };
         match found {
             Ok(signer) => return Ok(Some(signer)),
@@ -89,6 +90,15 @@ impl Case<'_> {
         let mut issuers: Vec<&IssuerRef> = self.certificate.issuers.iter().collect();
         issuers.sort_by_key(|issuer| !open(issuer));
         issuers
+    }
+
+    fn by_hand(&self, name: &str) -> Wait {
+        let id = &self.spec.id;
+        let why = format!(
+            "waits for a person: `keyturn csr {id}` prints the request for {name}, and `keyturn import {id} --cert FILE` \
+             takes what comes back"
+        );
+        Wait::new(None, why)
     }
 
     /// The ACME CA `name`, if nothing stands in the way.

@@ -6,7 +6,7 @@ use super::Due;
 use crate::desired::AssetSpec;
 use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
 use crate::planner::renewal::lead;
-use crate::planner::{Context, Draft, compromise, later, life, watch};
+use crate::planner::{Context, Draft, authority, compromise, later, life, watch};
 
 /// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
 /// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
@@ -53,7 +53,8 @@ pub(super) fn is_stopped(
 ) -> bool {
     let urgent_at = group.iter().filter_map(|due| urgent_at(context, due.spec)).min();
     let urgent = urgent_at.is_some_and(|at| at < context.now);
-    let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)) || is_bad(context, due));
+    let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)) || is_bad(context, due))
+        || group.iter().any(|due| authority::is_out_of(context, due.spec));
     // What drops a key in wrong hands brings the new standby along: that is made in a moment.
     let hurried = |record: &AssetRecord| is_asked(record) || compromise::is_anywhere(record);
     let holding = |spec: &&&AssetSpec| !asked || hurried(context.record(&spec.id));

@@ -1,6 +1,7 @@
 //! The planner's tests: a bench to set a site up in a few words, and to play time forward.
 
 mod bench;
+mod by_hand;
 mod compromised;
 mod delivering;
 mod gates;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::bench::{Bench, ca, certificate, days, line, services};
 use super::{Wish, at};
 use crate::desired::KindSpec;
-use crate::model::{Action, AssetRecord, Part, Place, RevisionState};
+use crate::model::{Action, AssetRecord, Part, Place, Request, RevisionState};
 use crate::planner::assume;
 
 const LEAVES: [&str; 2] = ["certificates/a", "certificates/b"];
@@ -219,4 +219,69 @@ fn planted_an_old_root_that_goes_too_early() {
     old.state = RevisionState::Retired;
     let end = start + days(30);
     assert!(play(&mut bench, end, None).is_err());
+}
+
+/// `keyturn rotate --compromised ca/internal`, and what is done within `time`, with when.
+fn compromised(bench: &mut Bench, time: jiff::SignedDuration, done: impl Fn(&Action) -> bool) {
+    let (at, end) = (bench.now, bench.now + time);
+    let record = bench.record("ca/internal");
+    let after = record.newest_number();
+    let by = "uid:1000".to_owned();
+    record.ask(Request { at, by, after, compromised: true, new_root: true }, true);
+    while bench.now < end {
+        let steps = bench.plan().steps;
+        let able: Vec<_> = steps.iter().filter(|step| done(&step.action)).collect();
+        for step in &able {
+            assume(&bench.desired, &mut bench.inventory, step, bench.now);
+        }
+        if able.is_empty() {
+            bench.now += SignedDuration::from_mins(1);
+        }
+    }
+}
+
+#[test]
+fn a_root_in_wrong_hands_is_replaced_everywhere_at_once() {
+    let mut bench = site();
+    let start = bench.now;
+    play(&mut bench, start + days(20), None).unwrap();
+    compromised(&mut bench, SignedDuration::from_mins(5), |_| true);
+    let record = bench.record("ca/internal");
+    let active = record.active().unwrap();
+    assert_eq!((active.root, record.revisions[&1].state), (Some(2), RevisionState::Retired));
+    for id in LEAVES {
+        let record = bench.record(id);
+        assert_eq!(record.active().unwrap().signed_by, Some(2), "{id}");
+        for place in record.deliveries.keys() {
+            assert_eq!(part(record, place, Part::Ca), [2], "{id}");
+        }
+    }
+}
+
+#[test]
+fn it_is_not_certified_by_the_one_in_wrong_hands() {
+    let mut bench = site();
+    bench.settle();
+    compromised(&mut bench, SignedDuration::from_secs(1), |_| false);
+    let made = bench.plan().steps.into_iter().find_map(|step| match step.action {
+        Action::Generate(make) => Some(make),
+        _ => None,
+    });
+    let make = made.unwrap();
+    assert_eq!((make.keep_key_of, make.crossed), (None, None));
+}
+
+#[test]
+fn who_cannot_be_told_holds_it_back_for_an_hour() {
+    let mut bench = site();
+    let start = bench.now;
+    play(&mut bench, start + days(20), None).unwrap();
+    let not_b = |action: &Action| !matches!(action, Action::Rollout(rollout) if rollout.place.name() == "b");
+    let mut short = bench.clone();
+    compromised(&mut short, SignedDuration::from_mins(55), not_b);
+    assert_eq!(short.record("ca/internal").active().unwrap().number, 1);
+    compromised(&mut bench, SignedDuration::from_mins(130), not_b);
+    let record = bench.record("ca/internal");
+    assert_eq!(record.active().unwrap().root, Some(2));
+    assert_eq!(record.revisions[&1].state, RevisionState::Retired, "b still shows what it has signed");
 }

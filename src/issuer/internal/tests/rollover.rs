@@ -7,8 +7,8 @@ use crate::model::Issued;
 /// The CA before and after; the new root is certified by the old.
 fn rolled() -> (InternalCa, Material, Material) {
     let ca = InternalCa { root_lifetime: DAY * 800, ..constrained() };
-    let old = ca.establish(Under::New(None), now() - DAY * 300).unwrap().material;
-    let new = ca.establish(Under::New(Some(&old)), now()).unwrap().material;
+    let old = ca.establish(Under::New(None), None, now() - DAY * 300).unwrap().material;
+    let new = ca.establish(Under::New(Some(&old)), None, now()).unwrap().material;
     (ca, old, new)
 }
 
@@ -33,7 +33,7 @@ fn both_sides_of_a_rollover_find_their_way() {
 fn the_way_over_the_old_root_is_not_shown_when_it_ends_before_the_leaf() {
     let (ca, _, new) = rolled();
     let late = Request { now: now() + DAY * 450, ..request(&new) };
-    let next = ca.establish(Under::Root(&new), late.now).unwrap().material;
+    let next = ca.establish(Under::Root(&new), None, late.now).unwrap().material;
     let late = Request { authority: Some(next), ..late };
     assert_eq!(issue(&ca, &late).unwrap().material.chain.len(), 1);
 }
@@ -46,7 +46,7 @@ fn an_old_root_that_allows_no_more_cas_certifies_none() {
     let span = template::unclipped(DAY * 365, now()).unwrap();
     let root = template::cross("Imported", span, &Entropy::system()).unwrap().self_signed(&signer).unwrap();
     let old = Material { anchors: vec![root.pem()], anchor_key: Some(key), ..Material::default() };
-    assert_eq!(ca.establish(Under::New(Some(&old)), now()).unwrap().material.cross, None);
+    assert_eq!(ca.establish(Under::New(Some(&old)), None, now()).unwrap().material.cross, None);
 }
 
 fn revoked(made: &Made) -> Issued {
@@ -128,7 +128,7 @@ fn openssl_refuses_a_leaf_outside_the_constraints_and_a_ca_too_deep() {
         ..Material::default()
     };
     let short = InternalCa { intermediate_lifetime: DAY * 200, ..loose };
-    let deep = short.establish(Under::Root(&below), now()).unwrap().material;
+    let deep = short.establish(Under::Root(&below), None, now()).unwrap().material;
     let leaf = issue(&short, &request(&deep)).unwrap().material;
     let chain = [leaf.chain.clone(), below.anchors].concat();
     let served = Material { chain, anchors: authority.anchors, ..leaf };

@@ -1,10 +1,10 @@
-//! The request for a certificate (PKCS#10), as it goes into `finalize` (RFC 8555 §7.4).
+//! The request for a certificate (PKCS#10): into `finalize` of ACME (RFC 8555 §7.4), or into the hands of a person.
 
 use rcgen::{CertificateParams, DistinguishedName, DnType};
 
+use super::Request;
+use super::key::SigningPair;
 use crate::clock::Entropy;
-use crate::issuer::Request;
-use crate::issuer::key::SigningPair;
 
 /// DER, for exactly the names of the request: CAs compare them with the order.
 pub(super) fn csr(request: &Request, entropy: &Entropy) -> Result<Vec<u8>, String> {

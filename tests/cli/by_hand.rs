@@ -1,0 +1,123 @@
+//! `csr` and `import`: a certificate that a person carries to a CA and back.
+
+use super::{assert_says, quick};
+use crate::support::{Keyturn, Ran, command, status};
+
+fn site() -> Keyturn {
+    let keyturn = Keyturn::alone().config(
+        r#"
+[daemon]
+instance = "test"
+state_dir = "state"
+[issuers.shop]
+kind = "manual"
+[certificates.edge]
+issuers = ["shop"]
+dns_names = ["www.example.org"]
+[[certificates.edge.targets]]
+kind = "file"
+dir = "out"
+files = { "tls.crt" = "fullchain", "tls.key" = "private-key" }
+"#,
+    );
+    let usage = "-addext keyUsage=critical,keyCertSign,cRLSign";
+    openssl(
+        &keyturn,
+        &format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -days 1000 -subj /CN=Root -out root.pem {usage}"
+        ),
+    );
+    keyturn.write("ca.ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
+    openssl(
+        &keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout middle.key -subj /CN=Middle -out middle.csr",
+    );
+    openssl(
+        &keyturn,
+        "x509 -req -in middle.csr -CA root.pem -CAkey root.key -days 900 -extfile ca.ext -out middle.pem",
+    );
+    keyturn.write("leaf.ext", "basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:www.example.org,DNS:example.org\nextendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
+    // As CAs pack them: anything, in any order.
+    let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+    keyturn.write("bundle.pem", &(read("root.pem") + &read("middle.pem")));
+    keyturn
+}
+
+fn openssl(keyturn: &Keyturn, line: &str) {
+    let output = command("openssl", line.split(' ')).current_dir(keyturn.dir()).output().unwrap();
+    assert!(output.status.success(), "openssl {line}: {output:?}");
+}
+
+/// The CA's part: `leaf.pem` for a request, valid for so many days.
+fn issue(keyturn: &Keyturn, request: &str, days: u32) {
+    keyturn.write("leaf.csr", request);
+    openssl(
+        keyturn,
+        &format!(
+            "x509 -req -in leaf.csr -CA middle.pem -CAkey middle.key -days {days} -extfile leaf.ext -out leaf.pem"
+        ),
+    );
+}
+
+fn import(keyturn: &Keyturn, more: &[&str]) -> Ran {
+    let file = |name: &str| keyturn.dir().join(name).display().to_string();
+    let (leaf, bundle) = (file("leaf.pem"), file("bundle.pem"));
+    let fixed = ["import", "certificates/edge", "--cert", leaf.as_str(), "--chain", bundle.as_str()];
+    quick(keyturn, &[&fixed, more].concat())
+}
+
+#[test]
+fn a_request_is_made_answered_delivered_and_renewed() {
+    let keyturn = site();
+    let waits = quick(&keyturn, &["run"]);
+    assert!(waits.ok() && waits.stdout.contains("keyturn csr certificates/edge"), "{waits:#?}");
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    assert!(
+        request.ok() && request.stdout.starts_with("-----BEGIN CERTIFICATE REQUEST-----"),
+        "{request:#?}"
+    );
+    issue(&keyturn, &request.stdout, 397);
+    openssl(&keyturn, "req -verify -noout -in leaf.csr");
+    let taken = import(&keyturn, &[]);
+    assert!(taken.ok(), "{taken:#?}");
+    let served = std::fs::read_to_string(keyturn.dir().join("out/tls.crt")).unwrap();
+    assert_eq!(served.matches("BEGIN CERTIFICATE").count(), 2, "in order, without the root");
+    openssl(&keyturn, "verify -x509_strict -CAfile root.pem -untrusted out/tls.crt out/tls.crt");
+    let edge = &status(&keyturn)["certificates/edge"];
+    assert_eq!((&edge["state"], &edge["issuer"]), (&"active".into(), &"shop".into()), "{edge:#}");
+    assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
+    assert_says(&import(&keyturn, &[]), 2, &["is the one in use already"]);
+
+    // Its successor has another key; a person is told in time.
+    let next = quick(&keyturn, &["csr", "certificates/edge"]);
+    assert_ne!(next.stdout, request.stdout);
+    issue(&keyturn, &next.stdout, 6);
+    assert!(import(&keyturn, &[]).ok());
+    let edge = &status(&keyturn)["certificates/edge"];
+    assert_eq!((&edge["revision"], &edge["state"]), (&2.into(), &"active".into()), "{edge:#}");
+}
+
+#[test]
+fn a_certificate_that_was_there_before_comes_with_its_key() {
+    let keyturn = site();
+    openssl(&keyturn, "req -new -newkey rsa:2048 -nodes -keyout own.key -subj /CN=x -out own.csr");
+    let request = std::fs::read_to_string(keyturn.dir().join("own.csr")).unwrap();
+    issue(&keyturn, &request, 397);
+    assert_says(&import(&keyturn, &[]), 2, &["is for no key that is here"]);
+    let key = keyturn.dir().join("own.key").display().to_string();
+    let wrong = keyturn.dir().join("root.key").display().to_string();
+    assert_says(&import(&keyturn, &["--key", &wrong]), 2, &["does not belong to the certificate"]);
+    let taken = import(&keyturn, &["--key", &key]);
+    assert!(taken.ok(), "{taken:#?}");
+    assert_says(&quick(&keyturn, &["revoke", "certificates/edge"]), 2, &["have shop revoke it"]);
+}
+
+#[test]
+fn what_is_for_other_names_is_refused() {
+    let keyturn = site();
+    keyturn.write("leaf.ext", "subjectAltName=DNS:example.org\n");
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    issue(&keyturn, &request.stdout, 397);
+    assert_says(&import(&keyturn, &[]), 2, &["is not for www.example.org"]);
+    assert_eq!(keyturn.audited("imported"), 0);
+}

@@ -1,0 +1,152 @@
+//! `import ca/NAME`: a CA that OpenSSL has made goes on signing here.
+
+use std::path::PathBuf;
+
+use super::{assert_says, quick};
+use crate::support::{Keyturn, Ran, command};
+
+const PASSWORD: &str = "correct horse\n";
+
+fn site() -> Keyturn {
+    let keyturn = Keyturn::alone().config(
+        r#"
+[daemon]
+instance = "test"
+state_dir = "state"
+[issuers.old]
+kind = "internal"
+common_name = "Old CA"
+intermediate_lifetime = "100d"
+crl = { lifetime = "30d" }
+[certificates.edge]
+issuers = ["old"]
+dns_names = ["edge.test"]
+duration = "30d"
+[[certificates.edge.targets]]
+kind = "file"
+dir = "out"
+files = { "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca", "ca.crl" = "crl" }
+"#,
+    );
+    keyturn.write("password", PASSWORD);
+    keyturn
+}
+
+fn openssl(keyturn: &Keyturn, line: &str) -> Ran {
+    let output = command("openssl", line.split(' ')).current_dir(keyturn.dir()).output().unwrap();
+    Ran::new(output.status, &output.stdout, &output.stderr)
+}
+
+fn must(keyturn: &Keyturn, line: &str) {
+    let ran = openssl(keyturn, line);
+    assert!(ran.ok(), "openssl {line}: {ran:#?}");
+}
+
+/// `root.pem`, and its key encrypted in `root.key`.
+fn root(keyturn: &Keyturn) {
+    let usage = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign";
+    must(
+        keyturn,
+        &format!(
+            "req -x509 -newkey rsa:2048 -keyout root.key -passout file:password -days 1000 -subj /CN=OldRoot -out \
+             root.pem {usage}"
+        ),
+    );
+}
+
+/// `middle.pem` under it, and its key in `middle.key`.
+fn middle(keyturn: &Keyturn) {
+    keyturn.write("ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
+    must(
+        keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout middle.key -subj /CN=OldIssuing -out middle.csr",
+    );
+    must(
+        keyturn,
+        "x509 -req -in middle.csr -CA root.pem -CAkey root.key -passin file:password -days 200 -extfile ext -out middle.pem",
+    );
+}
+
+fn import(keyturn: &Keyturn, cert: &str, key: &str, more: &[&str]) -> Ran {
+    let path = |name: &str| -> PathBuf { keyturn.dir().join(name) };
+    let (cert, key) = (path(cert), path(key));
+    let fixed = ["import", "ca/old", "--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    quick(keyturn, &[&fixed, more].concat())
+}
+
+fn served(keyturn: &Keyturn, checks: &str) -> Ran {
+    openssl(
+        keyturn,
+        &format!(
+            "verify -x509_strict {checks} -CRLfile out/ca.crl -CAfile root.pem -untrusted out/tls.crt out/tls.crt"
+        ),
+    )
+}
+
+#[test]
+fn a_root_with_an_encrypted_key_signs_a_new_intermediate() {
+    let keyturn = site();
+    root(&keyturn);
+    assert_says(
+        &import(&keyturn, "root.pem", "root.key", &[]),
+        2,
+        &["root.key", "encrypted", "--password-file"],
+    );
+    let wrong = keyturn.write("wrong", "battery staple").display().to_string();
+    assert_says(&import(&keyturn, "root.pem", "root.key", &["--password-file", &wrong]), 2, &["is wrong"]);
+    let password = keyturn.dir().join("password").display().to_string();
+    let ran = import(&keyturn, "root.pem", "root.key", &["--password-file", &password]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_eq!(keyturn.audited("imported"), 1);
+    let ran = quick(&keyturn, &["run"]);
+    assert!(ran.ok(), "{ran:#?}");
+    let verified = served(&keyturn, "-crl_check_all");
+    assert!(verified.ok(), "{verified:#?}");
+    let again = import(&keyturn, "root.pem", "root.key", &["--password-file", &password]);
+    assert_says(&again, 2, &["has a root of its own already"]);
+    // It is a root like any other: it can be rolled over.
+    let ran = quick(&keyturn, &["ca", "rotate", "old"]);
+    assert!(ran.ok(), "{ran:#?}");
+}
+
+#[test]
+fn an_intermediate_signs_while_its_root_is_elsewhere() {
+    let keyturn = site();
+    root(&keyturn);
+    middle(&keyturn);
+    assert_says(
+        &import(&keyturn, "middle.pem", "middle.key", &[]),
+        2,
+        &["the chain does not have who has signed `OldIssuing`"],
+    );
+    let chain = keyturn.dir().join("root.pem").display().to_string();
+    let ran = import(&keyturn, "middle.pem", "middle.key", &["--chain", &chain]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert!(quick(&keyturn, &["run"]).ok());
+    let verified = served(&keyturn, "-crl_check");
+    assert!(verified.ok(), "{verified:#?}");
+    assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
+}
+
+#[test]
+fn what_cannot_sign_is_refused() {
+    let keyturn = site();
+    root(&keyturn);
+    middle(&keyturn);
+    let chain = keyturn.dir().join("root.pem").display().to_string();
+    let with_chain = ["--chain", chain.as_str()];
+    must(
+        &keyturn,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -subj /CN=leaf -out leaf.pem -addext basicConstraints=critical,CA:FALSE",
+    );
+    assert_says(&import(&keyturn, "leaf.pem", "leaf.key", &[]), 2, &["is no CA"]);
+    assert_says(&import(&keyturn, "middle.pem", "leaf.key", &with_chain), 2, &["its key does not belong"]);
+    assert_says(&import(&keyturn, "leaf.key", "leaf.key", &[]), 2, &["no PEM block `CERTIFICATE`"]);
+    assert_says(&import(&keyturn, "none.pem", "leaf.key", &[]), 2, &["none.pem cannot be read"]);
+    must(
+        &keyturn,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout flat.key -subj /CN=flat -out flat.pem -addext basicConstraints=critical,CA:TRUE,pathlen:0",
+    );
+    assert_says(&import(&keyturn, "flat.pem", "flat.key", &[]), 2, &["pathLenConstraint is 0"]);
+    assert_eq!(keyturn.audited("imported"), 0);
+}
