@@ -85,3 +85,30 @@ fn install(root: &Path, program: &str) {
         fs::copy(file, target).unwrap();
     }
 }
+
+/// The image that the project's own Dockerfile makes, by its ID. No registry is at hand: in the place of its two stages are one
+/// whose `cargo` hands out the binary of this tree, and one of this machine's glibc.
+pub fn keyturn_image(engine: &Engine) -> String {
+    let binary = env!("CARGO_BIN_EXE_keyturn");
+    let builder = imported(engine, "keyturn-test/builder:1", "/bin/sh", |root| {
+        for applet in ["mkdir", "chmod"] {
+            symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+        fs::copy(binary, root.join("keyturn")).unwrap();
+        let cargo = "#!/bin/sh\nset -e\nls Cargo.toml Cargo.lock src/main.rs benches\nmkdir -p target/release\ncp /keyturn target/release/\n";
+        fs::write(root.join("bin/cargo"), cargo).unwrap();
+        fs::set_permissions(root.join("bin/cargo"), fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    let base = imported(engine, "keyturn-test/glibc:1", "/none", |root| {
+        install(root, binary);
+        fs::remove_file(root.join(binary.trim_start_matches('/'))).unwrap();
+        fs::remove_dir_all(root.join("bin")).unwrap();
+    });
+    let mut build = engine.command(["build", "--tag", "keyturn-test/keyturn:1"]);
+    for (stage, image) in [("BUILDER", builder), ("BASE", base)] {
+        build.arg("--build-arg").arg(format!("{stage}={image}"));
+    }
+    build.arg(env!("CARGO_MANIFEST_DIR")).env("DOCKER_BUILDKIT", "0");
+    must(build);
+    engine.ok(["image", "ls", "--quiet", "--no-trunc", "keyturn-test/keyturn:1"])
+}

@@ -81,7 +81,7 @@ pub use dns::{Bind, BindOptions};
 pub use engine::{Engine, pause, wait_for};
 pub use files::{Found, Tree, files_site, files_site_with, status};
 pub use guarded::Guarded;
-pub use images::{busybox_image, nginx_image};
+pub use images::{busybox_image, keyturn_image, nginx_image};
 pub use inbox::{Inbox, Received};
 pub use keyturn::{Keyturn, Running};
 pub use knot::Knot;
