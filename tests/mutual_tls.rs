@@ -36,8 +36,8 @@ crl = {{ lifetime = "90s" }}
 [certificates.edge]
 issuers = ["internal"]
 dns_names = ["edge.test"]
-duration = "3m"
-renew_before = "90s"
+duration = "150s"
+renew_before = "75s"
 [[certificates.edge.targets]]
 kind = "swarm"
 services = ["web_nginx"]
@@ -48,8 +48,8 @@ verify = {{ connect = ["127.0.0.1:8443"], server_name = "edge.test" }}
 issuers = ["internal"]
 common_name = "probe"
 usages = ["client-auth"]
-duration = "3m"
-renew_before = "90s"
+duration = "150s"
+renew_before = "75s"
 [[certificates.probe.targets]]
 kind = "file"
 dir = "client"
