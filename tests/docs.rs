@@ -23,9 +23,10 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "docs/acme.md",
+    "docs/alerts.md",
     "docs/configuration.md",
     "docs/container.md",
     "docs/databases.md",
@@ -35,6 +36,7 @@ const PAGES: [&str; 17] = [
     "docs/internal-ca.md",
     "docs/jwt.md",
     "docs/keys.md",
+    "docs/monitoring.md",
     "docs/nginx.md",
     "docs/operations.md",
     "docs/state.md",
@@ -44,7 +46,7 @@ const PAGES: [&str; 17] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 10;
+const NOT_RUN: usize = 13;
 
 #[derive(Debug)]
 struct Block {

@@ -77,7 +77,10 @@ impl Lines {
 
     /// A bar for a search that nobody can say the end of.
     pub(super) fn search(&self, bits: usize) -> SearchBar {
-        let bar = if self.quiet { ProgressBar::hidden() } else { self.bars.add(ProgressBar::new_spinner()) };
+        if self.quiet || self.bars.is_hidden() {
+            return SearchBar { bar: ProgressBar::hidden(), bits };
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}") {
             bar.set_style(style);
         }
@@ -126,7 +129,8 @@ fn still_to_come(bits: usize, tested: u64, mean: f64) -> String {
 impl Reporter for Lines {
     fn started(&self, step: &Step) {
         tracing::info!(assets = ?names(step), action = step.action.name(), reason = step.reason, "begin");
-        if step.action.is_silent() {
+        // A bar has a thread that turns it.
+        if step.action.is_silent() || self.bars.is_hidden() {
             return;
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -171,6 +175,7 @@ fn title(step: &Step) -> String {
 fn what(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
+        Action::List(make) => format!("revocation lists {}", make.edition),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
         Action::Forget(forget) => forget.place.name(),

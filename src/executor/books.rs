@@ -1,39 +1,34 @@
 //! What we keep, in memory and in the store: changed together, durably, or not at all.
+//!
+//! Edits that come while the store is at work gather, and become durable together, in one step: twenty orders side by
+//! side wait for a handful of syncs, not for twenty times as many ([`pages`]).
 
 mod edit;
+mod pages;
+mod records;
+mod tidings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::Fatal;
 use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
-use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectRecord, RolloutRecord, Secret, Spare,
-    SpareId, Ware,
-};
+use crate::model::{AssetId, Inventory, Material, Secret, Tidings, Ware};
 use crate::store::{Change, MaterialId, StateStore, StoreError};
+use pages::{Flight, Pages};
+use records::DIGEST_KEY;
 
 pub use edit::Edit;
-
-const ASSET: &str = "asset/";
-const OBJECT: &str = "object/";
-const ROLLOUT: &str = "rollout/";
-const ISSUER: &str = "issuer/";
-/// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
-const KEPT: &str = "kept/";
-/// Keys and parameters that are ready for revisions to come.
-const STOCK: &str = "stock/";
-const LAST_SEEN: &str = "meta/last-seen";
-const DIGEST_KEY: &str = "meta/digest-key";
+pub(super) use records::KEPT;
+pub use records::inventory_of;
 
 /// Why the books cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BooksError {
     /// The store's own reason.
     #[error(transparent)]
@@ -63,25 +58,9 @@ impl BooksError {
 pub struct Books {
     store: Arc<dyn StateStore>,
     clock: Arc<dyn Clock>,
-    pages: Mutex<Pages>,
+    pages: Arc<Mutex<Pages>>,
     taken: Taken,
     digest_key: ring::hmac::Key,
-}
-
-/// What the store holds, as far as it has answered.
-struct Pages {
-    inventory: Inventory,
-    kept: BTreeMap<String, Secret>,
-    spares: BTreeMap<SpareId, Spare>,
-    /// A write has not been answered, or not clearly: the store may be ahead of this.
-    behind: bool,
-}
-
-impl Pages {
-    fn of(records: &BTreeMap<String, Vec<u8>>) -> Result<Self, BooksError> {
-        let (inventory, kept, spares) = (inventory_of(records)?, kept_in(records), spares_in(records)?);
-        Ok(Self { inventory, kept, spares, behind: false })
-    }
 }
 
 impl Books {
@@ -96,16 +75,19 @@ impl Books {
         entropy: &Entropy,
     ) -> Result<Self, BooksError> {
         let records = store.records().await?;
-        let pages = Mutex::new(Pages::of(&records)?);
+        let pages = Arc::new(Mutex::new(Pages::of(&records)?));
         let digest_key = digest_key(&store, &records, entropy).await?;
         Ok(Self { store, clock, pages, taken: Taken::default(), digest_key })
     }
 
-    /// What is known now; the world in it is empty.
+    /// What is known now; the world in it is empty. It has every edit that was asked for before, unless that has failed.
     pub async fn inventory(&self) -> Inventory {
-        let mut pages = self.pages.lock().await;
-        self.catch_up_to_read(&mut pages).await;
-        pages.inventory.clone()
+        self.settled(|pages| pages.is_at_work()).await.inventory.clone()
+    }
+
+    /// What is kept about telling, alone.
+    pub async fn tidings(&self) -> Tidings {
+        self.settled(Pages::is_telling).await.inventory.tidings.clone()
     }
 
     /// The time that goes into records.
@@ -124,15 +106,13 @@ impl Books {
 
     /// What an issuer keeps under `key`.
     pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
-        let mut pages = self.pages.lock().await;
-        self.catch_up_to_read(&mut pages).await;
-        pages.kept.get(key).cloned()
+        self.settled(|pages| pages.is_changing(key)).await.kept.get(key).cloned()
     }
 
     /// Sets aside something that is ready, where there is any.
     pub(super) async fn draw(&self, ware: Ware) -> Option<Drawn<'_>> {
-        let mut pages = self.pages.lock().await;
-        self.catch_up_to_read(&mut pages).await;
+        // Who wanted to use a piece up may have gone before the answer: it is not free until that is known.
+        let pages = self.settled(Pages::is_drawing).await;
         self.taken.draw(&pages.spares, ware, self.now())
     }
 
@@ -142,94 +122,93 @@ impl Books {
         crate::pki::hex(&tag.as_ref()[..16])
     }
 
-    /// Changes records: `change` works on copies, which count only once the store has them durably.
+    /// Changes records: `change` works on copies, which count only once the store has them durably. What comes while
+    /// the store is at work builds on that, and becomes durable after it or not at all.
     ///
     /// # Errors
     ///
-    /// When the store cannot write. The records are then as they were; where the store cannot tell (a failed sync, an
-    /// edit that was dropped while it was under way), as the store has them when it answers again.
+    /// When the store cannot write this edit, or one that it builds on. The records are then as they were; where the
+    /// store cannot tell (a failed sync, edits that nobody waits for any more), as the store has them when it answers
+    /// again.
     pub async fn edit(&self, change: impl FnOnce(&mut Edit<'_>) + Send) -> Result<(), Fatal> {
-        let mut pages = self.pages.lock().await;
-        self.catch_up(&mut pages).await?;
+        let mut pages = self.open_for_edits().await?;
         let (touched, durable) = {
-            let mut edit = Edit::new(&pages.inventory, self.now());
+            let mut edit = Edit::new(pages.newest(), self.now());
             change(&mut edit);
             edit.finish()?
         };
-        // Whoever drops this future while the store works leaves the mark.
-        pages.behind = true;
-        let committed = self.store.commit(durable).await;
-        pages.behind = committed.as_ref().is_err_and(|error| !keeps_nothing(error));
-        committed.map_err(BooksError::from)?;
-        touched.merge_into(&mut pages);
-        Ok(())
+        // Refused alone: of what becomes durable in one step, all is kept or nothing.
+        durable.check().map_err(BooksError::from)?;
+        let flight = match pages.join(touched, durable) {
+            Ok(flight) => flight,
+            Err((touched, durable)) => {
+                let flight = take_off(Arc::clone(&self.store), Arc::clone(&self.pages), pages.flying_now());
+                pages.wait(touched, durable, &flight);
+                flight
+            }
+        };
+        drop(pages);
+        Ok(flight.await?)
+    }
+
+    /// The pages, when they take an edit.
+    async fn open_for_edits(&self) -> Result<MutexGuard<'_, Pages>, BooksError> {
+        loop {
+            let mut pages = self.pages.lock().await;
+            pages.forget_the_abandoned();
+            let Some(flight) = pages.closed() else {
+                self.catch_up(&mut pages).await?;
+                return Ok(pages);
+            };
+            drop(pages);
+            // Whose fault it is, is told to those who are in it.
+            let _ = flight.await;
+        }
+    }
+
+    /// The pages, after the edits that were asked for before this, where `matters` says so. A store that cannot be read
+    /// takes no writes either: they will say so.
+    async fn settled(&self, matters: impl Fn(&Pages) -> bool) -> MutexGuard<'_, Pages> {
+        let mut pages = self.pages.lock().await;
+        pages.forget_the_abandoned();
+        if matters(&pages)
+            && let Some(last) = pages.last()
+        {
+            drop(pages);
+            let _ = last.await;
+            pages = self.pages.lock().await;
+            pages.forget_the_abandoned();
+        }
+        if let Err(error) = self.catch_up(&mut pages).await {
+            tracing::warn!("the state could not be read again: {error}");
+        }
+        pages
     }
 
     /// Reads again what the store holds, where it may be ahead. To write over it from memory would lose a step that is
     /// durable already, and what came with it: a private key that no record knows of would be kept for ever.
     async fn catch_up(&self, pages: &mut Pages) -> Result<(), BooksError> {
-        if pages.behind {
-            *pages = Pages::of(&self.store.records().await?)?;
+        if pages.is_behind() {
+            pages.read_again(&self.store.records().await?)?;
         }
         Ok(())
     }
+}
 
-    /// The same, for who only reads. A store that cannot be read takes no writes either: they will say so.
-    async fn catch_up_to_read(&self, pages: &mut Pages) {
-        if let Err(error) = self.catch_up(pages).await {
-            tracing::warn!("the state could not be read again: {error}");
+/// Makes durable what waits by then, when all that it builds on is.
+fn take_off(store: Arc<dyn StateStore>, pages: Arc<Mutex<Pages>>, before: Option<Flight>) -> Flight {
+    let flight = async move {
+        match before {
+            // It has failed: then so has this, and `pages` know.
+            Some(before) => drop(before.await),
+            // Who else is ready to write comes along.
+            None => tokio::task::yield_now().await,
         }
-    }
-}
-
-/// Whether the store promises that it has kept nothing of a step that it has refused.
-fn keeps_nothing(error: &StoreError) -> bool {
-    matches!(error, StoreError::NoSpace { .. } | StoreError::TooBig { .. })
-}
-
-/// The records of a store, read.
-///
-/// # Errors
-///
-/// When one of them is not what this version writes.
-pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, BooksError> {
-    let mut inventory = Inventory::default();
-    for (key, bytes) in records {
-        if key.starts_with(ASSET) {
-            let record: AssetRecord = decoded(key, bytes)?;
-            inventory.assets.insert(record.id.clone(), record);
-        } else if key.starts_with(OBJECT) {
-            let record: ObjectRecord = decoded(key, bytes)?;
-            inventory.objects.insert((record.kind, record.name.clone()), record);
-        } else if key.starts_with(ROLLOUT) {
-            let record: RolloutRecord = decoded(key, bytes)?;
-            inventory.rollouts.insert(record.place.clone(), record);
-        } else if key.starts_with(ISSUER) {
-            let record: IssuerRecord = decoded(key, bytes)?;
-            inventory.issuers.insert(record.name.clone(), record);
-        } else if key == LAST_SEEN {
-            inventory.last_seen = Some(decoded(key, bytes)?);
-        }
-    }
-    inventory.stock = spares_in(records)?.into_iter().map(|(id, spare)| (id, spare.made_at)).collect();
-    Ok(inventory)
-}
-
-fn spares_in(records: &BTreeMap<String, Vec<u8>>) -> Result<BTreeMap<SpareId, Spare>, BooksError> {
-    let spares = records.iter().filter_map(|(key, bytes)| Some((key, key.strip_prefix(STOCK)?, bytes)));
-    let read = |(key, id, bytes): (&String, &str, &Vec<u8>)| {
-        let unreadable = |why| BooksError::Unreadable { what: key.clone(), why };
-        Ok((id.parse().map_err(unreadable)?, decoded(key, bytes)?))
+        let change = pages.lock().await.take_off()?;
+        let committed = store.commit(change).await;
+        pages.lock().await.land(committed)
     };
-    spares.map(read).collect()
-}
-
-/// What issuers keep: bytes that only they understand.
-fn kept_in(records: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Secret> {
-    let kept = |(key, bytes): (&String, &Vec<u8>)| {
-        Some((key.strip_prefix(KEPT)?.to_owned(), Secret::new(bytes.clone())))
-    };
-    records.iter().filter_map(kept).collect()
+    flight.boxed().shared()
 }
 
 /// The digest's key is made once, with the state.
@@ -248,15 +227,4 @@ async fn digest_key(
         }
     }
     Ok(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &bytes))
-}
-
-fn encoded<T: Serialize>(value: Option<&T>) -> Result<Option<Vec<u8>>, BooksError> {
-    let Some(value) = value else { return Ok(None) };
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| BooksError::unreadable("a record to be written", &error))?;
-    Ok(Some(bytes))
-}
-
-fn decoded<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, BooksError> {
-    serde_json::from_slice(bytes).map_err(|error| BooksError::unreadable(key, &error))
 }

@@ -19,6 +19,8 @@ use crate::model::Secret;
 const GROUP: usize = 64;
 /// When nobody has asked for anything for so long, what can wait is done.
 const IDLE: Duration = Duration::from_millis(150);
+/// The same for audit.log's sync, which hardly can.
+const SOON: Duration = Duration::from_millis(20);
 
 /// What a state is opened with.
 #[derive(Debug, Clone)]
@@ -157,6 +159,13 @@ fn reply<T>(answer: Answer<T>, value: Result<T, StoreError>) {
 
 /// The next request; the chores are done when none comes.
 fn wait(writer: &mut Writer, requests: &Receiver<Request>) -> Option<Request> {
+    if writer.is_behind() {
+        match requests.recv_timeout(SOON) {
+            Ok(request) => return Some(request),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => drop(writer.sync_trail()),
+        }
+    }
     if writer.has_chores() {
         match requests.recv_timeout(IDLE) {
             Ok(request) => return Some(request),

@@ -26,6 +26,7 @@ mod resume;
 mod revoke;
 mod rollover;
 mod silence;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use instant_acme::{Account, Identifier, NewOrder, Order, OrderStatus};
 
+use super::addresses::check_text;
 use super::authorization::{Found, failure, proof, ready};
 use super::challenge::{Proof, Solver};
-use super::http::Client;
+use super::http::{Client, other};
 use super::refusal::{harmless, is_ours_alone, is_too_long, may_be_done, refusal};
 use super::{Acme, chain, csr, patiently, renewal};
 use crate::failpoint;
@@ -16,10 +18,17 @@ use crate::model::Made;
 
 /// The first pause before a look at an order: some CAs are done at once. Each next one is three times as long, up to
 /// [`LONGEST_PAUSE`], so that a CA that needs seconds sees a handful of looks.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// An order that a CA is still at work on after this is left, and taken up again in a later pass.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Why it is not known what is to be shown.
+struct Stuck {
+    error: IssueError,
+    /// Another order may do; this one never will.
+    for_good: bool,
+}
 
 /// One order at work.
 pub(super) struct Job<'a> {
@@ -33,21 +42,22 @@ pub(super) struct Job<'a> {
 impl Job<'_> {
     /// All of it.
     pub(super) async fn run(&self) -> Result<Made, IssueError> {
-        let mut order = match self.resumed().await? {
-            Some(order) => order,
-            None => self.placed().await?,
+        let (mut order, is_new) = match self.resumed().await? {
+            Some(order) => (order, false),
+            None => (self.placed().await?, true),
         };
-        failpoint::hit("acme-order-stored");
-        let done = self.finish(&mut order).await;
+        let done = self.finish(&mut order, is_new).await;
         if order.state().status == OrderStatus::Invalid {
             self.give_up().await?;
         }
         done
     }
 
-    async fn finish(&self, order: &mut Order) -> Result<Made, IssueError> {
+    async fn finish(&self, order: &mut Order, is_new: bool) -> Result<Made, IssueError> {
         if order.state().status == OrderStatus::Pending {
-            self.authorize(order).await?;
+            self.authorize(order, is_new).await?;
+        } else if is_new {
+            self.stored(order.url()).await?;
         }
         if order.state().status == OrderStatus::Ready {
             self.finalize(order).await?;
@@ -85,7 +95,11 @@ impl Job<'_> {
         }
         failpoint::hit("acme-order-placed");
         match placed {
-            Ok(order) => self.stored(order).await,
+            Ok(order) => {
+                // Kept, it would be asked for in vain until it expires.
+                check_text(order.url()).map_err(|why| self.acme.failed("a new order", &other(why)))?;
+                Ok(order)
+            }
             Err(error) => {
                 // What was refused outright is no order; an answer that was lost may be one.
                 if !may_be_done(&error) {
@@ -97,20 +111,52 @@ impl Job<'_> {
     }
 
     /// Shows control over every name that the CA wants to see it of.
-    async fn authorize(&self, order: &mut Order) -> Result<(), IssueError> {
+    async fn authorize(&self, order: &mut Order, is_new: bool) -> Result<(), IssueError> {
+        let proofs = self.proofs_of(order, is_new).await?;
         let solver = self.acme.solver(&self.request.asset)?;
-        let proofs = self.proofs(order, solver.as_ref()).await?;
-        self.note_shown(order, &proofs).await?;
+        let on_record = solver.outlasts_us() && !proofs.is_empty();
+        if on_record {
+            self.note_shown(order, &proofs).await?;
+        }
         let shown = solver.present(&proofs).await;
         failpoint::hit("acme-challenge-set");
         let done = match shown {
             Ok(()) => self.validated(order, solver.as_ref()).await,
             Err(error) => Err(self.acme.local(error)),
         };
-        if self.take_away(&proofs).await {
+        if self.take_away(&proofs).await && on_record {
             self.note_shown(order, &[]).await?;
         }
         done
+    }
+
+    /// What is to be shown. The disk takes as long as the CA to say it, and that is no effect: both at once, and nothing
+    /// is done about it before a new order is on record.
+    async fn proofs_of(&self, order: &mut Order, is_new: bool) -> Result<Vec<Proof>, IssueError> {
+        let url = order.url().to_owned();
+        let keeping = async {
+            match is_new {
+                true => self.stored(&url).await,
+                false => Ok(()),
+            }
+        };
+        let asking = async {
+            match self.acme.solver(&self.request.asset) {
+                Ok(solver) => self.proofs(order, solver.as_ref()).await,
+                Err(error) => Err(Stuck { error, for_good: false }),
+            }
+        };
+        let (kept, proofs) = join(keeping, asking).await;
+        kept?;
+        match proofs {
+            Ok(proofs) => Ok(proofs),
+            Err(stuck) => {
+                if stuck.for_good {
+                    self.give_up().await?;
+                }
+                Err(stuck.error)
+            }
+        }
     }
 
     async fn validated(&self, order: &mut Order, solver: &dyn Solver) -> Result<(), IssueError> {
@@ -124,7 +170,7 @@ impl Job<'_> {
     }
 
     /// What is to be shown, for each name that is not proven yet.
-    async fn proofs(&self, order: &mut Order, solver: &dyn Solver) -> Result<Vec<Proof>, IssueError> {
+    async fn proofs(&self, order: &mut Order, solver: &dyn Solver) -> Result<Vec<Proof>, Stuck> {
         let mut proofs = Vec::new();
         let count = order.state().authorizations.len();
         for at in 0..count {
@@ -133,11 +179,8 @@ impl Job<'_> {
             match found {
                 Ok(Found::Open(proof)) => match proof.checked() {
                     Ok(proof) => proofs.push(proof),
-                    Err(why) => {
-                        // The token stays what it is for as long as the order lives.
-                        self.give_up().await?;
-                        return Err(self.acme.refused(why));
-                    }
+                    // The token stays what it is for as long as the order lives.
+                    Err(why) => return Err(Stuck { error: self.acme.refused(why), for_good: true }),
                 },
                 Ok(Found::Proven) => {}
                 Ok(Found::NoSuch(name, offers)) => {
@@ -145,13 +188,12 @@ impl Job<'_> {
                         "for {name} it offers {offers}, and the configuration has {}",
                         solver.challenge()
                     );
-                    return Err(self.acme.refused(message));
+                    return Err(Stuck { error: self.acme.refused(message), for_good: false });
                 }
                 Err(error) => {
-                    if is_too_long(&error) {
-                        self.give_up().await?;
-                    }
-                    return Err(self.failed("an authorization", &error).await?);
+                    let for_good = is_too_long(&error);
+                    let told = self.failed("an authorization", &error).await;
+                    return Err(Stuck { error: told.unwrap_or_else(|not_kept| not_kept), for_good });
                 }
             }
         }

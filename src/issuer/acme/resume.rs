@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use super::addresses::check_text;
 use super::challenge::Proof;
-use super::http::other;
 use super::order::{Job, identifiers};
 use super::patiently;
 use super::refusal::{Refusal, refusal};
+use crate::failpoint;
 use crate::issuer::{Event, IssueError, Slot};
 use crate::model::Secret;
 use crate::pki;
@@ -59,18 +58,17 @@ impl Job<'_> {
         Ok(self.desk.keep(Slot::Order, None, None).await?)
     }
 
-    /// Keeps an order that was placed.
-    pub(super) async fn stored(&self, order: Order) -> Result<Order, IssueError> {
-        // Kept, it would be asked for in vain until it expires.
-        check_text(order.url()).map_err(|why| self.acme.failed("a new order", &other(why)))?;
-        let event = Event { action: "acme-ordered", details: vec![("order", order.url().to_owned())] };
-        self.keep(&order, &[], Some(event)).await?;
-        Ok(order)
+    /// Keeps an order that was placed, so that whoever comes after a crash goes on with it.
+    pub(super) async fn stored(&self, url: &str) -> Result<(), IssueError> {
+        let event = Event { action: "acme-ordered", details: vec![("order", url.to_owned())] };
+        self.keep(url, &[], Some(event)).await?;
+        failpoint::hit("acme-order-stored");
+        Ok(())
     }
 
     /// Keeps what of the order is put up for the CA to see: before it is, and when it is gone.
     pub(super) async fn note_shown(&self, order: &Order, proofs: &[Proof]) -> Result<(), IssueError> {
-        self.keep(order, proofs, None).await
+        self.keep(order.url(), proofs, None).await
     }
 
     /// Takes away what was put up for the CA to see; whether nothing of it stays.
@@ -83,9 +81,9 @@ impl Job<'_> {
         cleaned.is_ok()
     }
 
-    async fn keep(&self, order: &Order, shown: &[Proof], event: Option<Event<'_>>) -> Result<(), IssueError> {
+    async fn keep(&self, url: &str, shown: &[Proof], event: Option<Event<'_>>) -> Result<(), IssueError> {
         let kept = Kept {
-            url: order.url().to_owned(),
+            url: url.to_owned(),
             server: self.acme.config.server.clone(),
             wish: self.wish(),
             placed_at: self.request.now,

@@ -13,6 +13,8 @@ pub(in crate::store) struct Appender {
     path: PathBuf,
     /// Up to here everything is as it must be.
     length: u64,
+    /// How often something was appended since the last sync.
+    behind: u32,
     /// Set when the disk has failed in a way after which nothing can be promised.
     failed: Option<StoreError>,
 }
@@ -22,7 +24,7 @@ impl Appender {
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let file = posture::open_file(path, OpenOptions::new().read(true).append(true))?;
         let length = file.metadata().map_err(StoreError::io("look at", path))?.len();
-        Ok(Self { file, path: path.to_owned(), length, failed: None })
+        Ok(Self { file, path: path.to_owned(), length, behind: 0, failed: None })
     }
 
     /// The file itself, for reading.
@@ -45,6 +47,15 @@ impl Appender {
     /// After a failed sync nobody knows what is on the disk, and a second sync would claim success
     /// for pages that the kernel has dropped: from then on every call fails.
     pub(in crate::store) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let before = self.length;
+        self.hand_over(bytes)?;
+        // What was not synced does not count.
+        self.catch_up().inspect_err(|_| self.length = before)
+    }
+
+    /// Hands all of `bytes` to the kernel, or none of them: they survive this process, and after [`Self::catch_up`] a power
+    /// cut too.
+    pub(in crate::store) fn hand_over(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
@@ -52,9 +63,22 @@ impl Appender {
         if let Err(error) = self.write(bytes) {
             return Err(self.take_back(error, length));
         }
-        self.sync()?;
         self.length = length.saturating_add(bytes.len() as u64);
+        self.behind = self.behind.saturating_add(1);
         Ok(())
+    }
+
+    /// How often something was handed over since the last sync.
+    pub(in crate::store) fn behind(&self) -> u32 {
+        self.behind
+    }
+
+    /// Makes durable what was handed over.
+    pub(in crate::store) fn catch_up(&mut self) -> Result<(), StoreError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        if self.behind > 0 { self.sync() } else { Ok(()) }
     }
 
     /// Cuts the file down to `length` bytes, durably.
@@ -99,7 +123,9 @@ impl Appender {
         if faults::sync_fails(&self.path) {
             return Err(self.fail("sync", io::Error::from_raw_os_error(nix::libc::EIO)));
         }
-        self.file.sync_data().map_err(|error| self.fail("sync", error))
+        self.file.sync_data().map_err(|error| self.fail("sync", error))?;
+        self.behind = 0;
+        Ok(())
     }
 }
 

@@ -255,21 +255,84 @@ fn a_harmed_index_is_built_anew() {
 
 #[test]
 fn a_failed_sync_ends_all_claims() {
-    for file in ["journal/log", "audit.log"] {
+    let home = three();
+    let store = home.open_clean();
+    faults::plant(&home.journal(), Fault::Sync);
+    let error = wait(store.commit(tell("lost"))).unwrap_err();
+    assert!(matches!(error, StoreError::Storage { action: "sync", .. }), "{error}");
+    assert_refuses(&store);
+    assert_eq!(record(&store, "told"), Some("issued".into()));
+    drop(store);
+    let (store, _) = home.open();
+    commit(&store, put("b", "two"));
+}
+
+fn assert_refuses(store: &Store) {
+    for change in [tell("again"), put("b", "two")] {
+        assert!(matches!(wait(store.commit(change)), Err(StoreError::Storage { .. })));
+    }
+    assert!(wait(store.compact()).is_err());
+}
+
+/// What is in the journal is acknowledged; when audit.log cannot follow, nothing more is.
+#[test]
+fn a_failed_sync_of_the_history_ends_all_claims_too() {
+    for steps in [1, 32] {
         let home = three();
         let store = home.open_clean();
-        faults::plant(&home.dir().join(file), Fault::Sync);
-        let error = wait(store.commit(tell("lost"))).unwrap_err();
-        assert!(matches!(error, StoreError::Storage { action: "sync", .. }), "{error}");
-        for change in [tell("again"), put("b", "two")] {
-            assert!(matches!(wait(store.commit(change)), Err(StoreError::Storage { .. })), "{file}");
+        faults::plant(&home.dir().join("audit.log"), Fault::Sync);
+        for n in 0..steps {
+            commit(&store, tell(&n.to_string()));
         }
-        assert!(wait(store.compact()).is_err());
-        assert_eq!(record(&store, "told"), Some("issued".into()));
+        // Nobody waits: it is synced, and fails. Under load it is, too.
+        if steps == 1 {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        assert_refuses(&store);
+        let (last, entries) = ((steps - 1).to_string(), steps + 1);
+        assert_eq!(record(&store, "told").as_ref(), Some(&last));
         drop(store);
         let (store, _) = home.open();
+        assert_eq!(record(&store, "told"), Some(last));
         commit(&store, put("b", "two"));
+        assert_eq!(crate::audit::verify(home.snapshot().audit_lines().unwrap()).unwrap().entries, entries);
     }
+}
+
+/// After a power cut audit.log may lack what was not synced: any end of it. The journal has it.
+#[test]
+fn a_history_that_lost_its_unsynced_end_is_completed() {
+    let home = three();
+    let store = home.open_clean();
+    let synced = std::fs::metadata(home.dir().join("audit.log")).unwrap().len();
+    for n in 0..5 {
+        commit(&store, tell(&n.to_string()));
+    }
+    let cut = home.crashed();
+    drop(store);
+    let whole = std::fs::read(cut.dir().join("audit.log")).unwrap();
+    let synced = usize::try_from(synced).unwrap();
+    for length in (synced..=whole.len()).step_by(7) {
+        let home = cut.crashed();
+        std::fs::write(home.dir().join("audit.log"), &whole[..length]).unwrap();
+        let (store, notices) = home.open();
+        let completed = kinds(&notices).contains(&NoticeKind::AuditCompleted);
+        assert_eq!(completed, length < whole.len(), "{length}: {notices:?}");
+        drop(store);
+        assert_eq!(std::fs::read(home.dir().join("audit.log")).unwrap(), whole, "{length}");
+    }
+}
+
+/// A compaction takes the entries out of the journal: they must be in audit.log for good before.
+#[test]
+fn nothing_is_compacted_before_the_history_is_synced() {
+    let home = three();
+    let store = home.open_clean();
+    commit(&store, tell("one"));
+    faults::plant(&home.dir().join("audit.log"), Fault::Sync);
+    let before = std::fs::read(home.journal()).unwrap();
+    assert!(matches!(wait(store.compact()), Err(StoreError::Storage { action: "sync", .. })));
+    assert_eq!(std::fs::read(home.journal()).unwrap(), before);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The one who writes: journal first, then audit.log, then sled.
+//! The one who writes: journal first, synced; then audit.log and sled, which can be completed from it.
 
 mod open;
 mod stage;
@@ -23,6 +23,14 @@ const COMPACT_FLOOR: u64 = 1 << 20;
 /// Rewriting at four times the live content writes each byte about once more than appending did,
 /// and bounds the file.
 const COMPACT_FACTOR: u64 = 4;
+/// audit.log is synced when nobody waits, and after so many steps also while somebody does.
+const MOST_BEHIND: u32 = 32;
+
+/// Refuses what no frame takes.
+pub(super) fn check(change: &Change) -> Result<(), StoreError> {
+    stage::check(change)?;
+    stage::check_history(change)
+}
 
 /// The open state.
 pub(super) struct Writer {
@@ -74,12 +82,13 @@ impl Writer {
         answers
     }
 
-    /// Makes the frames and their audit lines durable, or takes both back.
+    /// Makes the frames durable, with the entries of the history that are in them, and hands the lines over for
+    /// audit.log; or takes both back.
     fn write(&mut self, stage: &Stage) -> Result<(), StoreError> {
         let before = self.log.length();
         let mut written = self.log.append(&stage.bytes);
         if written.is_ok() && !stage.lines.is_empty() {
-            written = self.trail.log.append(stage.lines.as_bytes());
+            written = self.trail.log.hand_over(stage.lines.as_bytes());
             if matches!(written, Err(StoreError::NoSpace { .. })) {
                 written = self.log.cut(before).and(written);
             }
@@ -90,6 +99,20 @@ impl Writer {
             self.failed = Some(error.clone());
         }
         written
+    }
+
+    /// Whether audit.log waits for its sync.
+    pub(super) fn is_behind(&self) -> bool {
+        self.failed.is_none() && self.trail.log.behind() > 0
+    }
+
+    /// Syncs audit.log. What it renders is durable in the journal already, which completes it after a crash; so what was
+    /// acknowledged stays true when this fails, and nothing more is.
+    pub(super) fn sync_trail(&mut self) -> Result<(), StoreError> {
+        self.trail.log.catch_up().inspect_err(|error| {
+            tracing::error!("{error}: nothing is written any more until the state is opened again");
+            self.failed = Some(error.clone());
+        })
     }
 
     /// What is durable becomes what is asked.
@@ -181,8 +204,11 @@ impl Writer {
         }
     }
 
-    /// Compacts when the journal has grown out of proportion.
+    /// Compacts when the journal has grown out of proportion; audit.log is not left behind for long.
     pub(super) fn keep_short(&mut self) {
+        if self.trail.log.behind() >= MOST_BEHIND && self.is_behind() {
+            let _ = self.sync_trail();
+        }
         if self.is_long() {
             self.compact_by_itself();
         }
@@ -214,6 +240,8 @@ impl Writer {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
+        // The new file will not have the entries.
+        self.sync_trail()?;
         let old = (self.log.file(), &self.state);
         compact::prepare(&self.dir, old, self.sequence, &self.key, &self.entropy)?;
         self.change_over().inspect_err(|error| self.failed = Some(error.clone()))
@@ -244,6 +272,9 @@ impl Writer {
 
     /// The end.
     pub(super) fn close(mut self) {
+        if self.is_behind() {
+            let _ = self.sync_trail();
+        }
         self.do_chores();
         if let Some(index) = self.index.take() {
             index.close();

@@ -106,7 +106,7 @@ fn limit(what: impl Into<String>, size: usize, limit: usize) -> Result<(), Store
 }
 
 /// Refuses what is too big before anything is made of it.
-fn check(change: &Change) -> Result<(), StoreError> {
+pub(super) fn check(change: &Change) -> Result<(), StoreError> {
     let mut total = 0usize;
     for (key, value) in &change.puts {
         let size = value.as_ref().map_or(0, Vec::len);
@@ -122,6 +122,21 @@ fn check(change: &Change) -> Result<(), StoreError> {
         total = total.saturating_add(size);
     }
     limit("one step", total, MAX_CHANGE)
+}
+
+/// The same of its entries for the history, each by itself.
+pub(super) fn check_history(change: &Change) -> Result<(), StoreError> {
+    // Wherever it will stand, its number and the hashes take no more than this.
+    let last = Position { seq: u64::MAX - 1, ..Position::default() };
+    change.audit.iter().try_for_each(|event| check_line(&Entry::after(&last, event.clone())).map(drop))
+}
+
+/// The entry's line for audit.log.
+fn check_line(entry: &Entry) -> Result<String, StoreError> {
+    let line = entry.line();
+    let start = entry.action.get(..60).unwrap_or(&entry.action);
+    limit(format!("the audit entry `{start}`"), line.len(), MAX_VALUE)?;
+    Ok(line)
 }
 
 struct Frame<'a> {
@@ -166,9 +181,7 @@ impl Frame<'_> {
         let (mut lines, mut position) = (String::new(), before.clone());
         for event in &change.audit {
             let entry = Entry::after(&position, event.clone());
-            let line = entry.line();
-            let start = entry.action.get(..60).unwrap_or(&entry.action);
-            limit(format!("the audit entry `{start}`"), line.len(), MAX_VALUE)?;
+            let line = check_line(&entry)?;
             self.push(Op::Audit, &entry.seq.to_string(), line.as_bytes())?;
             position = entry.position();
             self.effects.push(Effect::Audited(entry));

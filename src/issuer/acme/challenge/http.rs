@@ -88,6 +88,10 @@ impl Solver for HttpSolver {
         "http-01"
     }
 
+    fn outlasts_us(&self) -> bool {
+        matches!(self.0, Way::Webroot(_))
+    }
+
     async fn present(&self, proofs: &[Proof]) -> Result<(), SolveError> {
         match &self.0 {
             Way::Listening(listener) => listener.show(&proofs.iter().map(page).collect::<Vec<_>>()).await,

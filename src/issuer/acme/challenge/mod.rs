@@ -62,6 +62,12 @@ pub trait Solver: Send + Sync {
     /// `http-01`, `tls-alpn-01` or `dns-01`.
     fn challenge(&self) -> &'static str;
 
+    /// Whether what it shows is still there when the process is not: then it is put on record before, so that the next
+    /// one takes it away.
+    fn outlasts_us(&self) -> bool {
+        true
+    }
+
     /// Shows them, and returns when the CA can see them: a listener listens, a record is on every name server of its zone.
     ///
     /// # Errors

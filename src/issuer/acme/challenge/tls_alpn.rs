@@ -79,6 +79,10 @@ impl Solver for TlsAlpnSolver {
         self.listener.challenge()
     }
 
+    fn outlasts_us(&self) -> bool {
+        false
+    }
+
     async fn present(&self, proofs: &[Proof]) -> Result<(), SolveError> {
         let entries = proofs.iter().map(|proof| self.entry(proof)).collect::<Result<Vec<_>, _>>()?;
         self.listener.show(&entries).await
