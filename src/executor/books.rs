@@ -151,7 +151,8 @@ impl Books {
         durable.check().map_err(BooksError::from)?;
         let flight = match pages.join(touched, durable) {
             Ok(flight) => flight,
-            Err((touched, durable)) => {
+            Err(alone) => {
+                let (touched, durable) = *alone;
                 let flight = take_off(Arc::clone(&self.store), Arc::clone(&self.pages), pages.flying_now());
                 pages.wait(touched, durable, &flight);
                 flight

@@ -114,9 +114,13 @@ impl Pages {
     }
 
     /// Puts an edit into the batch that waits; gives it back where there is none.
-    pub(super) fn join(&mut self, touched: Touched, change: Change) -> Result<Flight, (Touched, Change)> {
-        let Some((batch, ticket)) = &mut self.waiting else { return Err((touched, change)) };
-        let Some(flight) = ticket.upgrade() else { return Err((touched, change)) };
+    pub(super) fn join(
+        &mut self,
+        touched: Touched,
+        change: Change,
+    ) -> Result<Flight, Box<(Touched, Change)>> {
+        let Some((batch, ticket)) = &mut self.waiting else { return Err(Box::new((touched, change))) };
+        let Some(flight) = ticket.upgrade() else { return Err(Box::new((touched, change))) };
         batch.touched.extend(touched);
         batch.change.extend(change);
         batch.edits += 1;

@@ -39,19 +39,20 @@ impl Scale {
 /// The lanes of `assets`.
 pub(super) fn draw(assets: &[Asset], now: Timestamp, until: Timestamp) -> Markup {
     let scale = Scale::new(now, until);
-    let lanes: Vec<(&Asset, Vec<Vec<&Span>>)> =
-        assets.iter().map(|asset| (asset, rows(&asset.spans, &scale, until))).collect();
-    let height = TOP + lanes.iter().map(|(_, rows)| lane_height(rows.len())).sum::<f64>();
-    let mut y = TOP;
+    let mut height = TOP;
+    let mut lanes: Vec<(&Asset, Vec<Vec<&Span>>, f64)> = Vec::new();
+    for asset in assets {
+        let rows = rows(&asset.spans, &scale, until);
+        let y = height;
+        height += lane_height(rows.len());
+        lanes.push((asset, rows, y));
+    }
     let label = format!("Revisions of {} assets over the coming year, with their overlaps", assets.len());
     html! {
         div.chart tabindex="0" role="region" aria-label="The coming year, to be scrolled sideways" {
             svg viewBox={ "0 0 " (WIDTH) " " (rounded(height)) } role="group" aria-label=(label) {
                 (months(&scale, now, until, height))
-                @for (asset, rows) in &lanes {
-                    (lane(asset, rows, &scale, y, until))
-                    @let _ = { y += lane_height(rows.len()); };
-                }
+                @for (asset, rows, y) in &lanes { (lane(asset, rows, &scale, *y, until)) }
                 @let x = rounded(scale.x(now));
                 line.now x1=(x) x2=(x) y1="16" y2=(rounded(height)) {}
                 text.now x=(x) y="11" text-anchor="middle" { "now" }

@@ -16,7 +16,7 @@ pub(super) fn distance(at: Timestamp, now: Timestamp) -> String {
     let left = at.duration_since(now);
     match left.as_secs() {
         -59..=59 => "now".to_owned(),
-        1.. => format!("in {}", rough(left)),
+        60.. => format!("in {}", rough(left)),
         _ => format!("{} ago", rough(-left)),
     }
 }

@@ -193,6 +193,8 @@ impl<V: Lanes> Moduli<V> {
         }
     }
 
+    // Indices with a known end are what the compiler unrolls into registers.
+    #[allow(clippy::needless_range_loop)]
     #[inline(always)]
     fn reduce_rows<const R: usize>(&mut self, from: usize, to: usize) {
         let Some((lowest, above)) = self.limbs.split_first_chunk::<R>() else { return };
