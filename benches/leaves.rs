@@ -16,8 +16,8 @@ use jiff::SignedDuration;
 use keyturn::audit::Event;
 use keyturn::clock::{Clock, Entropy, System};
 use keyturn::executor::Books;
-use keyturn::issuer::Request;
 use keyturn::issuer::internal::InternalCa;
+use keyturn::issuer::{Request, Under};
 use keyturn::keys::PrivateKey;
 use keyturn::model::{AssetId, AssetKind, KeyAlgorithm, Made, Material, Revision, Usage};
 use keyturn::store::{Change, MaterialId, OpenOptions, StateKey, StateStore, Store};
@@ -73,7 +73,7 @@ impl Bench {
             key_algorithm: KeyAlgorithm::EcdsaP256,
             entropy: entropy.clone(),
         };
-        let authority = ca.establish(None, clock.now()).unwrap().material;
+        let authority = ca.establish(Under::New(None), clock.now()).unwrap().material;
         Self { ca, authority, entropy, clock }
     }
 

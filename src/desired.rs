@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Cron, Schedule};
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, ObjectKind, Part, Reload, Usage};
+use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, Listeners, ObjectKind, Part, Reload, Usage};
 
 /// All that is wanted.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Desired {
     pub acme: BTreeMap<String, AcmeSpec>,
     /// The assets.
     pub assets: BTreeMap<AssetId, AssetSpec>,
+    /// Who is told what happens.
+    pub listeners: Listeners,
 }
 
 /// What is wanted of one asset.
@@ -81,6 +83,10 @@ pub struct CaSpec {
     pub intermediate_lifetime: SignedDuration,
     /// DNS name constraints; none if empty.
     pub permitted_dns: Vec<String>,
+    /// Whether its root is ours to make and to replace.
+    pub root_in_state: bool,
+    /// How long a revocation list is valid; `None`: there are none.
+    pub crl: Option<SignedDuration>,
 }
 
 /// A certificate.
@@ -142,6 +148,8 @@ pub struct Overlap {
     pub max_age: SignedDuration,
     /// A predecessor must stay known for this long after its last use.
     pub linger: SignedDuration,
+    /// Whether others must know a successor before it is used.
+    pub told: bool,
     /// Whether a successor is always ready and known.
     pub standby: bool,
     /// How long a swap may wait for another asset's rollout of the same service.
@@ -265,6 +273,7 @@ impl Overlap {
         publish_before: SignedDuration::ZERO,
         max_age: SignedDuration::ZERO,
         linger: SignedDuration::ZERO,
+        told: false,
         standby: false,
         rides: SignedDuration::ZERO,
     };

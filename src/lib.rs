@@ -13,10 +13,10 @@
 //! - [`config`] turns `keyturn.toml` into a validated `Config`; [`desired`] says what a site wants.
 //! - [`planner`] decides, purely: the same facts give the same plan, with a reason for each action.
 //! - [`executor`] observes, carries a plan out step by step, and makes no choices.
-//! - [`issuer`], [`keys`], [`target`], [`verify`] and [`store`] are the adapters; they never see each other.
+//! - [`issuer`], [`keys`], [`target`], [`verify`], [`notify`] and [`store`] are the adapters; they never see each other.
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
-//!   [`process`] runs programs of the operator's.
+//!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others.
 //! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
 //!   systemd is told.
 //! - [`cli`] is the composition root: it alone names concrete types.
@@ -33,6 +33,8 @@ pub mod failpoint;
 pub mod issuer;
 pub mod keys;
 pub mod model;
+pub mod notify;
+pub mod outside;
 pub mod pki;
 pub mod planner;
 pub mod process;

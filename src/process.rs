@@ -33,11 +33,27 @@ pub async fn run(
     environment: Environment,
     private: &[&str],
 ) -> Result<(), String> {
-    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    output(command, timeout, environment, &[], private).await.map(drop)
+}
+
+/// Runs a command to its end, with these variables beside its environment, and gives the last words that it printed.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn output(
+    command: &[String],
+    timeout: Duration,
+    environment: Environment,
+    variables: &[(&str, String)],
+    private: &[&str],
+) -> Result<String, String> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(String::new()) };
     let shown = command.join(" ");
     let mut child = Command::new(program);
     child.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     restrict(&mut child, environment);
+    child.envs(variables.iter().map(|(name, value)| (*name, value)));
     // A command that hangs is killed with all that it has started.
     child.kill_on_drop(true).process_group(0);
     let mut child = child.spawn().map_err(|error| format!("`{shown}` could not be started: {error}"))?;
@@ -49,10 +65,8 @@ pub async fn run(
     };
     group.has_ended();
     let status = status.map_err(|error| format!("`{shown}`: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!("`{shown}` ended with {status}: {}", last(&[err, out].concat(), private)))
+    let words = last(&[err, out].concat(), private);
+    if status.success() { Ok(words) } else { Err(format!("`{shown}` ended with {status}: {words}")) }
 }
 
 fn restrict(child: &mut Command, environment: Environment) {

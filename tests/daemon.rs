@@ -9,6 +9,8 @@ mod control;
 mod life;
 #[path = "daemon/pages.rs"]
 mod pages;
+#[path = "daemon/status_page.rs"]
+mod status_page;
 #[path = "daemon/systemd.rs"]
 mod systemd;
 

@@ -134,6 +134,11 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// The channels that people are told by
+    Notify {
+        #[command(subcommand)]
+        verb: NotifyVerb,
+    },
     /// What a problem code means, and what to do
     Explain {
         /// KT-NAME; all of them without
@@ -170,6 +175,16 @@ pub(super) enum CaVerb {
         /// The issuer's name
         name: String,
     },
+    /// Roll the root over: the new one is trusted everywhere before anything is signed under it
+    Rotate {
+        /// The issuer's name
+        name: String,
+    },
+    /// Print the revocation lists
+    Crl {
+        /// The issuer's name
+        name: String,
+    },
     #[command(external_subcommand)]
     Later(Vec<String>),
 }
@@ -185,6 +200,15 @@ pub(super) enum AcmeVerb {
     Register {
         /// The issuer's name
         issuer: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyVerb {
+    /// Send a message to each channel now, and say what came of it
+    Test {
+        /// Only to this one: NAME of [notify.NAME]
+        name: Option<String>,
     },
 }
 

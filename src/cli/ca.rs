@@ -16,6 +16,8 @@ pub(super) fn run(cli: &Cli, verb: &CaVerb) -> Result<u8, Failure> {
     match verb {
         CaVerb::Init { name } => run::run(cli, &Wish::CaInit { name: name.clone() }),
         CaVerb::Show { name } => show(cli, name),
+        CaVerb::Rotate { name } => rotate(cli, name),
+        CaVerb::Crl { name } => crl(cli, name),
         CaVerb::Later(words) => later::refuse(words, Some("ca")),
     }
 }
@@ -24,6 +26,28 @@ pub(super) fn run(cli: &Cli, verb: &CaVerb) -> Result<u8, Failure> {
 pub(super) fn authority(config: &Config, name: &str) -> Result<AssetId, Failure> {
     let bare = name.strip_prefix("ca/").unwrap_or(name);
     state::asset(config, &AssetId::new(AssetKind::Ca, bare).to_string())
+}
+
+/// `ca rotate NAME` is `rotate ca/NAME`.
+fn rotate(cli: &Cli, name: &str) -> Result<u8, Failure> {
+    let bare = name.strip_prefix("ca/").unwrap_or(name);
+    let asset = AssetId::new(AssetKind::Ca, bare).to_string();
+    run::run(cli, &Wish::Rotate { assets: vec![asset], all: false, compromised: false })
+}
+
+/// The last edition of the revocation lists, PEM.
+fn crl(cli: &Cli, name: &str) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let id = authority(&config, name)?;
+    let nothing =
+        || Failure::usage(format!("{id} has no revocation lists: give it `crl`, then `keyturn run`"));
+    let snapshot = state::snapshot(&config)?.ok_or_else(nothing)?;
+    let records = snapshot.records();
+    let inventory = crate::executor::inventory_of(&records)?;
+    let edition = inventory.assets.get(&id).and_then(|record| record.crl.as_ref()).ok_or_else(nothing)?;
+    let lists = records.get(&crate::executor::crl_record(&id, edition.edition)).ok_or_else(nothing)?;
+    output::bytes(lists);
+    Ok(DONE)
 }
 
 fn show(cli: &Cli, name: &str) -> Result<u8, Failure> {

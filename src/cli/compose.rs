@@ -10,7 +10,7 @@ use super::{issuers, owner, state};
 use crate::clock::{Clock, Entropy, System};
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::executor::{Books, Executor, Reporter};
+use crate::executor::{Books, Executor, Herald, Reporter};
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::store::StateStore;
 use crate::target::Target;
@@ -52,8 +52,10 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// What outlives a configuration: the state, open for writing, and what all work is done with.
+#[derive(Clone)]
 pub(super) struct Base {
     pub(super) books: Arc<Books>,
+    pub(super) herald: Arc<Herald>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Entropy,
     pub(super) actor: String,
@@ -83,7 +85,8 @@ impl Base {
         actor: String,
     ) -> Result<Self, Failure> {
         let books = Arc::new(Books::open(store, Arc::clone(&clock), &entropy).await?);
-        Ok(Self { books, clock, entropy, actor })
+        let herald = Arc::new(Herald::new(Arc::clone(&books)));
+        Ok(Self { books, herald, clock, entropy, actor })
     }
 
     /// Puts together what a configuration comes to. `lines` shows searches, `reporter` is told of steps, `pages` is

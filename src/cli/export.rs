@@ -67,6 +67,7 @@ fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
 }
 
 fn is_planned(part: Part) -> bool {
+    // `ca crl NAME` prints revocation lists: they are no part of a revision.
     matches!(part, Part::Pkcs12 | Part::Crl)
 }
 

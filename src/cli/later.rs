@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 18] = [
+const PLANNED: [&str; 17] = [
     "rollback",
     "hold",
     "resume",
@@ -20,12 +20,11 @@ const PLANNED: [&str; 18] = [
     "state",
     "cluster",
     "doctor",
-    "notify",
     "health",
 ];
 
 /// The same, under `ca`.
-const PLANNED_OF_CA: [&str; 3] = ["sign", "crl", "rotate"];
+const PLANNED_OF_CA: [&str; 1] = ["sign"];
 
 /// Says that a verb is not built yet, or does not exist; `under` is the verb that it is one of, as `ca`.
 pub(super) fn refuse(words: &[String], under: Option<&str>) -> Result<u8, Failure> {

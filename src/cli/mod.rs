@@ -15,6 +15,7 @@ mod fail;
 mod issuers;
 mod later;
 mod limits;
+mod messages;
 mod output;
 mod owner;
 mod plan;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Verb};
+use args::{Cli, NotifyVerb, Verb};
 #[doc(hidden)]
 pub use compose::House;
 use fail::Failure;
@@ -85,6 +86,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Audit { verify } => audit::run(cli, *verify),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
+        Verb::Notify { verb: NotifyVerb::Test { name } } => messages::test(cli, name.as_deref()),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
         Verb::Later(words) => later::refuse(words, None),

@@ -107,17 +107,23 @@ pub(super) struct SearchBar {
 }
 
 impl SearchBar {
-    /// No share of the whole: the search has no memory, and at any time the mean is still to come.
+    /// No share of the whole: the search has no memory, and at any time as much is still to come as at its start.
     pub(super) fn show(&self, tested: u64, expected: u64) {
-        let bits = self.bits;
-        self.bar.set_message(format!(
-            "searching a safe prime of {bits} bits: {tested} candidates tested, {expected} are needed in the mean"
-        ));
+        let mean = self.bar.elapsed().as_secs_f64() / tested.max(1) as f64 * expected as f64;
+        self.bar.set_message(still_to_come(self.bits, tested, mean));
     }
 
     pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// `mean` seconds are distributed exponentially: half of all searches take ln 2 of them, 19 of 20 at most ln 20.
+fn still_to_come(bits: usize, tested: u64, mean: f64) -> String {
+    let (half, most) = (mean * std::f64::consts::LN_2, mean * 20f64.ln());
+    format!(
+        "safe prime of {bits} bits: {tested} tested; from any moment on, half of all searches end within {half:.1} s, 19 of 20 within {most:.1} s"
+    )
 }
 
 impl Reporter for Lines {
@@ -169,6 +175,7 @@ fn title(step: &Step) -> String {
 fn what(step: &Step) -> String {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("revision {}", make.revision),
+        Action::List(make) => format!("revocation lists {}", make.edition),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.name(),
         Action::Forget(forget) => forget.place.name(),

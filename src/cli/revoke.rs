@@ -65,9 +65,9 @@ async fn ask(
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
     let number = wish.revision.or(record.active().map(|active| active.number)).ok_or_else(nothing)?;
     let issuer = issuer_of(id, record, number, books.now()).map_err(Failure::usage)?;
-    if config.internal_cas().contains_key(&issuer) {
+    if config.internal_cas().get(&issuer).is_some_and(|ca| ca.crl().is_none()) {
         tracing::warn!(
-            "the revocation of {id} is recorded, but {issuer} publishes no revocation list yet: nobody is told of it"
+            "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"
         );
     }
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
@@ -115,7 +115,7 @@ fn mark(record: &mut AssetRecord, number: u32, asked: Revocation, key_stays: boo
     let compromised = asked.reason == RevocationReason::KeyCompromise;
     if record.revisions.get(&number).is_some_and(in_use) {
         let after = record.newest_number();
-        let request = Request { at: asked.at, by: asked.by.clone(), after, compromised };
+        let request = Request { at: asked.at, by: asked.by.clone(), after, compromised, new_root: false };
         record.ask(request, key_stays);
     }
     if let Some(revision) = record.revisions.get_mut(&number) {

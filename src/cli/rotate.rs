@@ -24,8 +24,9 @@ pub(super) fn chosen(
     };
     if let Some(ca) = chosen.iter().find(|id| compromised && id.kind == AssetKind::Ca) {
         return Err(Failure::usage(format!(
-            "{ca}: whoever has its key can sign anything, so its root must be replaced, and rolling a root over is not \
-             built yet; make a CA under another name, distribute its root, and point the certificates at it"
+            "{ca}: whoever has its key can sign anything, so its root must be replaced at once, which is not built yet: \
+             `keyturn ca rotate` keeps trusting the old root for a while; make a CA under another name, distribute its \
+             root, and point the certificates at it"
         )));
     }
     Ok(chosen)
@@ -36,6 +37,13 @@ pub(super) fn with_authorities(config: &Config, chosen: &BTreeSet<AssetId>) -> B
     let all = state::all_assets(config).into_iter();
     let needed = all.filter(|id| id.kind == AssetKind::Ca && needs(config, chosen, id));
     chosen.iter().cloned().chain(needed).collect()
+}
+
+/// Whoever has the roots or the revocation lists of these CAs gets them in the same pass.
+pub(super) fn with_clients(config: &Config, chosen: &BTreeSet<AssetId>) -> BTreeSet<AssetId> {
+    let ca_of = |name: &String| chosen.contains(&AssetId::new(AssetKind::Ca, name));
+    let clients = config.certificates().values().filter(|cert| cert.issuers().iter().any(ca_of));
+    chosen.iter().cloned().chain(clients.map(crate::config::Certificate::id)).collect()
 }
 
 fn needs(config: &Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
@@ -60,7 +68,8 @@ pub(super) async fn ask(
             let record = edit.asset(id);
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
-            let request = Request { at, by: by.to_owned(), after, compromised };
+            let request =
+                Request { at, by: by.to_owned(), after, compromised, new_root: id.kind == AssetKind::Ca };
             record.ask(request, spec.is_some_and(key_stays));
             let why = compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
             edit.audit(Event {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::args::{Cli, Format};
-use super::compose::Base;
+use super::compose::{Base, House};
 use super::fail::Failure;
 use super::report::Lines;
 use super::wish::{Answer, Manner, Next, Wish};
-use super::{control, state};
+use super::{control, messages, state};
 use crate::config::Config;
+use crate::planner::{self, Seed};
 
 pub(super) fn run(cli: &Cli, wish: &Wish) -> Result<u8, Failure> {
     let config = state::config(cli)?;
@@ -26,6 +27,17 @@ pub(super) fn granted(cli: &Cli, config: &Config, wish: &Wish) -> Result<Answer,
     Base::run(config, async |base| here(config, base, wish, manner).await)
 }
 
+/// Puts on record what there is to tell, as things stand.
+async fn tell(house: &House, base: &Base) -> Result<(), Failure> {
+    if house.desired.listeners.is_empty() && !base.books.tidings().await.listening {
+        return Ok(());
+    }
+    let (executor, desired) = (&house.executor, &house.desired);
+    let inventory = executor.observe(desired).await;
+    let problems = planner::health(desired, &inventory, base.clock.now(), Seed::of(&desired.instance));
+    Ok(base.herald.tell(desired, &inventory, &problems).await?)
+}
+
 /// One pass, in this process.
 async fn here(config: &Config, base: Base, wish: &Wish, manner: Manner) -> Result<Answer, Failure> {
     let lines = Arc::new(Lines::new(manner.format == Format::Json));
@@ -33,7 +45,10 @@ async fn here(config: &Config, base: Base, wish: &Wish, manner: Manner) -> Resul
     match wish.note(config, &house, &base.actor, manner).await? {
         Next::Done(answer) => Ok(answer),
         Next::Pass(only) => {
+            tell(&house, &base).await?;
             let passed = house.executor.pass(&house.desired, only.as_ref()).await?;
+            tell(&house, &base).await?;
+            messages::deliver(config, &base).await?;
             let inventory = base.books.inventory().await;
             Ok(Answer::of_pass(config, &passed, &inventory, only.as_ref(), base.clock.as_ref(), manner))
         }

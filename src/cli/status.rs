@@ -57,8 +57,10 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
 /// All that is told of the assets.
 pub(super) struct Report {
     now: Timestamp,
-    issuers: Vec<IssuerUse>,
-    stock: Vec<StockLevel>,
+    /// What is wrong with no asset.
+    pub(super) problems: Vec<Problem>,
+    pub(super) issuers: Vec<IssuerUse>,
+    pub(super) stock: Vec<StockLevel>,
     pub(super) assets: Vec<Row>,
 }
 
@@ -66,13 +68,13 @@ pub(super) struct Report {
 pub(super) struct Row {
     pub(super) id: AssetId,
     record: AssetRecord,
-    shown: Option<Revision>,
-    renew_at: Option<Timestamp>,
-    delivered_at: Option<Timestamp>,
-    served_at: Option<Timestamp>,
+    pub(super) shown: Option<Revision>,
+    pub(super) renew_at: Option<Timestamp>,
+    pub(super) delivered_at: Option<Timestamp>,
+    pub(super) served_at: Option<Timestamp>,
     retires: Vec<(u32, Option<Timestamp>)>,
-    targets: Vec<(Place, Delivery)>,
-    problems: Vec<Problem>,
+    pub(super) targets: Vec<(Place, Delivery)>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Report {
@@ -89,13 +91,16 @@ impl Report {
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
-        Self { now, issuers, stock: planner::stock(&desired, inventory, now), assets }
+        let of_site = planner::tidings::trouble(&inventory.tidings);
+        let problems = of_site.into_iter().map(|(_, problem)| problem).collect();
+        Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), assets }
     }
 
     /// As DESIGN.md documents it.
     pub(super) fn json(&self) -> Value {
         json!({
             "assets": self.assets.iter().map(|row| row.json(self.now)).collect::<Vec<_>>(),
+            "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
             "issuers": self.issuers.iter().map(limits::json).collect::<Vec<_>>(),
             "stock": self.stock.iter().map(stock).collect::<Vec<_>>(),
         })
@@ -120,6 +125,9 @@ impl Report {
             for problem in &row.problems {
                 text.push_str(&format!("\n\n! {}: {problem}\n  {}", row.id, problem.code.action()));
             }
+        }
+        for problem in &self.problems {
+            text.push_str(&format!("\n\n! {problem}\n  {}", problem.code.action()));
         }
         for line in self.issuers.iter().flat_map(|issuer| limits::lines(issuer, self.now)) {
             text.push_str(&format!("\n\n{line}"));

@@ -129,11 +129,13 @@ impl Wish {
             Self::Rotate { assets, all, compromised } => {
                 let chosen = rotate::chosen(config, assets, *all, *compromised)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
+                let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
             }
             Self::Revoke(wish) => {
                 let id = wish.ask(config, house, by).await?;
-                Ok(Next::Pass(Some(rotate::with_authorities(config, &[id].into()))))
+                let concerned = rotate::with_authorities(config, &[id].into());
+                Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
             Self::AcmeRollover { issuer } => {

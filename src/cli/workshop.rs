@@ -10,12 +10,13 @@ use super::report::Lines;
 use crate::clock::Entropy;
 use crate::config::Config;
 use crate::executor::Maker;
-use crate::issuer::Request;
-use crate::issuer::internal::InternalCa;
+use crate::issuer::internal::{Edition, InternalCa, Signed};
+use crate::issuer::{Request, Under};
 use crate::keys::jwk::thumbprint;
 use crate::keys::{PrivateKey, dh, encodings};
 use crate::model::{
-    AssetId, AssetKind, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Ware,
+    AssetId, AssetKind, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part,
+    Problem, Secret, Ware,
 };
 use crate::pki;
 
@@ -97,14 +98,22 @@ impl Maker for Workshop {
         Ok(Made { material, facts: Facts::default() })
     }
 
-    async fn authority(
+    async fn authority(&self, id: &AssetId, under: Under<'_>, now: Timestamp) -> Result<Made, Problem> {
+        self.ca(id)?.establish(under, now).map_err(not_made)
+    }
+
+    fn revocation_lists(
         &self,
-        id: &AssetId,
-        previous: Option<&Material>,
+        make: &MakeCrl,
+        signed: &[(Material, Vec<&Issued>)],
         now: Timestamp,
-    ) -> Result<Made, Problem> {
-        let authority = self.authorities.get(id).ok_or_else(|| not_made(format!("there is no CA {id}")))?;
-        authority.establish(previous, now).map_err(not_made)
+    ) -> Result<String, Problem> {
+        let signed: Vec<Signed<'_>> = signed
+            .iter()
+            .map(|(authority, revoked)| Signed { authority, revoked: revoked.clone() })
+            .collect();
+        let edition = Edition { number: make.edition, now, lifetime: make.lifetime };
+        self.ca(&make.asset)?.revocation_lists(&signed, edition).map_err(not_made)
     }
 
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {
@@ -121,6 +130,10 @@ impl Maker for Workshop {
 }
 
 impl Workshop {
+    fn ca(&self, id: &AssetId) -> Result<&InternalCa, Problem> {
+        self.authorities.get(id).ok_or_else(|| not_made(format!("there is no CA {id}")))
+    }
+
     /// RSA takes up to seconds: nobody else waits for it. The others take microseconds, less than a thread to make them in.
     async fn generate(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, Problem> {
         if algorithm.rsa_bits().is_none() {

@@ -12,6 +12,8 @@ pub struct InternalCa {
     pub(super) root_lifetime: SignedDuration,
     pub(super) intermediate_lifetime: SignedDuration,
     pub(super) permitted_dns: Vec<String>,
+    pub(super) trust_before: SignedDuration,
+    pub(super) crl: Option<SignedDuration>,
 }
 
 impl InternalCa {
@@ -40,7 +42,17 @@ impl InternalCa {
         &self.permitted_dns
     }
 
-    /// What a CA is made for: another value asks for a new root. Lifetimes are not in it; a new one
+    /// How long a new root is in every trust bundle before its first certificate is served.
+    pub fn trust_before(&self) -> SignedDuration {
+        self.trust_before
+    }
+
+    /// How long its revocation lists are valid; `None`: it has none.
+    pub fn crl(&self) -> Option<SignedDuration> {
+        self.crl
+    }
+
+    /// What a CA is made for: another value asks for a new intermediate. Lifetimes are not in it; a new one
     /// holds from the next turn on.
     pub fn made_for(&self) -> String {
         let mut permitted = self.permitted_dns.clone();

@@ -16,6 +16,7 @@ mod host;
 mod issuer;
 mod jwt_key;
 mod keys;
+mod notify;
 mod raw;
 mod roles;
 mod scalar;
@@ -46,6 +47,7 @@ pub use host::Process;
 pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
+pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};
 pub use roles::{Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use target::{
@@ -75,6 +77,8 @@ pub struct Config {
     certificates: BTreeMap<String, Certificate>,
     jwt_keys: BTreeMap<String, JwtKey>,
     dh_params: BTreeMap<String, DhParams>,
+    channels: BTreeMap<String, Channel>,
+    hooks: Vec<Hook>,
     warnings: Vec<Finding>,
     owners: Vec<(Finding, OwnerCheck)>,
 }
@@ -198,6 +202,16 @@ impl Config {
     /// `[dh_params.*]`, by name.
     pub fn dh_params(&self) -> &BTreeMap<String, DhParams> {
         &self.dh_params
+    }
+
+    /// `[notify.*]`, by name.
+    pub fn channels(&self) -> &BTreeMap<String, Channel> {
+        &self.channels
+    }
+
+    /// `[[hooks]]`.
+    pub fn hooks(&self) -> &[Hook] {
+        &self.hooks
     }
 
     /// All assets: CAs, certificates, DH parameters and JWT keys, each kind by name.

@@ -5,6 +5,7 @@ mod dns_providers;
 mod example;
 mod faults;
 mod hostile;
+mod notify;
 mod targets;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::{
     TargetSpec, Turn, Verify, Windows,
 };
 use crate::config::{self, Config, DhSource, KeyRotation, RenewBefore, Services, Target};
-use crate::model::{AssetId, AssetKind, Reload};
+use crate::model::{AssetId, AssetKind, Hook, Listener, Listeners, Reload};
 
 /// Long enough for "never": what has no end and no rotation.
 const NEVER: SignedDuration = SignedDuration::from_hours(24 * 36_500);
@@ -37,7 +37,25 @@ impl Desired {
             windows: Windows::of(config.schedule()),
             acme: config.acme_issuers().iter().map(acme).collect(),
             assets: assets.map(|spec| (spec.id.clone(), spec)).collect(),
+            listeners: listeners(config),
         }
+    }
+}
+
+fn listeners(config: &Config) -> Listeners {
+    let channel = |(name, channel): (&String, &config::Channel)| {
+        let shown = matches!(channel.kind(), config::ChannelKind::Alertmanager { .. });
+        (name.clone(), Listener { events: channel.events().clone(), least: channel.least(), shown })
+    };
+    let hook = |hook: &config::Hook| Hook {
+        moment: hook.moment(),
+        assets: hook.assets().to_vec(),
+        command: hook.command().argv().to_vec(),
+        timeout: Duration::try_from(hook.command().timeout()).unwrap_or(NO_COMMAND),
+    };
+    Listeners {
+        channels: config.channels().iter().map(channel).collect(),
+        hooks: config.hooks().iter().map(hook).collect(),
     }
 }
 
@@ -57,14 +75,23 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
         root_lifetime: ca.root_lifetime(),
         intermediate_lifetime: ca.intermediate_lifetime(),
         permitted_dns: ca.permitted_dns().to_vec(),
+        root_in_state: true,
+        crl: ca.crl(),
     };
-    // In time for a whole leaf under it, and a tenth to spare; never later than other certificates are renewed.
-    let lead = (longest + longest / 10).max(ca.intermediate_lifetime() / 3);
+    // In time for a whole leaf under it, and a tenth to spare; never later than other certificates are renewed. The next
+    // one may have another root, which must be known before.
+    let lead = (longest + longest / 10).max(ca.intermediate_lifetime() / 3) + ca.trust_before();
     AssetSpec {
         id: AssetId::new(AssetKind::Ca, name),
         made_for: ca.made_for(),
         kind: KindSpec::Ca(spec),
-        overlap: Overlap { turn: Turn::Left(lead), linger: longest, ..Overlap::NONE },
+        overlap: Overlap {
+            turn: Turn::Left(lead),
+            publish_before: ca.trust_before(),
+            linger: longest,
+            told: true,
+            ..Overlap::NONE
+        },
         targets: Vec::new(),
     }
 }
@@ -105,6 +132,7 @@ fn jwt_key(config: &config::JwtKey) -> AssetSpec {
         publish_before: config.publish_before().max(config.jwks_max_age()),
         max_age: config.jwks_max_age(),
         linger: config.linger(),
+        told: true,
         standby: true,
         rides: SignedDuration::ZERO,
     };

@@ -6,6 +6,7 @@
 mod edit;
 mod pages;
 mod records;
+mod tidings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::Fatal;
 use super::stock::{Drawn, Taken};
 use crate::clock::{Clock, Entropy, NoEntropy};
-use crate::model::{AssetId, Inventory, Material, Secret, Ware};
+use crate::model::{AssetId, Inventory, Material, Secret, Tidings, Ware};
 use crate::store::{Change, MaterialId, StateStore, StoreError};
 use pages::{Flight, Pages};
 use records::DIGEST_KEY;
 
 pub use edit::Edit;
+pub(super) use records::KEPT;
 pub use records::inventory_of;
 
 /// Why the books cannot be read or written.
@@ -86,6 +88,11 @@ impl Books {
     /// The same for who needs only a part: with thousands of assets, a copy of all is not made for each of them.
     pub(super) async fn look<T>(&self, at: impl FnOnce(&Inventory) -> T) -> T {
         at(&self.settled(Pages::is_at_work).await.inventory)
+    }
+
+    /// What is kept about telling, alone.
+    pub async fn tidings(&self) -> Tidings {
+        self.settled(Pages::is_telling).await.inventory.tidings.clone()
     }
 
     /// The time that goes into records.

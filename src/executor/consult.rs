@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
 use crate::model::{
-    AssetId, AssetRecord, Code, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
+    AssetId, AssetKind, Code, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
 };
 use crate::planner::{self, Seed};
 
@@ -17,7 +17,6 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// What is needed to speak to a revision's issuer about it.
 struct Subject<'a> {
-    record: AssetRecord,
     revision: Revision,
     material: Material,
     name: String,
@@ -42,8 +41,7 @@ impl Executor {
             }
         };
         let before = subject.revision.renewal.unwrap_or_default();
-        let renewal =
-            renewal(before, advice, |window| planner::draw(seed, &subject.record, number, window), now);
+        let renewal = renewal(before, advice, |window| planner::draw(seed, id, number, window), now);
         self.books
             .edit(|edit| {
                 if let Some(revision) = edit.asset(id).revisions.get_mut(&number) {
@@ -108,10 +106,14 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 let record = edit.asset(id);
+                let listed = record.revisions.get(&number).and_then(|revision| issued_of(id, revision));
                 record.revoked(number, now);
                 let over = record.revisions.get(&number).is_none_or(|revision| revision.state.is_over());
                 if over {
                     edit.material(id, number, None);
+                }
+                if let Some(issued) = listed {
+                    edit.put_issued(Issued { revoked: Some((now, reason)), ..issued });
                 }
                 edit.audit(event);
             })
@@ -120,19 +122,15 @@ impl Executor {
     }
 
     async fn subject(&self, id: &AssetId, number: u32) -> Result<Result<Subject<'_>, Problem>, super::Fatal> {
-        let record = self.books.look(|inventory| inventory.assets.get(id).cloned()).await;
-        let revision = record.as_ref().and_then(|record| record.revisions.get(&number)).cloned();
+        let of = |inventory: &crate::model::Inventory| {
+            inventory.assets.get(id).and_then(|record| record.revisions.get(&number)).cloned()
+        };
+        let revision = self.books.look(of).await;
         let material = self.books.material(id, number).await?;
         let name = revision.as_ref().and_then(|revision| revision.issuer.clone()).unwrap_or_default();
         let found = (|| {
             let issuer = self.issuers.get(&name)?.as_ref();
-            Some(Subject {
-                record: record?,
-                revision: revision?,
-                material: material?,
-                name: name.clone(),
-                issuer,
-            })
+            Some(Subject { revision: revision?, material: material?, name: name.clone(), issuer })
         })();
         Ok(found.ok_or_else(|| {
             let message =
@@ -140,6 +138,20 @@ impl Executor {
             Problem::new(Code::RevokeFailed, message)
         }))
     }
+}
+
+/// What our own CA is to remember of a certificate: until it ends, it is on its revocation lists.
+fn issued_of(id: &AssetId, revision: &Revision) -> Option<Issued> {
+    Some(Issued {
+        ca: AssetId::new(AssetKind::Ca, revision.issuer.clone()?),
+        serial: revision.serial.clone()?,
+        signed_by: revision.signed_by?,
+        not_after: revision.validity?.not_after,
+        subject: id.to_string(),
+        asked: None,
+        revoked: None,
+        listed: false,
+    })
 }
 
 /// What is kept of the CA's advice, or of how long it wants not to be asked: a window that is new gets its moment drawn,

@@ -100,6 +100,9 @@ impl Executor {
         part: Part,
         revisions: &[u32],
     ) -> Result<Result<Secret, Problem>, Fatal> {
+        if part == Part::Crl {
+            return Ok(self.lists(desired, asset, revisions).await);
+        }
         let sources = self.sources(desired, asset, part, revisions).await;
         let mut materials: Vec<Material> = Vec::new();
         for (id, number) in &sources {
@@ -117,6 +120,20 @@ impl Executor {
         Ok(self.maker.render(part, &materials))
     }
 
+    /// An edition of a CA's revocation lists, as it was made.
+    async fn lists(&self, desired: &Desired, asset: &AssetId, editions: &[u32]) -> Result<Secret, Problem> {
+        let ca = authority_of(desired, asset);
+        let edition = editions.last().copied().unwrap_or(0);
+        let kept = match &ca {
+            Some(ca) => self.books.kept(&super::crl_key(ca, edition)).await,
+            None => None,
+        };
+        kept.ok_or_else(|| {
+            let message = format!("edition {edition} of {asset}'s revocation lists is not in the state");
+            Problem::new(Code::MaterialBad, message)
+        })
+    }
+
     /// The revisions whose material a part is made of. A trust bundle names roots, by the CA revision that made
     /// each: any revision under that root has it.
     async fn sources(
@@ -126,11 +143,7 @@ impl Executor {
         part: Part,
         revisions: &[u32],
     ) -> Vec<(AssetId, u32)> {
-        let authority = desired.assets.get(asset).and_then(|spec| match &spec.kind {
-            KindSpec::Certificate(certificate) => certificate.authority().cloned(),
-            _ => None,
-        });
-        match authority.filter(|_| part == Part::Ca) {
+        match authority_of(desired, asset).filter(|_| part == Part::Ca) {
             None => revisions.iter().map(|number| (asset.clone(), *number)).collect(),
             Some(authority) => {
                 self.books.look(|inventory| under_roots(inventory, &authority, revisions)).await
@@ -171,6 +184,15 @@ impl Executor {
             };
         }
         Ok(Ok(files))
+    }
+}
+
+/// Whose roots and revocation lists go with an asset.
+fn authority_of(desired: &Desired, asset: &AssetId) -> Option<AssetId> {
+    match &desired.assets.get(asset)?.kind {
+        KindSpec::Certificate(certificate) => certificate.authority().cloned(),
+        KindSpec::Ca(_) => Some(asset.clone()),
+        _ => None,
     }
 }
 

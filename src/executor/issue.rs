@@ -46,7 +46,7 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 let record = edit.asset(&make.asset);
-                record.prepared(make.revision, &made.facts, Some(issuer), now);
+                record.prepared(make.revision, &made.facts, make.signer.as_ref(), now);
                 record.ordered(OrderOutcome::Issued, &[]);
                 if acme {
                     // Only now may the order be forgotten: until here the certificate could be fetched again.
@@ -110,7 +110,14 @@ impl Executor {
         private_key: Secret,
     ) -> Result<Request, Fatal> {
         let (authority, replaces) = match &make.signer {
-            Some(Signer::Internal(id, number)) => (self.books.material(id, *number).await?, None),
+            Some(Signer::Internal(id, number)) => {
+                let mut authority = self.books.material(id, *number).await?;
+                // The way over an old root is shown only while there is one.
+                if let Some(authority) = authority.as_mut().filter(|_| make.crossed.is_none()) {
+                    authority.cross = None;
+                }
+                (authority, None)
+            }
             Some(Signer::Acme { replaces: Some(number), .. }) => {
                 (None, self.books.material(&make.asset, *number).await?)
             }

@@ -5,6 +5,7 @@ use super::{Executor, Fatal, Outcome};
 use crate::audit::Event;
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::failpoint;
+use crate::issuer::Under;
 use crate::model::{AssetId, Facts, MAKING_PAUSES, Made, Make, Material, Problem, Revision};
 use crate::planner;
 
@@ -17,8 +18,13 @@ impl Executor {
                 return self.issue(certificate, make, reason).await;
             }
             KindSpec::Ca(_) => {
-                let previous = self.kept(make).await?;
-                self.maker.authority(&make.asset, previous.as_ref(), self.clock.now()).await
+                let kept = self.kept(make).await?;
+                let old = match make.crossed {
+                    Some(number) => self.books.material(&make.asset, number).await?,
+                    None => None,
+                };
+                let under = kept.as_ref().map_or(Under::New(old.as_ref()), Under::Root);
+                self.maker.authority(&make.asset, under, self.clock.now()).await
             }
             kind => {
                 // What is ready is used; that it is used up is part of the same step.
@@ -67,8 +73,7 @@ impl Executor {
                 let record = edit.asset(&make.asset);
                 let mut revision = Revision::pending(make.revision, reason, &make.made_for, now);
                 if matches!(spec.kind, KindSpec::Ca(_)) {
-                    let kept = make.keep_key_of.and_then(|number| record.revisions.get(&number)?.root);
-                    revision.root = Some(kept.unwrap_or(make.revision));
+                    revision.root = Some(record.root_of(make));
                 }
                 record.begin(revision);
                 record.prepared(make.revision, &made.facts, None, now);

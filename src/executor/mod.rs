@@ -3,15 +3,19 @@
 //! Every effect stands between two durable notes: the intent before it, the outcome after it. After a crash
 //! the next pass looks at the world and at the notes, and finishes the work.
 
+mod authority;
 mod books;
 mod consult;
 mod desk;
+mod errands;
 mod flow;
 mod goods;
+mod herald;
 mod issue;
 mod make;
 mod observe;
 mod ports;
+mod postman;
 mod retire;
 mod rollout;
 mod stock;
@@ -34,11 +38,16 @@ use crate::planner::{self, Seed};
 use crate::target::Target;
 use crate::verify::Verifier;
 
+use authority::crl_key;
+pub use authority::crl_record;
 pub use books::{Books, BooksError, Edit, inventory_of};
 pub use desk::ExecutorDesk;
+pub use errands::Errands;
 pub use flow::{Ended, Flow};
+pub use herald::Herald;
 pub use observe::watch;
 pub use ports::{Maker, Reporter, Silent};
+pub use postman::{Carried, Postman};
 
 /// A pass that has not come to rest after this many rounds has a fault of ours in it.
 const MOST_ROUNDS: usize = 64;
@@ -185,6 +194,7 @@ impl Executor {
         self.reporter.started(step);
         match &step.action {
             Action::Generate(make) | Action::Issue(make) => self.make(desired, make, &step.reason).await,
+            Action::List(make) => self.list(make, &step.reason).await,
             Action::Publish(object) => self.publish(desired, object).await,
             Action::Announce(id, number) => self.announce(id, *number).await,
             Action::Rollout(rollout) => self.roll_out(desired, rollout, slot).await,
@@ -270,6 +280,7 @@ pub(crate) fn key(step: &Step) -> String {
         Action::Generate(make) | Action::Issue(make) => {
             format!("{} {}", make.revision, make.signer.as_ref().map_or("", |signer| signer.name()))
         }
+        Action::List(make) => format!("crl {}", make.edition),
         Action::Publish(object) => object.name.clone(),
         Action::Rollout(rollout) | Action::Verify(rollout) => rollout.place.to_string(),
         Action::Forget(forget) => format!("{} forget", forget.place),

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::issuer::Request;
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Step, Ware};
+use crate::issuer::{Request, Under};
+use crate::model::{
+    AssetId, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part, Problem, Secret, Step, Ware,
+};
 
 /// Makes keys, parameters and CAs, and renders what they are made of.
 #[async_trait]
@@ -19,13 +21,15 @@ pub trait Maker: Send + Sync {
     async fn spare(&self, ware: Ware) -> Result<Secret, Problem>;
     /// Diffie-Hellman parameters. It may take minutes.
     async fn dh_params(&self, bits: usize, rfc7919: bool) -> Result<Made, Problem>;
-    /// A CA: a root and an intermediate, or a new intermediate under the root of `previous`.
-    async fn authority(
+    /// A CA: a new intermediate, under the root that is named.
+    async fn authority(&self, id: &AssetId, under: Under<'_>, now: Timestamp) -> Result<Made, Problem>;
+    /// One edition of a CA's revocation lists, PEM; each of its revisions with what it has signed that is remembered.
+    fn revocation_lists(
         &self,
-        id: &AssetId,
-        previous: Option<&Material>,
+        make: &MakeCrl,
+        signed: &[(Material, Vec<&Issued>)],
         now: Timestamp,
-    ) -> Result<Made, Problem>;
+    ) -> Result<String, Problem>;
     /// The bytes of one part, made of these revisions, oldest first.
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem>;
     /// Whether what was issued is what was asked for; else what is wrong with it.

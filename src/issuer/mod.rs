@@ -38,6 +38,15 @@ pub struct Request {
     pub now: Timestamp,
 }
 
+/// Under which root a CA's new intermediate stands.
+#[derive(Debug, Clone, Copy)]
+pub enum Under<'a> {
+    /// Under the root of this revision, which goes on.
+    Root(&'a Material),
+    /// Under a new one; the root of this revision certifies it, where there is one.
+    New(Option<&'a Material>),
+}
+
 /// Why there is no certificate.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]

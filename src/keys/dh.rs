@@ -4,7 +4,7 @@ use rsa::BigUint;
 use rsa::pkcs8::der::asn1::{Uint, UintRef};
 use rsa::pkcs8::der::{Decode, Encode};
 
-pub use super::safe_prime::{Cancel, CancelGuard, Progress};
+pub use super::safe_prime::{Cancel, CancelGuard, Kernel, Progress};
 use super::safe_prime::{SearchError, find};
 use crate::clock::{Entropy, NoEntropy};
 use crate::pki::{PkiError, pem};
@@ -24,6 +24,9 @@ pub enum DhError {
     /// The operating system failed.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+    /// A kernel was named that this processor cannot run.
+    #[error("this processor cannot do {0}")]
+    NoKernel(&'static str),
     /// Text without parameters.
     #[error("cannot read the DH parameters: {0}")]
     Pem(#[from] PkiError),
@@ -39,6 +42,7 @@ impl From<SearchError> for DhError {
     fn from(error: SearchError) -> Self {
         match error {
             SearchError::Cancelled => Self::Cancelled,
+            SearchError::NoKernel(name) => Self::NoKernel(name),
             SearchError::NoEntropy(error) => Self::NoEntropy(error),
         }
     }
@@ -67,10 +71,26 @@ pub fn generate(
     cancel: &Cancel,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<DhParams, DhError> {
+    generate_with(Kernel::best(), bits, threads, entropy, cancel, progress)
+}
+
+/// [`generate`], by the arithmetic named: to compare them.
+///
+/// # Errors
+///
+/// Those of `generate`, and when the processor cannot do it.
+pub fn generate_with(
+    kernel: Kernel,
+    bits: usize,
+    threads: usize,
+    entropy: &Entropy,
+    cancel: &Cancel,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<DhParams, DhError> {
     if !SIZES.contains(&bits) {
         return Err(DhError::Size(bits));
     }
-    let limbs = find(bits, threads, entropy, cancel, progress)?;
+    let limbs = find(bits, threads, kernel, entropy, cancel, progress)?;
     let bytes: Vec<u8> = limbs.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect();
     Ok(DhParams::new(&bytes, &[2]))
 }
@@ -116,6 +136,13 @@ impl DhParams {
     /// The size of the prime in bits.
     pub fn bits(&self) -> usize {
         self.prime.first().map_or(0, |top| self.prime.len() * 8 - top.leading_zeros() as usize)
+    }
+
+    /// The prime in limbs, least significant first.
+    #[cfg(test)]
+    pub(super) fn limbs(&self) -> Vec<u64> {
+        let limb = |bytes: &[u8]| bytes.iter().fold(0, |high, byte| high << 8 | u64::from(*byte));
+        self.prime.rchunks(8).map(limb).collect()
     }
 
     /// A `DH PARAMETERS` block (PKCS#3 §9), as `ssl_dhparam` reads it.

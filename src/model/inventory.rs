@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, Facts, IssuerRecord, LEDGER, MOST_ORDERS, ObjectKind, OrderNote, OrderOutcome,
-    Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation, RevocationReason, SpareId,
-    World,
+    AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl, ObjectKind,
+    OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation,
+    RevocationReason, Signer, SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -22,8 +22,12 @@ pub struct Inventory {
     pub rollouts: BTreeMap<Place, RolloutRecord>,
     /// What ACME CAs have said, by the issuer's name in the configuration.
     pub issuers: BTreeMap<String, IssuerRecord>,
+    /// What our own CAs must remember of single certificates, by CA and serial number.
+    pub issued: BTreeMap<(AssetId, String), Issued>,
     /// What is kept ready, and since when; not what it is.
     pub stock: BTreeMap<SpareId, Timestamp>,
+    /// What people and programs are told.
+    pub tidings: Tidings,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.
@@ -56,6 +60,9 @@ pub struct AssetRecord {
     /// The orders placed for it within [`LEDGER`], oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderNote>,
+    /// Of a CA: its revocation lists as they were made last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl: Option<CrlNote>,
 }
 
 /// JSON objects have text for keys.
@@ -95,6 +102,9 @@ pub struct Request {
     /// Whether the private key is in wrong hands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compromised: bool,
+    /// Of a CA: whether its root is to be replaced as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_root: bool,
 }
 
 /// What a place has been given of an asset, and how that went.
@@ -114,8 +124,8 @@ pub struct Delivery {
     /// Since when all tasks have run with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered_at: Option<Timestamp>,
-    /// Of what spans revisions: since when each has been there, without a break. A set that only loses one keeps
-    /// the others' times.
+    /// Of what spans revisions (of a trust bundle: of its roots): since when each has been there, without a break. A set
+    /// that only loses one keeps the others' times.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub known_since: BTreeMap<u32, Timestamp>,
     /// When it was last proven.
@@ -273,19 +283,14 @@ impl Content {
         single.peek().is_some() && single.all(|file| file.revisions == [number])
     }
 
-    /// The files that span the asset's own revisions; what the part `ca` spans is another's.
+    /// The files by which others know keys: an asset has either its own public keys in them, or the roots of its CA.
     pub fn spanning(&self) -> impl Iterator<Item = &FileContent> {
-        self.files.values().filter(|file| file.part.spans_revisions() && file.part != Part::Ca)
-    }
-
-    /// Whether every file that spans the asset's revisions has revision `number` among them.
-    pub fn announces(&self, number: u32) -> bool {
-        self.spanning().all(|file| file.revisions.contains(&number))
+        self.files.values().filter(|file| file.part.spans_revisions() && file.part != Part::Crl)
     }
 
     /// Whether any file is made of revision `number`.
     pub fn mentions(&self, number: u32) -> bool {
-        self.files.values().any(|file| file.part != Part::Ca && file.revisions.contains(&number))
+        self.files.values().any(|file| !file.part.is_the_issuers() && file.revisions.contains(&number))
     }
 }
 
@@ -407,6 +412,7 @@ impl AssetRecord {
             effort: Effort::default(),
             by_issuer: BTreeMap::new(),
             orders: Vec::new(),
+            crl: None,
         }
     }
 
@@ -431,7 +437,7 @@ impl AssetRecord {
     }
 
     /// The revision is whole.
-    pub fn prepared(&mut self, number: u32, facts: &Facts, issuer: Option<&str>, now: Timestamp) {
+    pub fn prepared(&mut self, number: u32, facts: &Facts, signer: Option<&Signer>, now: Timestamp) {
         self.effort = Effort::default();
         self.by_issuer.clear();
         self.change(number, |revision| {
@@ -441,7 +447,35 @@ impl AssetRecord {
             revision.serial.clone_from(&facts.serial);
             revision.fingerprint_sha256.clone_from(&facts.fingerprint_sha256);
             revision.kid.clone_from(&facts.kid);
-            revision.issuer = issuer.map(str::to_owned);
+            revision.issuer = signer.map(|signer| signer.name().to_owned());
+            revision.signed_by = match signer {
+                Some(Signer::Internal(_, number)) => Some(*number),
+                _ => None,
+            };
+            revision.root_ends = facts.root_ends;
+            revision.root_is_elsewhere = facts.root_is_elsewhere;
+        });
+    }
+
+    /// Of a CA: the revision that the root of `make` is made in, itself where it gets a new one.
+    pub fn root_of(&self, make: &Make) -> u32 {
+        let kept = make.keep_key_of.and_then(|number| self.revisions.get(&number)?.root);
+        kept.unwrap_or(make.revision)
+    }
+
+    /// Of a CA: its revocation lists are made, with so many certificates in them.
+    pub fn listed(&mut self, make: &MakeCrl, listed: usize, now: Timestamp) {
+        for number in &make.revisions {
+            self.change(*number, |revision| {
+                revision.crl_since.get_or_insert(make.edition);
+            });
+        }
+        self.crl = Some(CrlNote {
+            edition: make.edition,
+            this_update: now,
+            next_update: now + make.lifetime,
+            revisions: make.revisions.clone(),
+            listed,
         });
     }
 
@@ -489,7 +523,7 @@ impl AssetRecord {
     /// nothing, nobody has issued since, and the operator has not asked for another.
     pub fn is_retry(&self, set: &str) -> bool {
         let Some(last) = self.orders.iter().rev().find(|order| order.set == set) else { return false };
-        let asked = self.request.as_ref().is_some_and(|request| request.at > last.at);
+        let asked = self.request.as_ref().is_some_and(|request| request.at >= last.at);
         let issued =
             self.revisions.values().any(|revision| revision.issued_at.is_some_and(|at| at >= last.at));
         last.outcome != OrderOutcome::Issued && !issued && !asked
@@ -505,8 +539,12 @@ impl AssetRecord {
     /// used again, and what certifies it is revoked; with `key_stays` it is that of retiring revisions as well.
     pub fn ask(&mut self, request: Request, key_stays: bool) {
         self.effort = Effort::default();
-        for delivery in self.deliveries.values_mut().filter(|d| d.state == DeliveryState::Failed) {
+        self.by_issuer.clear();
+        for delivery in self.deliveries.values_mut() {
             delivery.effort = Effort::default();
+        }
+        for revocation in self.revisions.values_mut().filter_map(|revision| revision.to_revoke.as_mut()) {
+            revocation.effort = Effort::default();
         }
         if request.compromised && self.id.kind != AssetKind::DhParams {
             self.compromise(&request, key_stays);

@@ -1,5 +1,7 @@
 //! What making a revision gives.
 
+use jiff::Timestamp;
+
 use super::{Material, Validity};
 
 /// The public facts of a revision's material, as they go into its record.
@@ -13,6 +15,10 @@ pub struct Facts {
     pub fingerprint_sha256: Option<String>,
     /// Of a JWT key: its RFC 7638 thumbprint.
     pub kid: Option<String>,
+    /// Of a CA: when its root ends.
+    pub root_ends: Option<Timestamp>,
+    /// Of a CA: whether the root's key is not in the state.
+    pub root_is_elsewhere: bool,
 }
 
 /// A revision that is whole.

@@ -78,6 +78,10 @@ pub struct Material {
     /// Of a CA whose root is kept in the state: the root's key, PKCS#8 PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor_key: Option<Secret>,
+    /// Of a CA whose root has replaced another: the root's name and key, certified by the old root, PEM. Who knows only
+    /// the old one finds its way through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross: Option<String>,
     /// `DH PARAMETERS` PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dh_params: Option<String>,

@@ -1,6 +1,7 @@
 //! What everything here is made of: plain values, without I/O, clock or randomness.
 
 mod asset;
+mod authority;
 mod inventory;
 mod issuing;
 mod made;
@@ -10,10 +11,12 @@ mod plan;
 mod problem;
 mod revision;
 mod stock;
+mod tidings;
 mod validity;
 mod world;
 
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
+pub use authority::{CrlNote, Issued};
 pub use inventory::*;
 pub use issuing::*;
 pub use made::{Facts, Made};
@@ -23,5 +26,6 @@ pub use plan::*;
 pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
+pub use tidings::*;
 pub use validity::Validity;
 pub use world::*;

@@ -91,7 +91,13 @@ impl Part {
 
     /// Whether it is made of all current revisions, not of one.
     pub fn spans_revisions(self) -> bool {
-        matches!(self, Self::Ca | Self::PublicKeys | Self::Jwks)
+        matches!(self, Self::Ca | Self::PublicKeys | Self::Jwks | Self::Crl)
+    }
+
+    /// Whether a certificate has it from its CA: the numbers it is made of are not the certificate's own, but the CA's
+    /// revisions that made each root, or the edition of the CA's revocation lists.
+    pub fn is_the_issuers(self) -> bool {
+        matches!(self, Self::Ca | Self::Crl)
     }
 
     /// Whether an asset of `kind` has it.
@@ -106,6 +112,7 @@ impl Part {
                     | Self::PrivateKeyPkcs1
                     | Self::Combined
                     | Self::Ca
+                    | Self::Crl
                     | Self::Pkcs12
                     | Self::PublicKey
             ),

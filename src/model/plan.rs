@@ -43,6 +43,8 @@ pub struct Step {
 pub enum Action {
     /// Make a JWT key, DH parameters or a CA.
     Generate(Make),
+    /// Make a CA's revocation lists anew.
+    List(MakeCrl),
     /// Have a certificate issued.
     Issue(Make),
     /// Create a Docker object.
@@ -73,7 +75,7 @@ impl Action {
     /// As `plan` names it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Generate(_) => "generate",
+            Self::Generate(_) | Self::List(_) => "generate",
             Self::Issue(_) => "issue",
             Self::Publish(_) | Self::Announce(..) => "publish",
             Self::Rollout(_) | Self::Forget(_) => "rollout",
@@ -115,6 +117,22 @@ pub struct Make {
     pub keep_key_of: Option<u32>,
     /// Of a certificate: who signs.
     pub signer: Option<Signer>,
+    /// While a root is rolled over, the CA's revision under the old one. A new root is certified by that, and
+    /// certificates carry the way to it.
+    pub crossed: Option<u32>,
+}
+
+/// One edition of a CA's revocation lists to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MakeCrl {
+    /// The CA.
+    pub asset: AssetId,
+    /// The edition: the number of each list in it (RFC 5280 §5.2.3).
+    pub edition: u32,
+    /// The CA's revisions whose lists are in it.
+    pub revisions: Vec<u32>,
+    /// From `thisUpdate` to `nextUpdate`.
+    pub lifetime: SignedDuration,
 }
 
 /// A Docker object to be made.
@@ -200,8 +218,12 @@ impl Parcel {
         &self,
         mut revisions_of: impl FnMut(&Reference) -> Option<Vec<u32>>,
     ) -> Option<Vec<u32>> {
-        let spans =
-            |swap: &&Swap| self.content.files.get(&swap.path).is_some_and(|file| file.part.spans_revisions());
+        let spans = |swap: &&Swap| {
+            self.content
+                .files
+                .get(&swap.path)
+                .is_some_and(|file| file.part.spans_revisions() && file.part != Part::Crl)
+        };
         let mut shown = self
             .swaps
             .iter()

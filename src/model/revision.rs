@@ -102,9 +102,21 @@ pub struct Revision {
     /// Of a certificate: SHA-256 over its DER, lower-case hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint_sha256: Option<String>,
+    /// Of a certificate of our own CA: the CA's revision that has signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<u32>,
     /// Of a CA: the revision that its root was made in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<u32>,
+    /// Of a CA: when its root ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_ends: Option<Timestamp>,
+    /// Of a CA: whether the root's key is not in the state, so that no other intermediate can be made under it here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root_is_elsewhere: bool,
+    /// Of a CA: the first edition of its revocation lists that has this revision's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_since: Option<u32>,
     /// Of a JWT key: its key ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
@@ -120,6 +132,14 @@ pub struct Revision {
     /// Of a certificate: when its issuer has revoked it at our word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// Which moments of its life were told, by [`super::Moment::bit`]; only where someone wants to be told.
+    #[serde(default, skip_serializing_if = "untold")]
+    pub told: u8,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn untold(told: &u8) -> bool {
+    *told == 0
 }
 
 impl Revision {
@@ -147,12 +167,17 @@ impl Revision {
             issuer: None,
             serial: None,
             fingerprint_sha256: None,
+            signed_by: None,
             root: None,
+            root_ends: None,
+            root_is_elsewhere: false,
+            crl_since: None,
             kid: None,
             compromised: false,
             renewal: None,
             to_revoke: None,
             revoked_at: None,
+            told: 0,
         }
     }
 }

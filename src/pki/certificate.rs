@@ -46,7 +46,7 @@ pub fn facts_of_der(der: &[u8]) -> Result<Facts, PkiError> {
         }),
         serial: Some(hex(without_sign(certificate.raw_serial()))),
         fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
-        kid: None,
+        ..Facts::default()
     })
 }
 

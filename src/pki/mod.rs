@@ -27,6 +27,12 @@ pub enum PkiError {
     BadDate,
 }
 
+/// The bytes of hex text; `None` where it is none.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    text.len().is_multiple_of(2).then(|| (0..text.len()).step_by(2).map(pair).collect())?
+}
+
 /// Lower-case hex without separators.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;

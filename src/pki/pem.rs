@@ -14,6 +14,8 @@ pub const PRIVATE_KEY: &str = "PRIVATE KEY";
 pub const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 /// The label of a SubjectPublicKeyInfo.
 pub const PUBLIC_KEY: &str = "PUBLIC KEY";
+/// The label of a revocation list (RFC 7468 §6).
+pub const CRL: &str = "X509 CRL";
 /// The label of PKCS#3 parameters.
 pub const DH_PARAMETERS: &str = "DH PARAMETERS";
 

@@ -11,12 +11,13 @@ use crate::model::{
 
 /// Whether an object tells or trusts a key in wrong hands: as a secret, or in a set of public keys.
 pub(super) fn is_known_of(context: &Context<'_>, object: &ObjectRecord) -> bool {
-    mentions(context.record(&object.asset), &object.revisions)
+    !object.part.is_the_issuers() && mentions(context.record(&object.asset), &object.revisions)
 }
 
 /// Whether a place has, by our own books, a key in wrong hands.
 pub(super) fn is_in(record: &AssetRecord, delivery: &Delivery) -> bool {
-    delivery.content.files.values().any(|file| mentions(record, &file.revisions))
+    let mut own = delivery.content.files.values().filter(|file| !file.part.is_the_issuers());
+    own.any(|file| mentions(record, &file.revisions))
 }
 
 /// Whether any place has one.

@@ -34,6 +34,7 @@ fn file_content(file: &SiteFile<'_>, revisions: Vec<u32>) -> FileContent {
 fn revisions(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>, part: Part) -> Vec<u32> {
     match part {
         Part::Ca => roots(context, spec),
+        Part::Crl => edition(context, spec),
         part if part.spans_revisions() => {
             life::known(context, spec).map(|revision| revision.number).collect()
         }
@@ -61,6 +62,13 @@ fn roots(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
     roots
 }
 
+/// The newest edition of the CA's revocation lists.
+fn edition(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return Vec::new() };
+    let last = certificate.authority().and_then(|ca| context.record(ca).crl.as_ref());
+    last.map(|last| last.edition).into_iter().collect()
+}
+
 /// The revision whose turn it is at this site: the newest that may be used, or the one in use.
 fn in_turn<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Option<&'c Revision> {
     if spec.overlap.standby {
@@ -80,7 +88,7 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
         return None;
     }
     let first = record.coming().find(|revision| revision.state == RevisionState::Prepared)?;
-    life::is_announced(context, spec, first.number, Some(&site.place)).then_some(first)
+    life::is_announced(context, spec, first, Some(&site.place)).then_some(first)
 }
 
 /// The identity of a directory's content: what its hidden folder is named for. Files that are installed are known

@@ -40,13 +40,24 @@ pub fn forecast(
     until: Timestamp,
     seed: Seed,
 ) -> Forecast {
-    let mut inventory = inventory.clone();
+    play(desired, inventory.clone(), (now, until), seed, |_| {})
+}
+
+/// The forecast; `look` is shown the inventory after each change.
+pub(super) fn play(
+    desired: &Desired,
+    mut inventory: Inventory,
+    (now, until): (Timestamp, Timestamp),
+    seed: Seed,
+    mut look: impl FnMut(&Inventory),
+) -> Forecast {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
     loop {
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
+            look(&inventory);
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
@@ -66,6 +77,11 @@ pub fn forecast(
 pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Timestamp) {
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => made(desired, inventory, make, &step.reason, at),
+        Action::List(make) => {
+            let of_it = inventory.issued.values_mut().filter(|one| one.ca == make.asset);
+            of_it.for_each(|one| one.listed = one.revoked.is_some());
+            on_record(inventory, &make.asset, |record| record.listed(make, 0, at));
+        }
         Action::Publish(object) => published(desired, inventory, object, at),
         Action::Announce(id, number) => {
             on_record(inventory, id, |record| record.published(*number, at));
@@ -111,11 +127,10 @@ fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str,
     on_record(inventory, &make.asset, |record| {
         let mut revision = Revision::pending(make.revision, reason, &make.made_for, at);
         if matches!(spec.kind, KindSpec::Ca(_)) {
-            let kept = make.keep_key_of.and_then(|number| record.revisions.get(&number)?.root);
-            revision.root = Some(kept.unwrap_or(make.revision));
+            revision.root = Some(record.root_of(make));
         }
         record.begin(revision);
-        record.prepared(make.revision, &facts, make.signer.as_ref().map(Signer::name), at);
+        record.prepared(make.revision, &facts, make.signer.as_ref(), at);
     });
 }
 
@@ -126,12 +141,10 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
         |lifetime: SignedDuration| Some(Validity { not_before: at, not_after: later(at, lifetime) });
     match &spec.kind {
         KindSpec::Ca(ca) => {
-            let mut validity = lasting(ca.intermediate_lifetime);
-            if let (Some(validity), Some(root)) = (&mut validity, root_end(inventory, make, ca.root_lifetime))
-            {
-                validity.not_after = validity.not_after.min(root);
-            }
-            Facts { validity, ..Facts::default() }
+            let root = root_end(inventory, make).unwrap_or_else(|| later(at, ca.root_lifetime));
+            let end = later(at, ca.intermediate_lifetime).min(root);
+            let validity = Some(Validity { not_before: at, not_after: end });
+            Facts { validity, root_ends: Some(root), ..Facts::default() }
         }
         KindSpec::Certificate(certificate) => {
             let authority = match &make.signer {
@@ -164,11 +177,9 @@ fn likely(inventory: &Inventory, make: &Make, issuer: &str) -> SignedDuration {
     before.map_or(USUAL, |validity| validity.lifetime())
 }
 
-/// When the root that goes on ends, as far as the revision that it was made in is remembered.
-fn root_end(inventory: &Inventory, make: &Make, lifetime: SignedDuration) -> Option<Timestamp> {
-    let revisions = &inventory.assets.get(&make.asset)?.revisions;
-    let root = revisions.get(&make.keep_key_of?)?.root?;
-    Some(later(revisions.get(&root)?.issued_at?, lifetime))
+/// When the root that goes on ends.
+fn root_end(inventory: &Inventory, make: &Make) -> Option<Timestamp> {
+    inventory.assets.get(&make.asset)?.revisions.get(&make.keep_key_of?)?.root_ends
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, later, renew_at};
+use super::{Seed, crl, later, renew_at};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -33,6 +33,7 @@ pub fn health(
         }
     }
     problems.extend(unconfigured(desired, inventory));
+    problems.extend(super::tidings::of_hooks(&inventory.tidings));
     problems
 }
 
@@ -55,6 +56,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
             problems.push(Problem::new(Code::ProofWeak, message));
         }
     }
+    problems.extend(crl::late(spec, record, now));
     if let Some(revision) = record.active() {
         // One fault, one alert: what fails need not be called late as well.
         let said = |problem: &Problem| known && problem.code == Code::Overdue;
@@ -107,7 +109,10 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
         }
     }
     let due = renew_at(&spec.id, &spec.overlap, revision, seed)?;
-    (later(later(due, spec.overlap.rides), GRACE) < now)
+    // A new root is made known first; that takes as long again where places are in the way.
+    let told = spec.overlap.told && !spec.overlap.standby;
+    let known = if told { spec.overlap.publish_before * 2 } else { SignedDuration::ZERO };
+    (later(later(due, spec.overlap.rides + known), GRACE) < now)
         .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
 }
 

@@ -3,11 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::renewal::aged;
+use super::renewal::{aged, lead};
 use super::turn::{asked, changed, days};
-use super::{Context, Draft, Site, compromise, later, watch};
+use super::{Context, Draft, Site, authority, compromise, later, watch};
 use crate::desired::{AssetSpec, KindSpec};
-use crate::model::{Action, AssetRecord, Delivery, Part, Place, Revision, RevisionState, Step};
+use crate::model::{Action, AssetRecord, Delivery, FileContent, Part, Place, Revision, RevisionState, Step};
 
 /// Plans what can be noted of an asset's revisions: announced, activated, retired.
 pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
@@ -64,7 +64,11 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
     }
     // What a key in wrong hands has signed is worth nothing.
     let linger = if revision.compromised { SignedDuration::ZERO } else { spec.overlap.linger };
-    Some(later(last, linger))
+    let signed = match spec.kind {
+        KindSpec::Ca(_) => authority::last_end(context, &spec.id, revision.number),
+        _ => None,
+    };
+    Some(later(last, linger).max(signed.unwrap_or(last)))
 }
 
 /// The revision that signs now: the one in use, or its successor once that is due and has been known for long
@@ -99,15 +103,30 @@ fn is_ready(context: &Context<'_>, spec: &AssetSpec, active: &Revision, next: &R
 /// From when an announced revision may be used: everyone who asked for the old set has asked again, counted from the
 /// last proof. `None` while a verifier is not proven to have it.
 fn ready_at(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> Option<Timestamp> {
-    let mut last = revision.published_at?;
-    for site in context.sites(spec).iter().filter(|site| site.has_spanning()) {
-        let delivery = knows(context, spec, site, revision.number)?;
-        let since = delivery.known_since.get(&revision.number).copied().or(delivery.delivered_at);
+    // An intermediate under a root that is known is ready at once.
+    let known_as = revision.root.unwrap_or(revision.number);
+    let mut last = if known_as == revision.number { revision.published_at? } else { Timestamp::MIN };
+    for (owner, site) in knowers(context, spec) {
+        let delivery = knows(context, owner, site, revision)?;
+        let since = delivery.known_since.get(&known_as).copied().or(delivery.delivered_at);
         last = last.max(since.unwrap_or(last));
     }
     let overlap = &spec.overlap;
     let hurried = compromise::is_open(context.record(&spec.id));
     Some(later(last, if hurried { overlap.max_age } else { overlap.publish_before }))
+}
+
+/// The places that must know a revision before it is used, each with the asset that it has it from.
+fn knowers<'c>(
+    context: &'c Context<'_>,
+    spec: &'c AssetSpec,
+) -> Box<dyn Iterator<Item = (&'c AssetSpec, &'c Site<'c>)> + 'c> {
+    match spec.kind {
+        KindSpec::Ca(_) => Box::new(authority::knowers(context, &spec.id)),
+        _ => Box::new(
+            context.sites(spec).iter().filter(|site| site.has_spanning()).map(move |site| (spec, site)),
+        ),
+    }
 }
 
 /// Why the key in use should be replaced now, where it should.
@@ -122,6 +141,7 @@ pub(super) fn turn_is_due(context: &Context<'_>, spec: &AssetSpec, active: &Revi
 fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
     let record = context.record(&spec.id);
     if !spec.overlap.standby {
+        explain_told(context, spec, revision, draft);
         return;
     }
     let Some(active) = record.active() else {
@@ -144,8 +164,34 @@ fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision,
         }
         Some(_) => {}
         None => {
-            let unproven = unproven(context, spec, revision.number);
+            let unproven = unproven(context, spec, revision);
             draft.defer(&spec.id, None, format!("{due}; the standby is not in every JWKS yet{unproven}"));
+        }
+    }
+}
+
+/// Says what a new root waits for, where it does.
+fn explain_told(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
+    if !spec.overlap.told || may_activate(context, spec, revision) {
+        return;
+    }
+    let number = revision.number;
+    draft.wake(hurries_at(context, spec));
+    match ready_at(context, spec, revision) {
+        Some(at) => {
+            let before = days(spec.overlap.publish_before);
+            let reason = format!(
+                "revision {number}: its root must have been in every trust bundle for {before} first"
+            );
+            draft.defer(&spec.id, Some(at), reason);
+        }
+        None => {
+            let unproven = unproven(context, spec, revision);
+            draft.defer(
+                &spec.id,
+                None,
+                format!("revision {number}: its root is not in every trust bundle yet{unproven}"),
+            );
         }
     }
 }
@@ -153,7 +199,7 @@ fn explain_waiting(context: &Context<'_>, spec: &AssetSpec, revision: &Revision,
 /// Says which verifiers the very first key waits for.
 fn explain_first(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
     let first = context.record(&spec.id).coming().next();
-    let unproven = unproven(context, spec, revision.number);
+    let unproven = unproven(context, spec, revision);
     if first.is_some_and(|first| first.number == revision.number) && !unproven.is_empty() {
         draft.defer(
             &spec.id,
@@ -164,47 +210,56 @@ fn explain_first(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, d
 }
 
 /// `: not proven in api_gateway, api_users`; empty where nobody is waited for.
-fn unproven(context: &Context<'_>, spec: &AssetSpec, number: u32) -> String {
-    let sites = context.sites(spec).iter().filter(|site| site.has_spanning());
-    let missing = sites.filter(|site| knows(context, spec, site, number).is_none());
-    let names: Vec<String> = missing.map(|site| site.place.name()).collect();
+fn unproven(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> String {
+    let missing =
+        knowers(context, spec).filter(|(owner, site)| knows(context, owner, site, revision).is_none());
+    let mut names: Vec<String> = missing.map(|(_, site)| site.place.name()).collect();
+    names.dedup();
     if names.is_empty() { String::new() } else { format!(": not proven in {}", names.join(", ")) }
 }
 
 /// Only where someone must know it beforehand is there anything to announce.
 fn may_announce(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
-    spec.overlap.standby && is_announced(context, spec, revision.number, None)
+    let first = context.record(&spec.id).active().is_none();
+    let waited_for = spec.overlap.standby || !first;
+    spec.overlap.told && waited_for && is_announced(context, spec, revision, None)
 }
 
-/// Whether every site that must know revision `number` has been proven to; `except` is not asked.
+/// Whether every site that must know the revision has been proven to; `except` is not asked.
 pub(super) fn is_announced(
     context: &Context<'_>,
     spec: &AssetSpec,
-    number: u32,
+    revision: &Revision,
     except: Option<&Place>,
 ) -> bool {
-    context
-        .sites(spec)
-        .iter()
-        .filter(|site| site.has_spanning() && Some(&site.place) != except)
-        .all(|site| knows(context, spec, site, number).is_some())
+    knowers(context, spec)
+        .filter(|(_, site)| Some(&site.place) != except)
+        .all(|(owner, site)| knows(context, owner, site, revision).is_some())
 }
 
-/// The delivery by which the site knows revision `number`, if it is proven and still stands.
+/// The delivery by which the site knows the revision, if it is proven and still stands; `owner` is what is delivered
+/// there: a CA's root comes with the certificates that it signs.
 fn knows<'c>(
     context: &'c Context<'_>,
-    spec: &AssetSpec,
+    owner: &AssetSpec,
     site: &Site<'_>,
-    number: u32,
+    revision: &Revision,
 ) -> Option<&'c Delivery> {
-    let delivery = in_place(context, spec, site)?;
-    let spanning = |part: Part| part.spans_revisions() && part != Part::Ca;
-    let mut wanted = site.files.iter().filter(|(_, file)| spanning(file.file.part));
-    let has =
-        |path: &str| delivery.content.files.get(path).is_some_and(|file| file.revisions.contains(&number));
+    let delivery = in_place(context, owner, site)?;
+    let mut wanted = site.files.iter().filter(|(_, file)| file.file.part.spans_revisions());
+    let has = |path: &str| delivery.content.files.get(path).is_some_and(|file| tells_of(file, revision));
     let stands =
         wanted.all(|(path, _)| has(path)) && watch::drift(context, site, &delivery.content).is_empty();
     stands.then_some(delivery)
+}
+
+/// Whether a file that spans revisions tells of this one: by its key, its root, or its revocation list.
+fn tells_of(file: &FileContent, revision: &Revision) -> bool {
+    match file.part {
+        Part::Ca => revision.root.is_some_and(|root| file.revisions.contains(&root)),
+        Part::Crl => revision.crl_since.is_some_and(|first| file.revisions.iter().any(|it| *it >= first)),
+        _ => file.revisions.contains(&revision.number),
+    }
 }
 
 /// What the site has, if it was shown to be there: a service that was made anew has nothing yet.
@@ -223,9 +278,31 @@ pub(super) fn in_place<'c>(
     (same && delivery.state.is_there()).then_some(delivery)
 }
 
+/// Whether a revision that others must know may be used by now. The very first waits for nobody; and where little is left
+/// of the one in use, who does not know its successor yet must find the way over the old root.
+fn is_trusted(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    context.record(&spec.id).active().is_none()
+        || ready_at(context, spec, revision).is_some_and(|at| at <= context.now)
+        || hurries_at(context, spec).is_some_and(|at| at <= context.now)
+}
+
+/// From when on the successor of what is in use is waited for by nobody: half of what the turn had in hand is left.
+fn hurries_at(context: &Context<'_>, spec: &AssetSpec) -> Option<Timestamp> {
+    let validity = context.record(&spec.id).active()?.validity?;
+    Some(later(validity.not_after, -lead(spec.overlap.turn, validity) / 2))
+}
+
+/// Whether a revision that is made waits only for its time; then its predecessor goes on.
+pub(super) fn waits_to_be_known(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
+    spec.overlap.told && !spec.overlap.standby && !is_trusted(context, spec, revision)
+}
+
 /// In use everywhere? A CA and what has no target is in use when it is there.
 fn may_activate(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
     if spec.overlap.standby && in_turn(context, spec).is_none_or(|turn| turn.number != revision.number) {
+        return false;
+    }
+    if spec.overlap.told && !spec.overlap.standby && !is_trusted(context, spec, revision) {
         return false;
     }
     context.sites(spec).iter().all(|site| {

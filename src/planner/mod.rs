@@ -3,17 +3,22 @@
 //! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of every
 //! asset and then of every place:
 //!
-//! 1. [`turn`]: is a new revision due? [`renewal`]: by its age? [`issuing`]: by whom?
+//! 1. [`turn`]: is a new revision due? [`renewal`]: by its age? [`issuing`]: by whom? [`authority`]: under which root?
+//!    [`crl`]: are revocation lists due?
 //! 2. [`life`]: may a revision be announced, activated, retired? [`revoking`]: is it to be withdrawn?
 //! 3. [`content`]: what should each place hold?
 //! 4. [`watch`]: is what was delivered still there, and is it shown to be served?
 //! 5. [`rollout`]: which places differ, and may they be touched now? All that is due for a place is one rollout.
 //! 6. [`compromise`]: which services must forget what they had? [`objects`]: which Docker objects are to be made, and which may go?
 //! 7. [`health`]: what is wrong already?
+//!
+//! [`tidings`] decides apart from the plan, of what came of it: who is to be told what?
 
+mod authority;
 mod compromise;
 mod content;
 mod context;
+mod crl;
 mod forecast;
 mod health;
 mod issuing;
@@ -26,6 +31,8 @@ mod seed;
 mod site;
 mod stock;
 mod text;
+pub mod tidings;
+mod timeline;
 mod turn;
 mod watch;
 
@@ -47,6 +54,7 @@ pub use seed::Seed;
 pub use site::{Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
+pub use timeline::{Lane, Span, timeline};
 
 /// A clock that is further back than this against what the state has seen is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
@@ -62,6 +70,7 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     }
     for spec in desired.assets.values() {
         turn::consider(&context, spec, &mut draft);
+        crl::consider(&context, spec, &mut draft);
         issuing::consult(&context, spec, &mut draft);
         life::consider(&context, spec, &mut draft);
         revoking::consider(&context, spec, &mut draft);

@@ -29,7 +29,7 @@ impl Bytes {
 pub(super) fn rank(action: &Action) -> u8 {
     match action {
         Action::Consult(..) => 0,
-        Action::Generate(_) => 1,
+        Action::Generate(_) | Action::List(_) => 1,
         Action::Issue(_) => 2,
         Action::Publish(_) => 3,
         Action::Rollout(_) => 4,

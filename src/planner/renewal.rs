@@ -3,15 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::turn::{asked, changed, days};
-use super::{Context, Draft, Seed, later};
+use super::{Context, Draft, Seed, authority, later};
 use crate::desired::{AssetSpec, KindSpec, Overlap, Turn};
 use crate::model::{AssetId, AssetRecord, Revision, Validity};
 
 /// No jitter is longer than this.
 const LONGEST_JITTER: SignedDuration = SignedDuration::from_hours(1);
-
-/// A CA that is never content is heard no more often than this.
-const MOST_OFTEN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whose word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +64,7 @@ fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, keep
         (Turn::Every(every), _) => (later(revision.active_at.or(revision.issued_at)?, every), every),
         (turn, Some(all)) => {
             let life = all.lifetime();
-            (later(all.not_after, -keep.of(lead(turn, all), life)), life)
+            (later(all.not_after, -at_birth(revision, all, keep.of(lead(turn, all), life))), life)
         }
         _ => return None,
     };
@@ -76,25 +73,23 @@ fn own(asset: &AssetId, overlap: &Overlap, revision: &Revision, seed: Seed, keep
     Some(later(due, SignedDuration::from_secs(-jitter)))
 }
 
-/// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
-/// the same for the same window; where it is never content, not before [`rested`].
-pub fn draw(seed: Seed, record: &AssetRecord, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
-    let (start, end) = window;
-    let span = end.duration_since(start).as_secs().max(0) as f64;
-    let drawn = later(start, SignedDuration::from_secs((span * seed.fraction(&record.id, revision)) as i64));
-    rested(record, revision).map_or(drawn, |at| drawn.max(at))
+/// `lead`, or its share of what was left when the certificate was handed out: one that came with little of its life left
+/// would be due at its birth, and so would the next.
+fn at_birth(revision: &Revision, all: Validity, lead: SignedDuration) -> SignedDuration {
+    let (life, left) = (all.lifetime(), revision.issued_at.map_or(all.lifetime(), |at| all.left(at)));
+    if left >= life - life / 10 {
+        return lead;
+    }
+    let share = left.as_secs().max(0) as f64 / life.as_secs().max(1) as f64;
+    SignedDuration::from_secs((lead.as_secs() as f64 * share) as i64)
 }
 
-/// A CA may want something renewed as soon as it is issued, once: it was revoked, or is about to be. One that wants the
-/// same of what follows would have an order at each pass, so from then on it is heard once a day, or a third of a life.
-fn rested(record: &AssetRecord, revision: u32) -> Option<Timestamp> {
-    let this = record.revisions.get(&revision)?;
-    let (issued, validity) = (this.issued_at?, this.validity?);
-    let (_, before) = record.revisions.range(..revision).next_back()?;
-    let rest = MOST_OFTEN.min(validity.lifetime() / 3);
-    let was_advised = before.renewal.as_ref()?.chosen? <= issued;
-    let lived_briefly = issued.duration_since(before.issued_at?) < rest * 2;
-    (was_advised && lived_briefly).then(|| later(issued, rest))
+/// A moment in the window that a CA has suggested for the renewal of a revision, drawn evenly (RFC 9773 §4.2), and always
+/// the same for the same window.
+pub fn draw(seed: Seed, asset: &AssetId, revision: u32, window: (Timestamp, Timestamp)) -> Timestamp {
+    let (start, end) = window;
+    let span = end.duration_since(start).as_secs().max(0) as f64;
+    later(start, SignedDuration::from_secs((span * seed.fraction(asset, revision)) as i64))
 }
 
 /// How much of `validity` is left when a successor is due.
@@ -168,8 +163,10 @@ pub(super) fn gains_nothing(context: &Context<'_>, spec: &AssetSpec, revision: &
 /// A new intermediate would end with its root just like this one.
 pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
     let KindSpec::Ca(ca) = &spec.kind else { return false };
-    let slack = hundredth(ca.intermediate_lifetime).min(SignedDuration::from_hours(2));
-    revision.validity.is_some_and(|validity| validity.lifetime() + slack < ca.intermediate_lifetime)
+    let short = |validity: Validity| {
+        validity.lifetime() + authority::slack(ca.intermediate_lifetime) < ca.intermediate_lifetime
+    };
+    !authority::can_have_new_root(ca, revision) && revision.validity.is_some_and(short)
 }
 
 fn hundredth(duration: SignedDuration) -> SignedDuration {

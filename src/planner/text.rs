@@ -62,6 +62,7 @@ fn subject(step: &Step) -> String {
     let assets = step.assets.iter().map(AssetId::to_string).collect::<Vec<_>>().join(" + ");
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => format!("{assets} revision {}", make.revision),
+        Action::List(make) => format!("{assets} revocation lists {}", make.edition),
         Action::Publish(object) => format!("{assets} {} {}", object.kind, object.name),
         Action::Announce(_, number)
         | Action::Activate(_, number)

@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::renewal::{aged, lead};
-use super::{Context, Draft, later};
+use super::{Context, Draft, authority, later};
 use crate::desired::{AssetSpec, KindSpec, Places};
 use crate::model::{
-    Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Step,
+    Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer, Step,
 };
 
 /// Plans the revisions that are due for one asset.
@@ -87,6 +87,7 @@ fn successor(
     asked(record, newest)
         .or_else(|| changed(spec, newest))
         .or_else(|| withdrawn(newest))
+        .or_else(|| authority::uprooted(context, spec, newest, draft))
         .or_else(|| aged(context, spec, newest, draft))
 }
 
@@ -135,7 +136,8 @@ fn make(
         asset: spec.id.clone(),
         revision,
         made_for: spec.made_for.clone(),
-        keep_key_of: kept_key(spec, record),
+        keep_key_of: kept_key(context, spec, record),
+        crossed: crossed(context, spec, record, signer.as_ref()),
         signer,
     };
     let action = match spec.id.kind {
@@ -146,8 +148,8 @@ fn make(
 }
 
 /// When what has failed may be tried again: after its pause; but a pause is no longer than a twelfth of what the
-/// renewal has in hand, so that a short fault cannot use it up, and what the operator has asked for since is tried
-/// at once.
+/// renewal has in hand, so that a short fault cannot use it up. (What the operator asks for is tried at once:
+/// [`AssetRecord::ask`] forgets what has failed.)
 pub(super) fn next_try(
     spec: &AssetSpec,
     record: &AssetRecord,
@@ -156,9 +158,6 @@ pub(super) fn next_try(
 ) -> Option<Timestamp> {
     let at = effort.next_try_at?;
     let tried = effort.tried_at(pauses).unwrap_or(at);
-    if record.request.as_ref().is_some_and(|request| request.at > tried) {
-        return None;
-    }
     let in_hand = record.active().and_then(|active| active.validity).map(|all| lead(spec.overlap.turn, all));
     let longest = in_hand.map(|lead| later(tried, SignedDuration::from_secs((lead.as_secs() / 12).max(60))));
     Some(longest.map_or(at, |longest| at.min(longest)))
@@ -185,11 +184,28 @@ fn only_swarm(spec: &AssetSpec) -> bool {
     !spec.targets.is_empty() && spec.targets.iter().all(swarm)
 }
 
+/// While a root is rolled over: the CA's revision under the old one.
+fn crossed(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    signer: Option<&Signer>,
+) -> Option<u32> {
+    match (&spec.kind, signer) {
+        (KindSpec::Ca(_), _) if kept_key(context, spec, record).is_none() => {
+            record.active().map(|active| active.number)
+        }
+        (_, Some(Signer::Internal(ca, number))) => authority::under_old_root(context.record(ca), *number),
+        _ => None,
+    }
+}
+
 /// The revision whose key (of a CA: whose root) goes on.
-fn kept_key(spec: &AssetSpec, record: &AssetRecord) -> Option<u32> {
+fn kept_key(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord) -> Option<u32> {
     let last =
         record.revisions.values().rev().find(|r| r.state >= RevisionState::Prepared && !r.state.is_over())?;
     match &spec.kind {
+        KindSpec::Ca(ca) if authority::wants_new_root(context, ca, record, last) => None,
         KindSpec::Ca(_) => Some(last.number),
         KindSpec::Certificate(certificate) if certificate.keep_key && !last.compromised => Some(last.number),
         _ => None,

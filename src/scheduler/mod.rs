@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::config::Schedule;
 use crate::desired::Desired;
-use crate::executor::{Ended, Executor, Fatal, Flow};
+use crate::executor::{Ended, Executor, Fatal, Flow, Herald};
 use crate::model::{Inventory, Plan};
 use crate::planner::{self, Seed};
 use crate::systemd::Pulse;
@@ -49,6 +49,8 @@ pub struct Household {
     pub desired: Arc<Desired>,
     /// When to look without another reason.
     pub schedule: Schedule,
+    /// Puts on record what is to be told of it.
+    pub herald: Arc<Herald>,
 }
 
 /// What the daemon can be told.
@@ -70,6 +72,8 @@ pub struct Handle {
     events: Arc<Notify>,
     /// What was seen last; `None` before the first look has ended.
     pub picture: watch::Receiver<Option<Picture>>,
+    /// When it looks again without another reason.
+    pub wakes_at: watch::Receiver<Option<Timestamp>>,
 }
 
 /// The daemon's loop.
@@ -82,7 +86,7 @@ pub struct Scheduler {
     events: Arc<Notify>,
     picture: watch::Sender<Option<Picture>>,
     orders: Vec<orders::Open>,
-    wakes_at: Option<Timestamp>,
+    wakes_at: watch::Sender<Option<Timestamp>>,
     looked_at: Duration,
     pulse: Pulse,
     stocking: Option<JoinHandle<()>>,
@@ -100,9 +104,15 @@ impl Scheduler {
     pub fn new(household: Household) -> (Self, Handle) {
         let (sender, words) = mpsc::channel(16);
         let (picture, seen) = watch::channel(None);
+        let (wakes_at, wakes) = watch::channel(None);
         let (stop, events) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let handle =
-            Handle { words: sender, stop: Arc::clone(&stop), events: Arc::clone(&events), picture: seen };
+        let handle = Handle {
+            words: sender,
+            stop: Arc::clone(&stop),
+            events: Arc::clone(&events),
+            picture: seen,
+            wakes_at: wakes,
+        };
         let scheduler = Self {
             flow: Flow::new(household.executor.concurrency),
             clock: Arc::clone(&household.executor.clock),
@@ -112,7 +122,7 @@ impl Scheduler {
             events,
             picture,
             orders: Vec::new(),
-            wakes_at: None,
+            wakes_at,
             looked_at: Duration::ZERO,
             pulse: Pulse::default(),
             stocking: None,
@@ -154,6 +164,7 @@ impl Scheduler {
         let inventory = executor.observe(&desired).await;
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
+        self.tell(&inventory, &plan).await;
         let (begun, circling) = self.flow.begin(&executor, &desired, &plan);
         self.note(&circling);
         if begun > 0 {
@@ -163,8 +174,17 @@ impl Scheduler {
             self.restock();
         }
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
-        self.wakes_at = self.next_wake(&plan, now);
+        self.wakes_at.send_replace(self.next_wake(&plan, now));
         self.picture.send_replace(Some(Arc::new(inventory)));
+    }
+
+    /// Nothing waits for those who are told: only for the record, before what follows changes more.
+    async fn tell(&self, inventory: &Inventory, plan: &Plan) {
+        let told = self.household.herald.tell(&self.household.desired, inventory, &plan.problems).await;
+        if let Err(fatal) = told {
+            // A state that cannot be written ends the next step, too, and is told of there.
+            tracing::warn!("nobody could be told: {fatal}");
+        }
     }
 
     /// What is to be kept ready is made while nothing else is to be done, by a task of its own: what becomes due
@@ -240,7 +260,7 @@ impl Scheduler {
 
     /// What is left until the next look, as far as one sleep may go.
     fn left(&self, now: Timestamp) -> Duration {
-        let left = self.wakes_at.map_or(SignedDuration::MAX, |at| at.duration_since(now));
+        let left = self.wakes_at.borrow().map_or(SignedDuration::MAX, |at| at.duration_since(now));
         Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
     }
 

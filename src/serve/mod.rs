@@ -1,9 +1,13 @@
 //! What is served over HTTP: to everyone what everyone may know, to the machine's own people how things stand.
 
 mod door;
+mod metrics;
+mod page;
 mod private;
 mod public;
 
 pub use door::{Door, Limits, open_tcp, open_unix};
+pub use metrics::Tally;
+pub use page::{Asset, Board, Facts, Shown, Stock, Target};
 pub use private::{Health, private};
 pub use public::{Library, Page, public};

@@ -1,4 +1,4 @@
-//! For the machine's own people: whether it lives, whether it does its work.
+//! For the machine's own people: whether it lives, whether it does its work, and how things stand.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use http::StatusCode;
+
+use super::page::{self, Facts};
 
 /// How the daemon is.
 pub trait Health: Send + Sync {
@@ -16,8 +18,12 @@ pub trait Health: Send + Sync {
 }
 
 /// The routes of `listen`.
-pub fn private(health: Arc<dyn Health>) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(health)
+pub fn private(health: Arc<dyn Health>, facts: Arc<dyn Facts>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(health)
+        .merge(page::routes(facts))
 }
 
 async fn healthz(State(health): State<Arc<dyn Health>>) -> (StatusCode, String) {

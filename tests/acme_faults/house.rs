@@ -193,7 +193,10 @@ impl House {
             let at = edit.now;
             let record = edit.asset(&id);
             let after = record.newest_number();
-            record.ask(Request { at, by: "uid:0".to_owned(), after, compromised: false }, false);
+            record.ask(
+                Request { at, by: "uid:0".to_owned(), after, compromised: false, new_root: false },
+                false,
+            );
         };
         self.inner().executor.books.edit(ask).await.unwrap();
     }

@@ -44,6 +44,11 @@ impl Daemon {
         daemon
     }
 
+    /// Where its private pages are.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
     /// Its log so far.
     pub fn log(&self) -> String {
         self.process.stderr()

@@ -2,6 +2,7 @@
 
 use tokio::sync::broadcast;
 
+use super::board::{self, Steps};
 use crate::cli::report;
 use crate::executor::Reporter;
 use crate::model::{AssetId, Problem, Step};
@@ -13,8 +14,11 @@ pub(super) struct Told {
     pub(super) line: String,
 }
 
-/// One line a step that has ended.
-pub(super) struct Journal(pub(super) broadcast::Sender<Told>);
+/// One line a step that has ended, and one more in the count.
+pub(super) struct Journal {
+    pub(super) told: broadcast::Sender<Told>,
+    pub(super) steps: Steps,
+}
 
 impl Reporter for Journal {
     fn started(&self, step: &Step) {
@@ -27,6 +31,7 @@ impl Reporter for Journal {
     }
 
     fn finished(&self, step: &Step, problem: Option<&Problem>) {
+        board::count(&self.steps, step.action.name(), problem.is_none());
         let (assets, action) = (report::names(step).join(" "), step.action.name());
         match problem {
             Some(problem) => tracing::warn!(assets, action, code = problem.code.name(), "failed: {problem}"),
@@ -35,7 +40,7 @@ impl Reporter for Journal {
         }
         if let Some(line) = report::ended(step, problem) {
             // Often nobody listens.
-            let _ = self.0.send(Told { assets: step.assets.clone(), line });
+            let _ = self.told.send(Told { assets: step.assets.clone(), line });
         }
     }
 }

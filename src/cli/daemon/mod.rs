@@ -1,8 +1,11 @@
 //! The daemon: the scheduler with all that goes on beside it, and the signals that it is told things by.
 
+mod board;
 mod desk;
 mod journal;
 mod library;
+mod messengers;
+mod usage;
 mod vitals;
 
 use std::net::SocketAddr;
@@ -21,12 +24,15 @@ use super::report::Lines;
 use super::state;
 use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
+use crate::model::{Code, Problem};
 use crate::scheduler::{Handle, Household, Scheduler, Word};
 use crate::serve::{self, Door, Limits};
 use crate::systemd;
+use board::{Boards, Steps};
 use desk::Desk;
 use journal::{Journal, Told};
 use library::Shelves;
+use messengers::Messengers;
 use vitals::Vitals;
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
@@ -46,7 +52,9 @@ struct Daemon<'a> {
     /// The loop; it ends when it is told to, or when the state cannot be written.
     loop_of: JoinHandle<Result<(), crate::executor::Fatal>>,
     current: Arc<Current>,
+    messengers: Messengers,
     told: broadcast::Sender<Told>,
+    steps: Steps,
     /// What listens to the engine of the configuration at hand.
     events: Option<Task>,
     _doors: Vec<Door>,
@@ -75,9 +83,10 @@ impl<'a> Daemon<'a> {
         let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
         let (told, _) = broadcast::channel(256);
-        let house = house(config, &base, &pages, &told)?;
+        let steps = Steps::default();
+        let house = house(config, &base, &pages, (&told, &steps))?;
         let current = Arc::new(Current::new(config, &house));
-        let household = household(config, house);
+        let household = household(config, house, &base);
         let shelves =
             Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
         let swarm = household.executor.swarm.clone();
@@ -85,8 +94,17 @@ impl<'a> Daemon<'a> {
         let (scheduler, handle) = Scheduler::new(household);
         shelves.look_at(handle.picture.clone());
         let pulse = scheduler.pulse();
+        let messengers = Messengers::start(config, &base, &pulse);
         let vitals = Arc::new(Vitals::new(pulse.clone(), handle.picture.clone(), Arc::clone(&base.clock)));
-        let mut doors = doors(config, &base, &shelves, vitals).await?;
+        let boards = Arc::new(Boards::new(
+            Arc::clone(&current),
+            handle.picture.clone(),
+            handle.wakes_at.clone(),
+            Arc::clone(&base.clock),
+            Arc::clone(&steps),
+        ));
+        let private = serve::private(vitals, boards);
+        let mut doors = doors(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
         doors.push(control(config, Arc::new(desk), &base).await?);
         let watchdog = Task(tokio::spawn(systemd::watchdog(pulse, Arc::clone(&base.clock))));
@@ -102,7 +120,9 @@ impl<'a> Daemon<'a> {
             handle,
             loop_of,
             current,
+            messengers,
             told,
+            steps,
             events,
             _doors: doors,
             _watchdog: watchdog,
@@ -122,7 +142,9 @@ impl<'a> Daemon<'a> {
         tracing::info!("stopping: what runs may end, nothing is begun");
         systemd::stopping();
         self.handle.stop();
-        ended_by_itself((&mut self.loop_of).await)
+        let ended = (&mut self.loop_of).await;
+        self.messengers.stop(self.base.clock.as_ref()).await;
+        ended_by_itself(ended)
     }
 
     /// A bad file changes nothing: the old configuration goes on.
@@ -139,6 +161,9 @@ impl<'a> Daemon<'a> {
                     failure.error
                 );
                 systemd::ready("the configuration file is wrong; the one before it goes on");
+                let message = format!("{:#}", failure.error);
+                self.base.herald.wrong(Problem::new(Code::ConfigRejected, message));
+                self.handle.changed();
             }
         }
     }
@@ -146,9 +171,11 @@ impl<'a> Daemon<'a> {
     async fn reloaded(&mut self) -> Result<String, Failure> {
         let config = state::config(self.cli)?;
         state::warn(&config);
-        let house = house(&config, &self.base, &self.pages, &self.told)?;
+        let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
-        let household = household(&config, house);
+        let household = household(&config, house, &self.base);
+        self.messengers.replace(&config, &self.base);
+        self.base.herald.over(Code::ConfigRejected);
         self.shelves.stock(&household);
         self.events = household.executor.swarm.clone().map(|swarm| listen(swarm, self.handle.clone()));
         self.handle.tell(Word::Reload(Box::new(household))).await;
@@ -167,13 +194,19 @@ fn house(
     config: &Config,
     base: &Base,
     pages: &Arc<HttpSolver>,
-    told: &broadcast::Sender<Told>,
+    (told, steps): (&broadcast::Sender<Told>, &Steps),
 ) -> Result<House, Failure> {
-    base.house(config, Arc::new(Lines::new(true)), Arc::new(Journal(told.clone())), Some(pages))
+    let journal = Journal { told: told.clone(), steps: Arc::clone(steps) };
+    base.house(config, Arc::new(Lines::new(true)), Arc::new(journal), Some(pages))
 }
 
-fn household(config: &Config, house: House) -> Household {
-    Household { executor: house.executor, desired: house.desired, schedule: config.schedule().clone() }
+fn household(config: &Config, house: House, base: &Base) -> Household {
+    Household {
+        executor: house.executor,
+        desired: house.desired,
+        schedule: config.schedule().clone(),
+        herald: Arc::clone(&base.herald),
+    }
 }
 
 /// The configuration that counts now, and what it comes to.
@@ -207,10 +240,9 @@ async fn doors(
     config: &Config,
     base: &Base,
     shelves: &Arc<Shelves>,
-    vitals: Arc<Vitals>,
+    private: Router,
 ) -> Result<Vec<Door>, Failure> {
     let public = serve::public(Arc::clone(shelves) as Arc<dyn serve::Library>);
-    let private = serve::private(vitals);
     let daemon = config.daemon();
     let open = async |key: &str, address: SocketAddr, router: Router| {
         let door = serve::open_tcp(address, router, Limits::PAGES, Arc::clone(&base.clock)).await;

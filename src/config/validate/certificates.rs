@@ -58,6 +58,7 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon
         rsa: key.is_none_or(|(algorithm, _)| algorithm.rsa_bits().is_some()),
         names: dns_names.clone().unwrap_or_default(),
         authority: named.as_ref().is_none_or(|named| !named.only_acme()),
+        lists: ca.is_none_or(|ca| ca.crl.is_some()),
     };
     let targets = targets(t, &about);
     t.misplaced(&["must_staple"], NO_STAPLING);

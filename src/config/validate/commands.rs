@@ -54,7 +54,7 @@ pub(super) fn time(t: &mut Table<'_>, default: SignedDuration) -> Option<SignedD
     t.or("timeout", default, |item| item.duration(SignedDuration::from_secs(1)))
 }
 
-fn argv(item: &Item<'_>) -> Option<Vec<String>> {
+pub(super) fn argv(item: &Item<'_>) -> Option<Vec<String>> {
     let argv = item.list(|item| {
         let text = item.text()?;
         if text.contains('\0') { item.fault("has a NUL in it") } else { Some(text.to_owned()) }

@@ -21,6 +21,7 @@ fn read(name: &str, t: &mut Table<'_>) -> Option<DhParams> {
         rsa: false,
         names: Vec::new(),
         authority: false,
+        lists: false,
     };
     let targets = targets(t, &about);
     Some(DhParams {

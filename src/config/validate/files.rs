@@ -81,6 +81,11 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
              already, and its intermediates are in chain",
         );
     }
+    if part == Part::Crl && !about.lists {
+        return item.fault(
+            "is an internal CA's revocation lists, and none with `crl = { lifetime = \"30d\" }` is among the issuers",
+        );
+    }
     if part == Part::PrivateKeyPkcs1 && !about.rsa {
         return item.fault("PKCS#1 is for RSA keys only; write private-key");
     }
@@ -89,7 +94,7 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
 
 /// Designed, and not built.
 fn is_later(part: Part) -> bool {
-    matches!(part, Part::Pkcs12 | Part::Crl)
+    part == Part::Pkcs12
 }
 
 /// The parts that an asset of `kind` has in this version.

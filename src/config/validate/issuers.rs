@@ -17,6 +17,9 @@ use crate::config::raw::{Item, Table, not_one_of, not_yet};
 const ACME_KEYS: [&str; 9] =
     ["server", "email", "ca_file", "profile", "preferred_chain", "eab", "challenge", "concurrency", "limits"];
 
+/// A new root is known before for at most this share of an intermediate's life, so that there is time left to use it.
+const TRUST_SHARE: i32 = 4;
+
 /// Whoever signs.
 pub(super) enum Issuer {
     Internal(InternalCa),
@@ -59,8 +62,10 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let intermediate = t.or("intermediate_lifetime", days(365), |item| item.duration(SHORTEST_LIFETIME));
     let permitted = t.or("name_constraints", Vec::new(), name_constraints);
     let kept = t.or("root", (), root_kept);
-    t.not_yet(&["crl"], "certificate revocation lists come");
-    t.not_yet(&["trust_before"], "turning over a root in steps comes");
+    let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
+    let crl = t.optional("crl", |item| {
+        item.table(|t| t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME)))
+    });
     t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
     let (root, intermediate) = (root?, intermediate?);
@@ -75,12 +80,27 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
         );
     }
     kept?;
+    // A short-lived CA has not a week for it.
+    let longest = intermediate / TRUST_SHARE;
+    let trust_before = trust_before?.unwrap_or(days(7).min(longest / 2));
+    if trust_before > longest {
+        return t.fault(
+            "trust_before",
+            format!(
+                "must be at most a quarter of intermediate_lifetime {} (it is {})",
+                duration_text(intermediate),
+                duration_text(trust_before)
+            ),
+        );
+    }
     Some(InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
         root_lifetime: root,
         intermediate_lifetime: intermediate,
         permitted_dns: permitted?,
+        trust_before,
+        crl: crl?,
     })
 }
 

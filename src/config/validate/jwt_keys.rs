@@ -27,6 +27,7 @@ fn read(name: &str, t: &mut Table<'_>) -> Option<JwtKey> {
         rsa: key_algorithm.is_none_or(|algorithm| algorithm.rsa_bits().is_some()),
         names: Vec::new(),
         authority: false,
+        lists: false,
     };
     let targets = targets(t, &about);
     check_cache(t, publish_before, jwks_max_age);

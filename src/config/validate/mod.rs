@@ -8,11 +8,13 @@ mod daemon;
 mod dh_params;
 mod dns01;
 mod files;
+mod hooks;
 mod issuers;
 mod jwt_keys;
 mod keys;
 mod named;
 mod names;
+mod notify;
 mod ordered;
 mod overlap;
 mod roles;
@@ -28,8 +30,8 @@ use jiff::SignedDuration;
 
 use super::raw::{Item, Table};
 use super::target::Account;
-use super::{Certificate, Config};
-use crate::model::AssetKind;
+use super::{Certificate, Config, DhParams, JwtKey};
+use crate::model::{AssetId, AssetKind};
 pub(super) use overlap::Claim;
 
 /// Nothing that is turned over lives shorter: a pass, a rollout and a handshake take their time.
@@ -62,6 +64,8 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     });
     let jwt_keys = named(t, "jwt_keys", AssetKind::JwtKey, jwt_keys::jwt_key);
     let dh_params = named(t, "dh_params", AssetKind::DhParams, dh_params::dh_params);
+    let channels = notify::channels(t);
+    let hooks = hooks::hooks(t, &asset_names(&issuers, &certificates, &jwt_keys, &dh_params));
     refuse_later_sections(t);
     overlap::check(t.cx);
     let (internal_cas, acme_issuers) = issuers::by_kind(issuers)?;
@@ -77,6 +81,8 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         certificates: whole(certificates)?,
         jwt_keys: whole(jwt_keys)?,
         dh_params: whole(dh_params)?,
+        channels: whole(channels)?,
+        hooks: hooks?,
         warnings: Vec::new(),
         owners: Vec::new(),
     };
@@ -84,11 +90,24 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     Some(config)
 }
 
+/// Of all assets, also of faulty ones; an issuer that is no CA of our own does no harm among them.
+fn asset_names(
+    issuers: &issuers::Issuers,
+    certificates: &Read<Certificate>,
+    jwt_keys: &Read<JwtKey>,
+    dh_params: &Read<DhParams>,
+) -> Vec<String> {
+    let named = |kind, name: &String| AssetId::new(kind, name).to_string();
+    let cas = issuers.keys().map(|name| named(AssetKind::Ca, name));
+    let certificates = certificates.keys().map(|name| named(AssetKind::Certificate, name));
+    let jwt_keys = jwt_keys.keys().map(|name| named(AssetKind::JwtKey, name));
+    let dh_params = dh_params.keys().map(|name| named(AssetKind::DhParams, name));
+    cas.chain(certificates).chain(jwt_keys).chain(dh_params).collect()
+}
+
 fn refuse_later_sections(t: &mut Table<'_>) {
     t.not_yet(&["approvals"], "approvals come");
     t.not_yet(&["backup"], "backups come");
-    t.not_yet(&["notify"], "notifications come");
-    t.not_yet(&["hooks"], "hooks come");
     t.not_yet(&["cluster"], "several managers come");
 }
 

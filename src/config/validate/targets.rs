@@ -22,6 +22,8 @@ pub(super) struct About {
     pub(super) names: Vec<String>,
     /// Whether an internal CA may have signed a certificate, so that there is a bundle of its roots.
     pub(super) authority: bool,
+    /// Whether that CA has revocation lists.
+    pub(super) lists: bool,
 }
 
 /// What only the one or the other kind of target has.

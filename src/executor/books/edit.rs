@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::BooksError;
 use super::pages::Pages;
-use super::records::{ASSET, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
+use super::records::{ASSET, ISSUED, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
+use super::tidings;
 use crate::audit::Event;
 use crate::model::{
-    AssetId, AssetRecord, Inventory, IssuerRecord, Material, ObjectKind, ObjectRecord, Place, RolloutRecord,
-    Secret, Spare, SpareId,
+    AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectKind, ObjectRecord, Place,
+    RolloutRecord, Secret, Spare, SpareId, Tidings,
 };
 use crate::store::{Change, MaterialId};
 
@@ -54,6 +55,10 @@ impl<'a> Newest<'a> {
         changed.map_or_else(|| self.base.rollouts.get(place), Option::as_ref)
     }
 
+    fn tidings(self) -> &'a Tidings {
+        self.layers().find_map(|touched| touched.tidings.as_ref()).unwrap_or(&self.base.tidings)
+    }
+
     fn last_seen(self) -> Option<Timestamp> {
         self.layers().find_map(|touched| touched.last_seen).or(self.base.last_seen)
     }
@@ -66,8 +71,10 @@ pub(super) struct Touched {
     objects: BTreeMap<(ObjectKind, String), Option<ObjectRecord>>,
     rollouts: BTreeMap<Place, Option<RolloutRecord>>,
     issuers: BTreeMap<String, IssuerRecord>,
+    issued: BTreeMap<(AssetId, String), Option<Issued>>,
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
+    tidings: Option<Tidings>,
     last_seen: Option<Timestamp>,
 }
 
@@ -93,6 +100,16 @@ impl Edit<'_> {
         self.touched.issuers.entry(name.to_owned()).or_insert_with(known)
     }
 
+    /// What a CA is to remember of a certificate.
+    pub fn put_issued(&mut self, one: Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), Some(one));
+    }
+
+    /// A certificate has ended: no CA need remember it.
+    pub fn forget_issued(&mut self, one: &Issued) {
+        self.touched.issued.insert((one.ca.clone(), one.serial.clone()), None);
+    }
+
     /// What an issuer is to keep under `key`; `None` forgets it.
     pub(in crate::executor) fn keep(&mut self, key: String, value: Option<Secret>) {
         self.touched.kept.insert(key, value);
@@ -107,6 +124,12 @@ impl Edit<'_> {
     /// is ever drawn twice.
     pub(in crate::executor) fn unstock(&mut self, id: SpareId) {
         self.touched.stock.insert(id, None);
+    }
+
+    /// What is kept about telling.
+    pub fn tidings(&mut self) -> &mut Tidings {
+        let base = self.base;
+        self.touched.tidings.get_or_insert_with(|| base.tidings().clone())
     }
 
     /// The object's record, where there is one.
@@ -168,12 +191,18 @@ impl Edit<'_> {
         for (name, record) in &self.touched.issuers {
             change.puts.push((format!("{ISSUER}{name}"), encoded(Some(record))?));
         }
+        for ((ca, serial), one) in &self.touched.issued {
+            change.puts.push((format!("{ISSUED}{}/{serial}", ca.name), encoded(one.as_ref())?));
+        }
         for (key, value) in &self.touched.kept {
             let value = value.as_ref().map(|value| value.expose().to_vec());
             change.puts.push((format!("{KEPT}{key}"), value));
         }
         for (id, spare) in &self.touched.stock {
             change.puts.push((format!("{STOCK}{id}"), encoded(spare.as_ref())?));
+        }
+        if let Some(touched) = &self.touched.tidings {
+            tidings::write(self.base.tidings(), touched, &mut change.puts)?;
         }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
@@ -196,14 +225,21 @@ impl Touched {
         !self.stock.is_empty()
     }
 
+    /// Whether what is told of is among them.
+    pub(super) fn has_tidings(&self) -> bool {
+        self.tidings.is_some()
+    }
+
     /// Takes in what was touched later, on top of this.
     pub(super) fn extend(&mut self, later: Self) {
         self.assets.extend(later.assets);
         self.objects.extend(later.objects);
         self.rollouts.extend(later.rollouts);
         self.issuers.extend(later.issuers);
+        self.issued.extend(later.issued);
         self.kept.extend(later.kept);
         self.stock.extend(later.stock);
+        self.tidings = later.tidings.or(self.tidings.take());
         self.last_seen = later.last_seen.or(self.last_seen);
     }
 
@@ -229,7 +265,16 @@ impl Touched {
         }
         inventory.assets.extend(self.assets);
         inventory.issuers.extend(self.issuers);
+        if let Some(tidings) = self.tidings {
+            inventory.tidings = tidings;
+        }
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
+        for (key, one) in self.issued {
+            match one {
+                Some(one) => inventory.issued.insert(key, one),
+                None => inventory.issued.remove(&key),
+            };
+        }
         for (key, record) in self.objects {
             match record {
                 Some(record) => inventory.objects.insert(key, record),

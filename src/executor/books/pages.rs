@@ -74,6 +74,11 @@ impl Pages {
         self.newest().layers().any(Touched::has_stock)
     }
 
+    /// Whether what is kept about telling is being changed.
+    pub(super) fn is_telling(&self) -> bool {
+        self.newest().layers().any(Touched::has_tidings)
+    }
+
     /// Whether the store must be read again: it may be ahead, and nobody is at work who will tell.
     pub(super) fn is_behind(&self) -> bool {
         self.behind && !self.is_at_work()

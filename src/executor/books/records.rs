@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::BooksError;
+use super::{BooksError, tidings};
 use crate::model::{
-    AssetRecord, Inventory, IssuerRecord, ObjectRecord, RolloutRecord, Secret, Spare, SpareId,
+    AssetRecord, Inventory, Issued, IssuerRecord, ObjectRecord, RolloutRecord, Secret, Spare, SpareId,
 };
 
 pub(super) const ASSET: &str = "asset/";
@@ -15,9 +15,11 @@ pub(super) const OBJECT: &str = "object/";
 pub(super) const ROLLOUT: &str = "rollout/";
 pub(super) const ISSUER: &str = "issuer/";
 /// What issuers keep, sealed like all records: their accounts with the keys, and their open orders.
-pub(super) const KEPT: &str = "kept/";
+pub(in crate::executor) const KEPT: &str = "kept/";
 /// Keys and parameters that are ready for revisions to come.
 pub(super) const STOCK: &str = "stock/";
+/// What our own CAs remember of single certificates.
+pub(super) const ISSUED: &str = "issued/";
 pub(super) const LAST_SEEN: &str = "meta/last-seen";
 pub(super) const DIGEST_KEY: &str = "meta/digest-key";
 
@@ -41,6 +43,10 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUER) {
             let record: IssuerRecord = decoded(key, bytes)?;
             inventory.issuers.insert(record.name.clone(), record);
+        } else if key.starts_with(ISSUED) {
+            let one: Issued = decoded(key, bytes)?;
+            inventory.issued.insert((one.ca.clone(), one.serial.clone()), one);
+        } else if tidings::read(&mut inventory.tidings, key, bytes)? {
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }

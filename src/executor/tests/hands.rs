@@ -11,9 +11,10 @@ use super::rng::Rng;
 use super::swarm::Swarm;
 use crate::clock::{Clock, Virtual};
 use crate::executor::Maker;
-use crate::issuer::Request;
+use crate::issuer::{Request, Under};
 use crate::model::{
-    AssetId, Code, Facts, JwsAlgorithm, KeyAlgorithm, Made, Material, Part, Problem, Secret, Ware,
+    AssetId, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, MakeCrl, Material, Part, Problem, Secret,
+    Ware,
 };
 use crate::verify::{Handshakes, Seen, Verifier, VerifyError};
 
@@ -73,7 +74,16 @@ impl Maker for Hands {
         never()
     }
 
-    async fn authority(&self, _: &AssetId, _: Option<&Material>, _: Timestamp) -> Result<Made, Problem> {
+    async fn authority(&self, _: &AssetId, _: Under<'_>, _: Timestamp) -> Result<Made, Problem> {
+        never()
+    }
+
+    fn revocation_lists(
+        &self,
+        _: &MakeCrl,
+        _: &[(Material, Vec<&Issued>)],
+        _: Timestamp,
+    ) -> Result<String, Problem> {
         never()
     }
 

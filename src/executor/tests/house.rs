@@ -156,7 +156,10 @@ impl House {
             let at = edit.now;
             let record = edit.asset(&auth());
             let after = record.active().map_or(0, |revision| revision.number);
-            record.request = Some(Request { at, by: "uid:0".to_owned(), after, compromised: false });
+            record.ask(
+                Request { at, by: "uid:0".to_owned(), after, compromised: false, new_root: false },
+                false,
+            );
         };
         self.fuse.spare(books.edit(ask)).await.unwrap();
     }

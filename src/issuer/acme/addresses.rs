@@ -1,11 +1,12 @@
 //! Where a CA may send us: a URL in its replies must not make us speak to the machine's own neighbourhood.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use http::Uri;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::refusal::Unreached;
+use crate::outside::is_nobodys;
 
 /// Refuses a URL that is not https, or that [`check_host`] refuses.
 pub(super) fn check(uri: &Uri) -> Result<(), Unreached> {
@@ -24,28 +25,12 @@ pub(super) fn check_text(url: &str) -> Result<(), Unreached> {
 pub(super) fn check_host(uri: &Uri) -> Result<(), Unreached> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     match host.parse::<IpAddr>() {
-        Ok(ip) if is_forbidden(ip) => {
+        Ok(ip) if is_nobodys(ip) => {
             Err(Unreached(format!("refuses to speak to {uri}: its address is link-local")))
         }
         _ if host.is_empty() => Err(Unreached(format!("refuses to speak to {uri}: it names no host"))),
         _ => Ok(()),
     }
-}
-
-/// Link-local (where clouds keep their instance credentials), unspecified, multicast.
-fn is_forbidden(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
-        IpAddr::V6(ip) => {
-            let mapped = ip.to_ipv4_mapped().is_some_and(|ip| is_forbidden(IpAddr::V4(ip)));
-            mapped || is_link_local(ip) || ip.is_unspecified() || ip.is_multicast()
-        }
-    }
-}
-
-fn is_link_local(ip: Ipv6Addr) -> bool {
-    // fe80::/10, and the address of clouds' metadata.
-    ip.segments()[0] & 0xffc0 == 0xfe80 || ip == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
 }
 
 /// The machine's resolver, without the addresses that are refused. Others of the machine's network are not: a CA of one's
@@ -58,7 +43,7 @@ impl Resolve for Guarded {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let good: Vec<SocketAddr> =
-                found.iter().copied().filter(|address| !is_forbidden(address.ip())).collect();
+                found.iter().copied().filter(|address| !is_nobodys(address.ip())).collect();
             if good.is_empty() && !found.is_empty() {
                 return Err(
                     Unreached(format!("refuses to speak to {host}: its addresses are link-local")).into()

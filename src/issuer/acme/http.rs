@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{HeaderMap, LINK, RETRY_AFTER};
+use http::header::{HeaderMap, LINK};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
@@ -19,14 +19,14 @@ use super::addresses::Guarded;
 use super::directory::Directory;
 use super::refusal::{Refusal, TooLong, Unreached, Unsent};
 use crate::clock::Clock;
+use crate::outside::chain;
+pub(super) use crate::outside::retry_after;
 
 /// The body of a reply, at most.
 const LARGEST_BODY: usize = 1 << 20;
 /// A request as a whole: connecting, sending, and the last byte of the reply.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// Nobody is obeyed for longer than this.
-const LONGEST_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// More nonces than this are not kept; CAs forget old ones.
 const MOST_NONCES: usize = 64;
 /// Nonces older than this are not tried.
@@ -259,19 +259,6 @@ fn is_bad_nonce(status: StatusCode, body: &[u8]) -> bool {
     status == StatusCode::BAD_REQUEST && Refusal::read(status, None, body).is("badNonce")
 }
 
-/// `Retry-After` as seconds or as a date (RFC 9110 §10.2.3), between nothing and a day.
-pub(super) fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<SignedDuration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
-        // So many digits that they are no number mean: for ever.
-        SignedDuration::from_secs(text.parse().unwrap_or(i64::MAX))
-    } else {
-        let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-        at.duration_since(clock.now())
-    };
-    Some(pause.clamp(SignedDuration::ZERO, LONGEST_RETRY_AFTER))
-}
-
 /// The targets of `Link: <…>;rel="alternate"` (RFC 8288).
 fn alternates(headers: &HeaderMap) -> Vec<String> {
     let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
@@ -289,20 +276,6 @@ pub(super) fn unreached(error: &reqwest::Error) -> Unreached {
         return Unreached(format!("no whole reply within {} s", PATIENCE.as_secs()));
     }
     Unreached(chain(error))
-}
-
-/// reqwest's own words name the URL and hide the cause; the last cause is what a person needs.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
 }
 
 /// As the library hands it on.

@@ -2,6 +2,7 @@
 //!
 //! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
 
+mod crl;
 mod names;
 mod template;
 #[cfg(test)]
@@ -10,11 +11,12 @@ mod tests;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::crl::{Edition, Signed};
 use self::template::Authority;
 use super::key::{self, SigningPair, SubjectKey};
-use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request};
+use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
 use crate::clock::Entropy;
-use crate::model::{KeyAlgorithm, Made, Material, RevocationReason, Secret};
+use crate::model::{Facts, KeyAlgorithm, Made, Material, RevocationReason, Secret, Validity};
 use crate::pki::{self, pem};
 
 /// Backdating, for clients whose clocks are behind; less where the lifetime is short.
@@ -48,22 +50,26 @@ pub struct InternalCa {
 }
 
 impl InternalCa {
-    /// Makes a signing intermediate: under the root of `previous`, or under a new root without it.
+    /// Makes a signing intermediate under a root that goes on, or under a new one.
     ///
     /// The material's `private_key` and `certificate` are the intermediate's, `anchors` holds the root and
-    /// `anchor_key` its key. The facts are the intermediate's.
+    /// `anchor_key` its key; `cross` is the root as an older one has certified it. The facts are the intermediate's.
     ///
     /// # Errors
     ///
-    /// When the configuration cannot be kept, or `previous` has no root whose key is there, or its root
-    /// ends too soon.
-    pub fn establish(&self, previous: Option<&Material>, now: Timestamp) -> Result<Made, IssueError> {
+    /// When the configuration cannot be kept, or the root's key is not there, or the root ends too soon.
+    pub fn establish(&self, under: Under<'_>, now: Timestamp) -> Result<Made, IssueError> {
         if self.common_name.chars().count() > template::LONGEST_CN {
             return Err(refused(format!("issuers.{}: common_name is longer than 64 characters", self.name)));
         }
-        let (root, root_key) = match previous {
-            Some(material) => self.known_root(material)?,
-            None => self.new_root(now)?,
+        let (root, root_key) = match under {
+            Under::Root(material) => self.known_root(material)?,
+            Under::New(_) => self.new_root(now)?,
+        };
+        let cross = match under {
+            Under::Root(material) => material.cross.clone(),
+            Under::New(None) => None,
+            Under::New(Some(old)) => self.certified_by_old(old, &root, &root_key, now)?,
         };
         let authority = self.authority("root", &root, &root_key)?;
         let key = self.new_key(self.key_algorithm)?;
@@ -75,15 +81,41 @@ impl InternalCa {
         let params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         let certificate = authority.sign(params, &subject).map_err(refused)?;
-        let facts = pki::facts(&certificate).map_err(refused)?;
+        let root_ends = pki::facts(&root).map_err(refused)?.validity.map(|validity| validity.not_after);
+        let facts = Facts { root_ends, ..pki::facts(&certificate).map_err(refused)? };
         let material = Material {
             private_key: Some(key),
             certificate: Some(certificate),
             anchors: vec![root],
             anchor_key: Some(root_key),
+            cross,
             ..Material::default()
         };
         Ok(Made { material, facts })
+    }
+
+    /// The new root's name and key, certified by the old root: who knows only that accepts what stands under the new one.
+    /// `None` where the old root cannot: it has ended, or its pathLenConstraint does not allow another CA above the
+    /// intermediate, as an imported one's may not.
+    fn certified_by_old(
+        &self,
+        old: &Material,
+        root: &str,
+        root_key: &Secret,
+        now: Timestamp,
+    ) -> Result<Option<String>, IssueError> {
+        let Ok((old_root, old_key)) = self.known_root(old) else { return Ok(None) };
+        let authority = self.authority("old root", &old_root, &old_key)?;
+        let new =
+            pki::facts(root).map_err(refused)?.validity.ok_or_else(|| refused("a root without dates"))?;
+        let Some(span) = authority.common(new, now) else { return Ok(None) };
+        if !authority.allows_cas_below(2).map_err(refused)? {
+            return Ok(None);
+        }
+        let name = pki::names(root).map_err(refused)?.common_name.unwrap_or_default();
+        let params = template::cross(&name, span, &self.entropy).map_err(later)?;
+        let subject = SubjectKey::read(root_key, &self.entropy).map_err(refused)?;
+        authority.sign(params, &subject).map(Some).map_err(refused)
     }
 
     /// The root that `anchor_key` belongs to; in a rollover there may be others.
@@ -156,7 +188,8 @@ impl InternalCa {
         let params = template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
         let certificate = authority.sign(params, &subject).map_err(refused)?;
         let facts = pki::facts(&certificate).map_err(refused)?;
-        let chain = material.certificate.iter().chain(&material.chain).cloned().collect();
+        let cross = material.cross.iter().filter(|cross| outlasts(cross, validity));
+        let chain = material.certificate.iter().chain(&material.chain).chain(cross).cloned().collect();
         let material = Material {
             private_key: Some(request.private_key.clone()),
             certificate: Some(certificate),
@@ -196,6 +229,12 @@ impl Issuer for InternalCa {
     async fn revoke(&self, _: &Material, _: RevocationReason, _: &dyn Desk) -> Result<(), IssueError> {
         Ok(())
     }
+}
+
+/// Whether a certificate holds for as long as one below it.
+fn outlasts(certificate: &str, below: Validity) -> bool {
+    let validity = pki::facts(certificate).ok().and_then(|facts| facts.validity);
+    validity.is_some_and(|validity| validity.encloses(&below))
 }
 
 fn refused(message: impl ToString) -> IssueError {

@@ -6,6 +6,7 @@ use rcgen::{
     IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
+use x509_parser::prelude::ParsedExtension;
 
 use super::super::key::{SigningPair, SubjectKey};
 use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
@@ -72,6 +73,34 @@ impl Authority {
         Ok(span)
     }
 
+    /// The time from `now` on in which both this one and another hold.
+    pub(super) fn common(&self, other: Validity, now: Timestamp) -> Option<Span> {
+        let not_before = self.validity.not_before.max(other.not_before);
+        let not_after = self.validity.not_after.min(other.not_after);
+        (not_before <= now && now < not_after).then_some(Span { not_before, not_after })
+    }
+
+    /// Whether its pathLenConstraint allows for so many CAs below it (RFC 5280 §4.2.1.9).
+    pub(super) fn allows_cas_below(&self, count: u32) -> Result<bool, String> {
+        let certificate = pki::parse(&self.certificate).map_err(|error| error.to_string())?;
+        let constraints = certificate.basic_constraints().map_err(|error| error.to_string())?;
+        let limit = constraints.and_then(|constraints| constraints.value.path_len_constraint);
+        Ok(limit.is_none_or(|limit| limit >= count))
+    }
+
+    /// subjectKeyIdentifier, by which its lists are found.
+    pub(super) fn key_identifier(&self) -> Option<Vec<u8>> {
+        let certificate = pki::parse(&self.certificate).ok()?;
+        certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn issuer(&self) -> &rcgen::Issuer<'static, SigningPair> {
+        &self.issuer
+    }
+
     /// Signs, and looks at what came out before anybody gets it. PEM.
     pub(super) fn sign(&self, params: CertificateParams, subject: &SubjectKey) -> Result<String, String> {
         let signed = params.signed_by(subject, &self.issuer).map_err(|error| error.to_string())?;
@@ -91,10 +120,18 @@ fn has_an_empty_rdn(certificate: &[u8]) -> bool {
         .is_ok_and(|certificate| certificate.subject().iter().any(|rdn| rdn.iter().next().is_none()))
 }
 
-/// pathLenConstraint 1: intermediates under it, and none under those.
+/// pathLenConstraint 2: below it its successor, which it certifies in a rollover, and that one's intermediates.
 pub(super) fn root(name: &str, span: Span, entropy: &Entropy) -> Result<CertificateParams, String> {
     let mut params = base(Some(name), span, entropy)?;
+    authority(&mut params, 2);
+    Ok(params)
+}
+
+/// A root as its predecessor certifies it: pathLenConstraint 1, for intermediates, and none under those.
+pub(super) fn cross(name: &str, span: Span, entropy: &Entropy) -> Result<CertificateParams, String> {
+    let mut params = base(Some(name), span, entropy)?;
     authority(&mut params, 1);
+    params.use_authority_key_identifier_extension = true;
     Ok(params)
 }
 
@@ -171,6 +208,6 @@ fn serial(entropy: &Entropy) -> Result<SerialNumber, String> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn date(at: Timestamp) -> Result<OffsetDateTime, String> {
+pub(super) fn date(at: Timestamp) -> Result<OffsetDateTime, String> {
     OffsetDateTime::from_unix_timestamp(at.as_second()).map_err(|error| error.to_string())
 }

@@ -14,6 +14,7 @@ use crate::model::{AssetId, AssetKind};
 
 mod many;
 mod refusals;
+mod rollover;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -38,7 +39,7 @@ fn constrained() -> InternalCa {
 }
 
 fn established(ca: &InternalCa) -> Material {
-    ca.establish(None, now()).unwrap().material
+    ca.establish(Under::New(None), now()).unwrap().material
 }
 
 fn ec_key() -> Secret {
@@ -181,7 +182,7 @@ fn ca_keys_of_both_curves_sign() {
         webpki_verify(&made.material, KeyUsage::server_auth(), None);
     }
     let ca = InternalCa { key_algorithm: KeyAlgorithm::Rsa2048, ..ca() };
-    let error = ca.establish(None, now()).unwrap_err();
+    let error = ca.establish(Under::New(None), now()).unwrap_err();
     assert!(error.message.contains("not rsa-2048"), "{error}");
 }
 
@@ -194,7 +195,7 @@ fn an_rsa_ca_key_signs() {
     let root = template::root("Old RSA CA", span, &Entropy::system()).unwrap().self_signed(&signer).unwrap();
     let previous = Material { anchors: vec![root.pem()], anchor_key: Some(key), ..Material::default() };
     let ca = InternalCa { intermediate_lifetime: DAY * 100, ..ca() };
-    let authority = ca.establish(Some(&previous), now()).unwrap().material;
+    let authority = ca.establish(Under::Root(&previous), now()).unwrap().material;
     let made = issue(&ca, &request(&authority)).unwrap();
     assert_eq!(openssl_verify(&made.material, "sslserver", &[]), "");
 }
@@ -204,13 +205,15 @@ fn a_new_intermediate_stands_under_the_same_root() {
     let ca = ca();
     let first = established(&ca);
     let later = now() + DAY * 200;
-    let made = ca.establish(Some(&first), later).unwrap();
+    let made = ca.establish(Under::Root(&first), later).unwrap();
     let second = &made.material;
     assert_eq!(second.anchors, first.anchors);
     assert_eq!(second.anchor_key, first.anchor_key);
     assert_ne!(second.private_key, first.private_key);
     assert_ne!(second.certificate, first.certificate);
-    assert_eq!(made.facts, pki::facts(second.certificate.as_deref().unwrap()).unwrap());
+    let root_ends = pki::facts(&first.anchors[0]).unwrap().validity.map(|validity| validity.not_after);
+    let facts = pki::facts(second.certificate.as_deref().unwrap()).unwrap();
+    assert_eq!(made.facts, Facts { root_ends, ..facts });
     assert_eq!(made.facts.validity.unwrap().left(later), DAY * 365);
 }
 
@@ -219,15 +222,15 @@ fn a_new_intermediate_needs_a_root_with_its_key_and_time_left() {
     let ca = ca();
     let first = established(&ca);
     let offline = Material { anchor_key: None, ..first.clone() };
-    let error = ca.establish(Some(&offline), now()).unwrap_err();
+    let error = ca.establish(Under::Root(&offline), now()).unwrap_err();
     assert!(error.message.contains("not in the state") && !is_transient(&error), "{error}");
     let other = Material { anchors: established(&ca).anchors, ..first.clone() };
-    assert!(ca.establish(Some(&other), now()).unwrap_err().message.contains("no root"));
+    assert!(ca.establish(Under::Root(&other), now()).unwrap_err().message.contains("no root"));
     // Cut short while half a lifetime fits, refused after that.
-    let clipped = ca.establish(Some(&first), now() + DAY * 3400).unwrap();
+    let clipped = ca.establish(Under::Root(&first), now() + DAY * 3400).unwrap();
     let root = pki::facts(&first.anchors[0]).unwrap().validity.unwrap();
     assert_eq!(clipped.facts.validity.unwrap().not_after, root.not_after);
-    let error = ca.establish(Some(&first), now() + DAY * 3500).unwrap_err();
+    let error = ca.establish(Under::Root(&first), now() + DAY * 3500).unwrap_err();
     assert!(error.message.contains("keyturn ca rotate internal"), "{error}");
 }
 
@@ -241,7 +244,7 @@ fn extension<'a>(certificate: &'a X509Certificate<'a>, oid: &str) -> (&'a Parsed
 fn the_cas_extensions_are_rfc_5280s() {
     let material = established(&constrained());
     let (root, intermediate) = (der(&material.anchors[0]), der(material.certificate.as_deref().unwrap()));
-    for (bytes, path_length) in [(&root, 1), (&intermediate, 0)] {
+    for (bytes, path_length) in [(&root, 2), (&intermediate, 0)] {
         let certificate = pki::parse(bytes).unwrap();
         let (ParsedExtension::BasicConstraints(basic), true) = extension(&certificate, "2.5.29.19") else {
             panic!("basicConstraints");
@@ -339,5 +342,5 @@ fn cas_have_names_of_their_own_that_fit() {
         assert!(name.len() <= 64 && name.starts_with("LLL") && name.contains(" 2027-"), "{name}");
     }
     let longer = InternalCa { common_name: "L".repeat(65), ..ca() };
-    assert!(longer.establish(None, now()).unwrap_err().message.contains("64"));
+    assert!(longer.establish(Under::New(None), now()).unwrap_err().message.contains("64"));
 }

@@ -81,7 +81,12 @@ pub fn check_pair(material: &Material) -> Result<(), PairError> {
     let ours = !material.anchors.is_empty();
     for (at, (lower, upper)) in chain.iter().zip(chain.iter().skip(1)).enumerate() {
         lower.check_signed(upper)?;
-        if ours || at == 0 {
+        // A root that an older one has certified: the root itself stands beside it, and what is below lies inside that.
+        let crossed = is_crossed(upper, material);
+        if crossed {
+            check_anchored(lower, material)?;
+        }
+        if (ours && !crossed) || at == 0 {
             lower.check_end(upper)?;
             // Not asked of roots: one that was reissued for the same key is younger than what it signed.
             if lower.certificate.validity().not_before < upper.certificate.validity().not_before {
@@ -92,6 +97,7 @@ pub fn check_pair(material: &Material) -> Result<(), PairError> {
         first.check_end(upper)?;
     }
     match chain.last() {
+        Some(last) if is_crossed(last, material) => Ok(()),
         Some(last) => check_anchored(last, material),
         None => Ok(()),
     }
@@ -114,6 +120,13 @@ fn decoded(place: &str, text: &str) -> Result<Vec<u8>, PairError> {
         Ok(der) => Ok(der.to_vec()),
         Err(source) => Err(PairError::Certificate { place: place.to_owned(), source }),
     }
+}
+
+/// Whether it is one of the roots, certified by an older one: what it has signed is anchored by the root itself.
+fn is_crossed(link: &Link<'_>, material: &Material) -> bool {
+    let key = link.certificate.public_key().raw;
+    let other = link.certificate.subject().as_raw() != link.certificate.issuer().as_raw();
+    other && material.anchors.iter().any(|root| pki::spki_of_certificate(root).is_ok_and(|spki| spki == key))
 }
 
 /// The last of the chain is a root itself, or signed by one of them.

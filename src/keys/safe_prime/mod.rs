@@ -4,14 +4,16 @@
 //! left ([`arithmetic`]), and the first that passes is examined thoroughly.
 
 mod arithmetic;
+mod residues;
 mod sieve;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use self::arithmetic::{Arithmetic, Portable};
-use self::sieve::{SmallPrimes, Window};
+pub use self::arithmetic::Kernel;
+use self::arithmetic::{Arithmetic, bit_length};
+use self::sieve::Window;
 use crate::clock::{Entropy, NoEntropy};
 
 /// Rounds of Miller-Rabin with random bases on q. A composite passes one with a chance of at most 1/4,
@@ -31,7 +33,7 @@ impl Cancel {
         Self::default()
     }
 
-    /// Stops the search: it returns after the test it is in, which takes milliseconds.
+    /// Stops the search: it returns within milliseconds, out of the middle of a test.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -73,6 +75,9 @@ pub enum SearchError {
     /// It was cancelled.
     #[error("the search was cancelled")]
     Cancelled,
+    /// It was to use instructions that the processor does not have.
+    #[error("this processor cannot do {0}")]
+    NoKernel(&'static str),
     /// The operating system failed.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -116,17 +121,19 @@ fn window_size(bits: usize) -> usize {
 pub(super) fn find(
     bits: usize,
     threads: usize,
+    kernel: Kernel,
     entropy: &Entropy,
     cancel: &Cancel,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<u64>, SearchError> {
+    let arithmetic = kernel.arithmetic().ok_or(SearchError::NoKernel(kernel.name()))?;
     let search = Search {
         bits,
-        primes: SmallPrimes::up_to(sieve_limit(bits)),
-        arithmetic: &Portable,
+        arithmetic: arithmetic.as_ref(),
         entropy,
         cancel,
         progress,
+        window: Mutex::new(Arc::new(new_window(bits, entropy)?)),
         tested: AtomicU64::new(0),
         done: AtomicBool::new(false),
         result: Mutex::new(None),
@@ -146,22 +153,45 @@ pub(super) fn find(
 
 struct Search<'a> {
     bits: usize,
-    primes: SmallPrimes,
     arithmetic: &'a dyn Arithmetic,
     entropy: &'a Entropy,
     cancel: &'a Cancel,
     progress: &'a (dyn Fn(Progress) + Sync),
+    /// The one that all threads are at.
+    window: Mutex<Arc<Window>>,
     tested: AtomicU64,
     /// Another thread has a result.
     done: AtomicBool,
     result: Mutex<Option<Result<Vec<u64>, SearchError>>>,
 }
 
+/// What is tested side by side: of most candidates q, and p of those whose q has passed.
+///
+/// q first, as either is composite as often, and the test of q also serves the proof of p.
+#[derive(Default)]
+struct Batch {
+    numbers: Vec<Vec<u64>>,
+    /// The candidate of each number, and whether its q has passed.
+    candidates: Vec<(Vec<u64>, bool)>,
+}
+
+impl Batch {
+    fn of(passed: Vec<Vec<u64>>, fresh: Vec<Vec<u64>>) -> Self {
+        let numbers = passed.iter().cloned().chain(fresh.iter().map(|p| half(p))).collect();
+        let candidates = passed.into_iter().map(|p| (p, true)).chain(fresh.into_iter().map(|p| (p, false)));
+        Self { numbers, candidates: candidates.collect() }
+    }
+}
+
 impl Search<'_> {
-    /// What each thread does: windows of its own, from starts of its own.
+    /// What each thread does.
     fn work(&self) {
         while !self.stopped() {
-            match self.search_window() {
+            let window = Arc::clone(&lock(&self.window));
+            let found = if window.sieve(|| self.stopped()) { self.search(&window) } else { Ok(None) };
+            match found.and_then(
+                |prime| if prime.is_none() { self.renew(&window).map(|()| None) } else { Ok(prime) },
+            ) {
                 Ok(None) => {}
                 Ok(Some(prime)) => self.finish(Ok(prime)),
                 Err(error) => self.finish(Err(error)),
@@ -174,64 +204,59 @@ impl Search<'_> {
     }
 
     fn finish(&self, result: Result<Vec<u64>, SearchError>) {
-        let mut slot = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(result);
+        lock(&self.result).get_or_insert(result);
         self.done.store(true, Ordering::Relaxed);
     }
 
-    fn search_window(&self) -> Result<Option<Vec<u64>>, SearchError> {
-        let start = self.random_start()?;
-        let size = window_size(self.bits);
-        let Some(mut window) = Window::sieve(&start, size, &self.primes, || self.stopped()) else {
-            return Ok(None);
-        };
+    /// The first thread at the end of a window makes the next.
+    fn renew(&self, old: &Arc<Window>) -> Result<(), SearchError> {
+        let mut window = lock(&self.window);
+        if Arc::ptr_eq(&window, old) {
+            *window = Arc::new(new_window(self.bits, self.entropy)?);
+        }
+        Ok(())
+    }
+
+    fn search(&self, window: &Window) -> Result<Option<Vec<u64>>, SearchError> {
+        let mut passed = Vec::new();
         loop {
-            let batch: Vec<_> = window.by_ref().take(self.arithmetic.lanes()).collect();
-            if batch.is_empty() || self.stopped() {
+            let fresh = window.take(self.arithmetic.lanes().saturating_sub(passed.len()));
+            let batch = Batch::of(std::mem::take(&mut passed), fresh);
+            if batch.numbers.is_empty() || self.stopped() {
                 return Ok(None);
             }
-            if let Some(prime) = self.test(batch)? {
-                return Ok(Some(prime));
+            for (p, whole) in self.test(batch) {
+                match whole {
+                    false => passed.push(p),
+                    true if self.is_safe(&p)? => return Ok(Some(p)),
+                    true => {}
+                }
             }
         }
     }
 
-    /// `bits` random bits, the top one set.
-    fn random_start(&self) -> Result<Vec<u64>, NoEntropy> {
-        let mut limbs = random_limbs(self.bits.div_ceil(64), self.entropy)?;
-        let top = (self.bits - 1) % 64;
-        if let Some(limb) = limbs.last_mut() {
-            *limb = *limb & (u64::MAX >> (63 - top)) | 1 << top;
-        }
-        Ok(limbs)
-    }
-
-    /// q first: either is composite as often, and the test of q also serves the proof of p.
-    fn test(&self, batch: Vec<Vec<u64>>) -> Result<Option<Vec<u64>>, SearchError> {
-        let halves: Vec<_> = batch.iter().map(|p| half(p)).collect();
-        let passed = self.arithmetic.fermat(&halves);
-        let count = batch.len() as u64;
+    /// The candidates of the numbers that pass. None when it is stopped.
+    fn test(&self, batch: Batch) -> Vec<(Vec<u64>, bool)> {
+        let Some(passed) = self.arithmetic.fermat(&batch.numbers, &|| self.stopped()) else {
+            return Vec::new();
+        };
+        let count = batch.candidates.iter().filter(|(_, whole)| !whole).count() as u64;
         let tested = self.tested.fetch_add(count, Ordering::Relaxed) + count;
         (self.progress)(Progress { tested, expected: expected_tests(self.bits) });
-        for ((p, q), _) in batch.into_iter().zip(halves).zip(passed).filter(|(_, passed)| *passed) {
-            if self.is_safe(&p, &q)? {
-                return Ok(Some(p));
-            }
-        }
-        Ok(None)
+        batch.candidates.into_iter().zip(passed).filter(|(_, passed)| *passed).map(|(of, _)| of).collect()
     }
 
-    fn is_safe(&self, p: &[u64], q: &[u64]) -> Result<bool, SearchError> {
-        Ok(bit_length(p) == self.bits
-            && self.arithmetic.fermat(&[p.to_vec()]) == [true]
-            && self.is_prime(q, ROUNDS)?
-            && self.is_prime(p, ROUNDS_OF_P)?)
+    fn is_safe(&self, p: &[u64]) -> Result<bool, SearchError> {
+        Ok(bit_length(p) == self.bits && self.is_prime(&half(p), ROUNDS)? && self.is_prime(p, ROUNDS_OF_P)?)
     }
 
     fn is_prime(&self, number: &[u64], rounds: usize) -> Result<bool, SearchError> {
-        for _ in 0..rounds {
-            if self.stopped() || !self.arithmetic.miller_rabin(number, &self.random_base(number)?) {
-                return Ok(false);
+        for round in (0..rounds).step_by(self.arithmetic.lanes()) {
+            let count = self.arithmetic.lanes().min(rounds - round);
+            let bases = (0..count).map(|_| self.random_base(number)).collect::<Result<Vec<_>, _>>()?;
+            match self.arithmetic.miller_rabin(number, &bases, &|| self.stopped()) {
+                Some(passed) if passed.iter().all(|passed| *passed) => {}
+                _ => return Ok(false),
             }
         }
         Ok(true)
@@ -241,6 +266,24 @@ impl Search<'_> {
     fn random_base(&self, number: &[u64]) -> Result<Vec<u64>, NoEntropy> {
         random_limbs(number.len().div_ceil(2), self.entropy)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn new_window(bits: usize, entropy: &Entropy) -> Result<Window, NoEntropy> {
+    Ok(Window::new(&random_start(bits, entropy)?, window_size(bits), sieve_limit(bits)))
+}
+
+/// `bits` random bits, the top one set.
+fn random_start(bits: usize, entropy: &Entropy) -> Result<Vec<u64>, NoEntropy> {
+    let mut limbs = random_limbs(bits.div_ceil(64), entropy)?;
+    let top = (bits - 1) % 64;
+    if let Some(limb) = limbs.last_mut() {
+        *limb = *limb & (u64::MAX >> (63 - top)) | 1 << top;
+    }
+    Ok(limbs)
 }
 
 fn random_limbs(count: usize, entropy: &Entropy) -> Result<Vec<u64>, NoEntropy> {
@@ -258,10 +301,6 @@ fn half(p: &[u64]) -> Vec<u64> {
         q.pop();
     }
     q
-}
-
-fn bit_length(limbs: &[u64]) -> usize {
-    limbs.last().map_or(0, |top| limbs.len() * 64 - top.leading_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -284,7 +323,7 @@ mod tests {
     fn a_cancelled_search_ends_at_once() {
         let cancel = Cancel::new();
         drop(cancel.guard());
-        let result = find(512, 2, &Entropy::system(), &cancel, &|_| {});
+        let result = find(512, 2, Kernel::best(), &Entropy::system(), &cancel, &|_| {});
         assert!(matches!(result, Err(SearchError::Cancelled)));
     }
 
@@ -292,19 +331,19 @@ mod tests {
     fn a_search_under_way_is_cancelled_between_two_tests() {
         let (cancel, threads) = (Cancel::new(), 2);
         let last = AtomicU64::new(0);
-        let result = find(1024, threads, &Entropy::system(), &cancel, &|progress| {
+        let result = find(1024, threads, Kernel::best(), &Entropy::system(), &cancel, &|progress| {
             last.fetch_max(progress.tested, Ordering::Relaxed);
             cancel.cancel();
         });
         // Unless the very first number was it, which is one chance in hundreds.
         assert!(matches!(result, Err(SearchError::Cancelled) | Ok(_)));
-        assert!(last.load(Ordering::Relaxed) <= threads as u64);
+        assert!(last.load(Ordering::Relaxed) <= 8 * threads as u64, "one batch each");
     }
 
     #[test]
     fn progress_counts_up() {
         let last = AtomicU64::new(0);
-        let prime = find(512, 2, &Entropy::system(), &Cancel::new(), &|progress| {
+        let prime = find(512, 2, Kernel::best(), &Entropy::system(), &Cancel::new(), &|progress| {
             assert_eq!(progress.expected, expected_tests(512));
             last.fetch_max(progress.tested, Ordering::Relaxed);
         });

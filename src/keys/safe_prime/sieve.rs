@@ -1,117 +1,154 @@
-//! Small primes, and the candidates that none of them divides.
+//! The candidates that no small prime divides.
+//!
+//! All threads sieve one window together: each takes segments of small primes, strikes into a bitmap of its own,
+//! and the bitmaps are joined. The primes are made segment by segment and never kept.
 
-/// Primes from 5 on: 2 and 3 divide no candidate by construction.
-#[derive(Debug)]
-pub(super) struct SmallPrimes(Vec<u32>);
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-impl SmallPrimes {
-    /// All up to `limit`, by Eratosthenes over the odd numbers.
-    pub(super) fn up_to(limit: u32) -> Self {
-        let mut composite = vec![false; limit as usize / 2 + 1];
-        let mut primes = Vec::new();
-        // Place i stands for 2i + 1; a value's multiples start at its square, as smaller ones are out.
-        for value in (3..=limit as usize).step_by(2) {
-            if composite.get(value / 2) != Some(&false) {
-                continue;
-            }
-            composite.iter_mut().skip(value * value / 2).step_by(value).for_each(|out| *out = true);
-            primes.push(value as u32);
-        }
-        primes.retain(|&prime| prime > 3);
-        Self(primes)
-    }
-}
+use super::residues::remainders;
 
 /// The distance of two candidates: p = 23 (mod 24) gives p = 2 (mod 3), so that 3 divides neither p nor
 /// q = (p - 1) / 2, and p = 7 (mod 8), so that 2 is a square and generates the subgroup of order q.
 const STEP: u64 = 24;
 /// The residue of p modulo [`STEP`].
 const RESIDUE: u64 = 23;
-/// How many groups of primes are sieved between two looks at `stop`.
-const STRIDE: usize = 4096;
+/// Numbers in which primes are looked for at once: their marks fit in the second cache.
+const SEGMENT: usize = 1 << 18;
 
 /// The candidates `start + 24 i` for small `i`, without those where a small prime divides p or (p - 1) / 2.
 #[derive(Debug)]
 pub(super) struct Window {
     start: Vec<u64>,
+    words: usize,
+    limit: usize,
+    /// Odd primes up to the root of the limit.
+    base: Vec<u32>,
+    next_segment: AtomicUsize,
+    joined: Mutex<Joined>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Joined {
     /// A set bit is a candidate that is out.
     out: Vec<u64>,
+    /// Segments that nobody has brought yet.
+    missing: usize,
+    /// A thread was stopped with segments of its own.
+    broken: bool,
     next: usize,
 }
 
 impl Window {
-    /// Sieves about `size` candidates from `start` on (limbs, least significant first).
-    ///
-    /// `None` as soon as `stop` says so: with a million primes this takes tenths of a second.
-    pub(super) fn sieve(
-        start: &[u64],
-        size: usize,
-        primes: &SmallPrimes,
-        stop: impl Fn() -> bool,
-    ) -> Option<Self> {
+    /// About `size` candidates from `start` on (limbs, least significant first), still to be sieved up to `limit`.
+    pub(super) fn new(start: &[u64], size: usize, limit: u32) -> Self {
         let start = raised(start, RESIDUE - remainder(start, STEP));
-        let mut window = Self { start, out: vec![0; size.div_ceil(64)], next: 0 };
-        let mut rest = primes.0.as_slice();
-        while !rest.is_empty() {
+        let (words, limit) = (size.div_ceil(64), limit as usize);
+        let root = limit.isqrt();
+        let joined = Joined { out: vec![0; words], missing: limit.div_ceil(SEGMENT), broken: false, next: 0 };
+        Self {
+            start,
+            words,
+            limit,
+            base: odd_primes(0, root, &odd_primes(0, root.isqrt(), &[3, 5, 7], root.isqrt()), root),
+            next_segment: AtomicUsize::new(0),
+            joined: Mutex::new(joined),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Does this thread's share, and returns when the window is sieved: false when it never will be,
+    /// because `stop` said so, here or in another thread.
+    pub(super) fn sieve(&self, stop: impl Fn() -> bool) -> bool {
+        let mut out = vec![0; self.words];
+        let mut done = 0;
+        let mut broken = false;
+        while let Some(from) = self.take_segment() {
             if stop() {
-                return None;
+                broken = true;
+                break;
             }
-            for _ in 0..STRIDE {
-                rest = window.sieve_group(rest);
-            }
+            self.sieve_segment(from, &mut out);
+            done += 1;
         }
-        Some(window)
+        self.join(&out, done, broken)
     }
 
-    /// Sieves by the first few of `primes`, as many as one pass over the long number can serve: those
-    /// whose product is below 2^64. Gives the others back.
-    fn sieve_group<'a>(&mut self, primes: &'a [u32]) -> &'a [u32] {
-        let mut product = 1u64;
-        let fits = |prime: &&u32| match product.checked_mul(u64::from(**prime)) {
-            Some(larger) => {
-                product = larger;
-                true
-            }
-            None => false,
-        };
-        let count = primes.iter().take_while(fits).count();
-        let (group, rest) = primes.split_at(count);
-        let of_product = remainder(&self.start, product);
-        for &prime in group {
-            self.sieve_prime(u64::from(prime), of_product % u64::from(prime));
-        }
-        rest
+    fn take_segment(&self) -> Option<usize> {
+        let from = self.next_segment.fetch_add(1, Ordering::Relaxed) * SEGMENT;
+        (from < self.limit).then_some(from)
     }
 
-    /// `residue` is that of the start. p is divisible where 24 i = -residue, q where 24 i = 1 - residue.
-    fn sieve_prime(&mut self, prime: u64, residue: u64) {
-        let inverse = inverse_of_step(prime);
-        self.strike((prime - residue) * inverse % prime, prime);
-        self.strike((prime + 1 - residue) * inverse % prime, prime);
+    fn join(&self, out: &[u64], done: usize, broken: bool) -> bool {
+        let mut joined = self.lock();
+        joined.out.iter_mut().zip(out).for_each(|(all, own)| *all |= own);
+        joined.missing -= done;
+        joined.broken |= broken;
+        self.changed.notify_all();
+        let unfinished = |joined: &mut Joined| joined.missing > 0 && !joined.broken;
+        let joined = self.changed.wait_while(joined, unfinished).unwrap_or_else(PoisonError::into_inner);
+        !joined.broken
     }
 
-    fn strike(&mut self, first: u64, step: u64) {
-        let places = self.out.len() * 64;
-        for place in (first as usize..places).step_by(step as usize) {
-            if let Some(word) = self.out.get_mut(place / 64) {
-                *word |= 1 << (place % 64);
+    fn lock(&self) -> MutexGuard<'_, Joined> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next few candidates of a sieved window; fewer only at its end.
+    pub(super) fn take(&self, count: usize) -> Vec<Vec<u64>> {
+        let mut joined = self.lock();
+        let mut places = Vec::with_capacity(count);
+        while places.len() < count && joined.next < self.words * 64 {
+            let place = joined.next;
+            joined.next += 1;
+            if joined.out[place / 64] >> (place % 64) & 1 == 0 {
+                places.push(place);
             }
         }
+        drop(joined);
+        places.into_iter().map(|place| raised(&self.start, STEP * place as u64)).collect()
+    }
+
+    fn sieve_segment(&self, from: usize, out: &mut [u64]) {
+        // 2 and 3 divide no candidate by construction.
+        let primes = odd_primes(from.max(4), self.limit.min(from + SEGMENT), &self.base, self.limit);
+        remainders(&self.start, &primes, |prime, residue| strike_both(out, prime, residue));
     }
 }
 
-impl Iterator for Window {
-    type Item = Vec<u64>;
+/// Odd primes in `from..to` and at `last`, by Eratosthenes over the odd numbers.
+fn odd_primes(from: usize, to: usize, base: &[u32], last: usize) -> Vec<u32> {
+    let end = if to == last { to + 1 } else { to };
+    let first = from | 1;
+    // Place i stands for first + 2 i.
+    let mut composite = vec![false; end.saturating_sub(first).div_ceil(2)];
+    for &prime in base {
+        let prime = prime as usize;
+        // A value's multiples start at its square, as smaller ones are out.
+        let multiple = (prime * prime).max(first.div_ceil(prime) * prime);
+        let multiple = if multiple.is_multiple_of(2) { multiple + prime } else { multiple };
+        let places = composite.iter_mut().skip((multiple - first) / 2).step_by(prime);
+        places.for_each(|out| *out = true);
+    }
+    let prime = |(place, composite): (usize, &bool)| (!composite).then_some((first + 2 * place) as u32);
+    composite.iter().enumerate().filter_map(prime).filter(|&prime| prime > 1).collect()
+}
 
-    fn next(&mut self) -> Option<Vec<u64>> {
-        loop {
-            let place = self.next;
-            let word = self.out.get(place / 64)?;
-            self.next += 1;
-            if word >> (place % 64) & 1 == 0 {
-                return Some(raised(&self.start, STEP * place as u64));
-            }
-        }
+/// `residue` is that of the start. p is divisible where 24 i = -residue, q where 24 i = 1 - residue.
+fn strike_both(out: &mut [u64], prime: u64, residue: u64) {
+    let inverse = inverse_of_step(prime);
+    let first = (prime - residue) * inverse % prime;
+    strike(out, first, prime);
+    strike(out, if first + inverse < prime { first + inverse } else { first + inverse - prime }, prime);
+}
+
+fn strike(out: &mut [u64], first: u64, step: u64) {
+    let places = out.len() * 64;
+    let mut place = first as usize;
+    while place < places {
+        out[place / 64] |= 1 << (place % 64);
+        place += step as usize;
     }
 }
 
@@ -145,16 +182,32 @@ fn raised(limbs: &[u64], by: u64) -> Vec<u64> {
 mod tests {
     use super::*;
 
+    fn primes(limit: usize) -> Vec<u32> {
+        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
+        (5..=limit as u32).filter(is_prime).collect()
+    }
+
+    fn sieved(start: &[u64], size: usize, limit: u32) -> Window {
+        let window = Window::new(start, size, limit);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| window.sieve(|| false));
+            assert!(window.sieve(|| false) && other.join().unwrap());
+        });
+        window
+    }
+
     #[test]
     fn the_small_primes_are_the_primes() {
-        assert_eq!(SmallPrimes::up_to(40).0, [5, 7, 11, 13, 17, 19, 23, 29, 31, 37]);
-        assert_eq!(SmallPrimes::up_to(41).0.last(), Some(&41));
-        assert_eq!(SmallPrimes::up_to(1 << 16).0.len(), 6542 - 2);
+        let base = odd_primes(0, 1001, &[3, 5, 7, 11, 13, 17, 19, 23, 29, 31], 1001);
+        assert_eq!(base[1..], primes(1000));
+        let from = |from, to| odd_primes(from, to, &base, to - 1);
+        assert_eq!([from(4, 400), from(401, 99_992)].concat(), primes(99_991));
+        assert_eq!(Window::new(&[1], 64, 1 << 24).base.last(), Some(&4093));
     }
 
     #[test]
     fn the_step_has_its_inverse() {
-        for prime in SmallPrimes::up_to(5000).0 {
+        for prime in primes(5000) {
             assert_eq!(STEP * inverse_of_step(u64::from(prime)) % u64::from(prime), 1);
         }
     }
@@ -163,17 +216,19 @@ mod tests {
     #[test]
     fn exactly_the_divisible_are_struck() {
         let start = [0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210, 0x8000_0000_0000_0001];
-        let primes = SmallPrimes::up_to(300);
-        let window = Window::sieve(&start, 2048, &primes, || false).unwrap();
-        let first = window.start.clone();
-        assert_eq!(remainder(&first, STEP), RESIDUE);
-        let survivors: Vec<_> = window.collect();
-        let expected: Vec<_> = (0..2048)
-            .map(|i| raised(&first, STEP * i))
-            .filter(|p| primes.0.iter().all(|&r| !matches!(remainder(p, u64::from(r)), 0 | 1)))
-            .collect();
-        assert!(!expected.is_empty());
-        assert_eq!(survivors, expected);
+        for limit in [300, 307, 5000, SEGMENT as u32 + 2000] {
+            let window = sieved(&start, 2048, limit);
+            let first = window.start.clone();
+            assert_eq!(remainder(&first, STEP), RESIDUE);
+            let small = primes(limit as usize);
+            let expected: Vec<_> = (0..2048)
+                .map(|i| raised(&first, STEP * i))
+                .filter(|p| small.iter().all(|&r| !matches!(remainder(p, u64::from(r)), 0 | 1)))
+                .collect();
+            assert!(!expected.is_empty());
+            assert_eq!(window.take(3), expected[..3]);
+            assert_eq!(window.take(2048), expected[3..]);
+        }
     }
 
     #[test]
@@ -184,6 +239,6 @@ mod tests {
 
     #[test]
     fn it_stops_when_told() {
-        assert!(Window::sieve(&[1, 2, 3], 64, &SmallPrimes::up_to(100), || true).is_none());
+        assert!(!Window::new(&[1, 2, 3], 64, 100).sieve(|| true));
     }
 }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::renewal::{gains_nothing, is_only_advised};
 use super::turn::{days, next_try};
-use super::{Context, Draft, compromise, later};
+use super::{Context, Draft, compromise, later, life};
 use crate::desired::{AssetSpec, CertificateSpec, IssuerRef, KindSpec};
 use crate::model::{AssetId, AssetRecord, MAKING_PAUSES, OrderNote, Rate, RevisionState, Signer, Validity};
 
@@ -230,8 +230,12 @@ impl Case<'_> {
     fn internal(&self, id: &AssetId, draft: &mut Draft) -> Result<Signer, Wait> {
         self.resting(&id.name)?;
         let record = self.context.record(id);
-        let made = |revision: &crate::model::Revision| revision.state != RevisionState::Pending;
-        if draft.making.contains(id) || record.coming().any(made) {
+        let ca = self.context.desired.assets.get(id);
+        let soon = |revision: &crate::model::Revision| {
+            revision.state != RevisionState::Pending
+                && !ca.is_some_and(|ca| life::waits_to_be_known(self.context, ca, revision))
+        };
+        if draft.making.contains(id) || record.coming().any(soon) {
             draft.making.insert(self.spec.id.clone());
             return Err(Wait { until: None, why: format!("waits for {id}"), soon: true });
         }

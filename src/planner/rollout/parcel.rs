@@ -46,7 +46,7 @@ pub(in crate::planner) fn assemble(
 
 /// What one asset brings: the references to be changed, and what will show that it worked.
 pub(in crate::planner) fn parcel_of(context: &Context<'_>, due: &Due<'_>, swaps: Vec<Swap>) -> Parcel {
-    let singles = due.wanted.files.values().filter(|file| file.part != Part::Ca);
+    let singles = due.wanted.files.values().filter(|file| !file.part.is_the_issuers());
     let revision = singles.flat_map(|file| &file.revisions).max().copied().unwrap_or(0);
     Parcel {
         asset: due.spec.id.clone(),

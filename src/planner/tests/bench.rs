@@ -48,6 +48,7 @@ impl Bench {
             stock: 1,
             windows: Windows::always(),
             acme: BTreeMap::new(),
+            listeners: Default::default(),
             assets: BTreeMap::new(),
         };
         let mut inventory = Inventory::default();
@@ -136,7 +137,10 @@ impl Bench {
         let now = self.now;
         let record = self.record(id);
         let after = record.active().map_or(0, |revision| revision.number);
-        record.request = Some(Request { at: now, by: "uid:1000".to_owned(), after, compromised: false });
+        record.ask(
+            Request { at: now, by: "uid:1000".to_owned(), after, compromised: false, new_root: false },
+            false,
+        );
     }
 
     /// What the ledger would say of an order placed now.
@@ -212,6 +216,7 @@ pub(crate) fn line(step: &Step) -> String {
             });
             format!("issue {} {}{}", make.asset, make.revision, by.unwrap_or_default())
         }
+        Action::List(make) => format!("list {} {}", make.asset, make.edition),
         Action::Publish(object) => format!("publish {} {} {:?}", object.kind, object.name, object.revisions),
         Action::Announce(id, number) => format!("announce {id} {number}"),
         Action::Rollout(rollout) | Action::Verify(rollout) => {
@@ -255,7 +260,15 @@ fn spec(kind: AssetKind, name: &str, of: KindSpec, overlap: Overlap) -> AssetSpe
 
 fn plain(turn: Turn) -> Overlap {
     let none = SignedDuration::ZERO;
-    Overlap { turn, publish_before: none, max_age: none, linger: none, standby: false, rides: none }
+    Overlap {
+        turn,
+        publish_before: none,
+        max_age: none,
+        linger: none,
+        told: false,
+        standby: false,
+        rides: none,
+    }
 }
 
 /// The CA `internal`: twenty years, its intermediate one.
@@ -265,8 +278,12 @@ pub(crate) fn ca() -> AssetSpec {
         root_lifetime: days(20 * 365),
         intermediate_lifetime: days(365),
         permitted_dns: Vec::new(),
+        root_in_state: true,
+        crl: None,
     });
-    spec(AssetKind::Ca, "internal", of, plain(Turn::ShareLeft { of: 1, parts: 3 }))
+    let overlap =
+        Overlap { publish_before: days(7), told: true, ..plain(Turn::ShareLeft { of: 1, parts: 3 }) };
+    spec(AssetKind::Ca, "internal", of, overlap)
 }
 
 /// A certificate of 90 days, renewed at a third.
@@ -301,6 +318,7 @@ pub(crate) fn jwt(name: &str) -> AssetSpec {
         publish_before: hours(24),
         max_age: SignedDuration::from_mins(5),
         linger: SignedDuration::from_secs(3600 + 300 + 60),
+        told: true,
         standby: true,
         rides: SignedDuration::ZERO,
     };

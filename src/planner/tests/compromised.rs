@@ -34,7 +34,10 @@ fn compromise(bench: &mut Bench, id: &str) {
     let record = bench.record(id);
     let active = record.active().map_or(0, |revision| revision.number);
     let after = if standby { active } else { record.newest_number() };
-    record.ask(Request { at: now, by: "uid:1000".to_owned(), after, compromised: true }, false);
+    record.ask(
+        Request { at: now, by: "uid:1000".to_owned(), after, compromised: true, new_root: false },
+        false,
+    );
 }
 
 fn to_revoke(bench: &Bench, after_successor: bool) -> Revocation {

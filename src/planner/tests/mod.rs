@@ -7,10 +7,12 @@ mod gates;
 mod issuing;
 mod jwt;
 mod objects;
+mod rollover;
 mod simulation;
 mod speed;
 mod stock;
 mod text;
+mod timeline;
 mod turning;
 
 use bench::{Bench, Wish, at, ca, certificate, dh, jwt as jwt_key, services};

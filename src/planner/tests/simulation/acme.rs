@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::super::bench::{hours, line};
+use super::orders::Blame;
 use super::run::{Run, problem};
 use crate::desired::KindSpec;
 use crate::model::{AssetId, MAKING_PAUSES, Make, OrderOutcome, Renewal, Revision, Signer, Step, Validity};
@@ -105,8 +106,12 @@ impl Run {
             let record = issuers.entry(name.clone()).or_default();
             record.not_before = record.not_before.max(Some(until));
         }
-        if !matches!(ordered, Ordered::CrashLost | Ordered::CrashKept) {
-            self.orders.fails(&make.asset, name, now);
+        match ordered {
+            Ordered::Unreachable | Ordered::Limited(_) => {
+                self.orders.fails(&make.asset, Blame::Issuer(name.clone()), now);
+            }
+            Ordered::Unproven | Ordered::Pending => self.orders.fails(&make.asset, Blame::Names, now),
+            Ordered::Issued | Ordered::CrashLost | Ordered::CrashKept => {}
         }
         Ok(false)
     }
@@ -135,7 +140,7 @@ impl Run {
         };
         let window = (start, start + life / 20);
         let revoked_since = (mood == 2).then_some(now);
-        let chosen = Some(draw(seed, record, number, window));
+        let chosen = Some(draw(seed, id, number, window));
         let Some(revision) = record.revisions.get_mut(&number) else { return };
         revision.renewal = Some(Renewal {
             window: Some(window),

@@ -20,12 +20,21 @@ struct Order {
     success: Option<bool>,
 }
 
+/// Whose the failure was: each has pauses of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Blame {
+    /// This CA did not answer, or would not.
+    Issuer(String),
+    /// The names': any CA would find the same.
+    Names,
+}
+
 /// What was asked of CAs.
 #[derive(Default)]
 pub(super) struct Orders {
     by_asset: BTreeMap<AssetId, Vec<Order>>,
     /// Failures in a row, and the last.
-    failures: BTreeMap<(AssetId, String), (usize, Timestamp)>,
+    failures: BTreeMap<(AssetId, Blame), (usize, Timestamp)>,
     /// Retry-After.
     silent: BTreeMap<String, Timestamp>,
     /// When someone last wanted another try.
@@ -64,20 +73,27 @@ impl Orders {
         let id = &spec.id;
         let quiet = self.silent.get(issuer).is_some_and(|until| at < *until);
         ensure(!quiet, || format!("I16: {issuer} is asked for {id} at {at}, before its Retry-After"))?;
-        let Some((failures, last)) = self.failures.get(&(id.clone(), issuer.to_owned())) else {
-            return Ok(());
-        };
+        for blame in [Blame::Issuer(issuer.to_owned()), Blame::Names] {
+            self.rested(spec, record, blame, at)?;
+        }
+        Ok(())
+    }
+
+    /// The pause after the last failure of this kind has passed.
+    fn rested(&self, spec: &AssetSpec, record: &AssetRecord, blame: Blame, at: Timestamp) -> Verdict {
+        let id = &spec.id;
+        let Some((failures, last)) = self.failures.get(&(id.clone(), blame.clone())) else { return Ok(()) };
         let pause = MAKING_PAUSES[(failures - 1).min(MAKING_PAUSES.len() - 1)];
         let in_hand = record.active().and_then(|active| active.validity);
         let longest = in_hand.map_or(pause, |all| (lead(spec.overlap.turn, all).as_secs() / 12).max(60));
         let early = at < *last + SignedDuration::from_secs(pause.min(longest));
         ensure(!early || self.is_excused(id, *last), || {
-            format!("I16: {issuer} is asked for {id} at {at}, after {failures} failures until {last}")
+            format!("I16: {id} is tried at {at}, after {failures} failures of {blame:?} until {last}")
         })
     }
 
-    pub(super) fn fails(&mut self, id: &AssetId, issuer: &str, at: Timestamp) {
-        let failures = self.failures.entry((id.clone(), issuer.to_owned())).or_insert((0, at));
+    pub(super) fn fails(&mut self, id: &AssetId, blame: Blame, at: Timestamp) {
+        let failures = self.failures.entry((id.clone(), blame)).or_insert((0, at));
         *failures = (failures.0 + 1, at);
     }
 

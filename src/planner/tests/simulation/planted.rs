@@ -125,6 +125,7 @@ fn i5_an_order_twice_a_day() {
                     revision: last.number + 1,
                     made_for: last.made_for.clone(),
                     keep_key_of: None,
+                    crossed: None,
                     signer: Some(Signer::Internal("ca/internal".parse().unwrap(), 1)),
                 };
                 push(plan, bench, LEAF, Action::Issue(make));
@@ -253,7 +254,7 @@ fn a_plan_that_differs_from_itself() {
 fn the_root_ends_and_nothing_spins() {
     let mut run = altered(|_, _| {});
     let KindSpec::Ca(ca) = &mut run.bench.spec("ca/internal").kind else { panic!() };
-    ca.root_lifetime = days(400);
+    (ca.root_lifetime, ca.root_in_state) = (days(400), false);
     let broken = run.play(at("2028-01-01T00:00:00Z")).expect_err("the root has ended");
     assert!(broken.contains("I1"), "{broken}");
 }

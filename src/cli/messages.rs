@@ -1,0 +1,188 @@
+//! The channels of the configuration, put together; `notify test`; and what a one-shot command delivers before it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+
+use super::args::Cli;
+use super::compose::{Base, block_on};
+use super::fail::{DONE, FAILED, Failure};
+use super::{output, state};
+use crate::clock::{Clock, System};
+use crate::config::{Channel as Settings, ChannelKind, Config};
+use crate::desired::Desired;
+use crate::executor::{Carried, Errands, Fatal, Postman};
+use crate::model::{Event, Item, Message, Phase, Severity};
+use crate::notify::Channel;
+use crate::notify::alertmanager::Alertmanager;
+use crate::notify::discord::Discord;
+use crate::notify::email::Mail;
+use crate::notify::http::Line;
+use crate::notify::matrix::Matrix;
+use crate::notify::mattermost::Mattermost;
+use crate::notify::program::Programs;
+use crate::notify::slack::Slack;
+use crate::notify::teams::Teams;
+use crate::notify::telegram::Telegram;
+use crate::notify::webhook::Webhook;
+
+/// A channel that was told something just now is waited for; one that has failed is not.
+const SOON: SignedDuration = SignedDuration::from_secs(3);
+
+/// What a one-shot command waits for channels at most.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Who carries messages by `config`.
+pub(super) fn postman(config: &Config, base: &Base) -> Postman {
+    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock))
+}
+
+/// Who runs its hooks.
+pub(super) fn errands(config: &Config, base: &Base) -> Errands {
+    let hooks = Desired::of(config).listeners.hooks;
+    let programs = Programs { instance: config.daemon().instance().to_owned() };
+    Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs))
+}
+
+fn channels(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<String, Arc<dyn Channel>> {
+    let one = |(name, settings): (&String, &Settings)| (name.clone(), channel(settings, clock));
+    config.channels().iter().map(one).collect()
+}
+
+fn channel(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Channel> {
+    let line = || {
+        let ca_file = settings.ca_file().map(ToOwned::to_owned);
+        Line::new(settings.allow_private(), ca_file, Arc::clone(clock))
+    };
+    match settings.kind().clone() {
+        ChannelKind::Slack { url_file } => Arc::new(Slack { line: line(), url_file }),
+        ChannelKind::Mattermost { url_file } => Arc::new(Mattermost { line: line(), url_file }),
+        ChannelKind::Discord { url_file } => Arc::new(Discord { line: line(), url_file }),
+        ChannelKind::Teams { url_file } => Arc::new(Teams { line: line(), url_file }),
+        ChannelKind::Telegram { server, token_file, chat } => {
+            Arc::new(Telegram { line: line(), server, token_file, chat })
+        }
+        ChannelKind::Matrix { homeserver, token_file, room } => {
+            Arc::new(Matrix { line: line(), homeserver, token_file, room })
+        }
+        ChannelKind::Alertmanager { url, token_file } => {
+            Arc::new(Alertmanager { line: line(), url, token_file })
+        }
+        ChannelKind::Webhook { url_file, secret_file } => {
+            Arc::new(Webhook { line: line(), url_file, secret_file })
+        }
+        ChannelKind::Email(mail) => Arc::new(Mail {
+            settings: mail,
+            allow_private: settings.allow_private(),
+            ca_file: settings.ca_file().map(ToOwned::to_owned),
+        }),
+    }
+}
+
+/// Runs the hooks that are due, and carries once to each channel what waits for it.
+pub(super) async fn deliver(config: &Config, base: &Base) -> Result<(), Failure> {
+    if config.channels().is_empty() && config.hooks().is_empty() {
+        return Ok(());
+    }
+    errands(config, base).run_due().await?;
+    let postman = postman(config, base);
+    let all = async {
+        let beat = async |name: &String| {
+            if config.channels()[name].heartbeat().is_some() {
+                postman.beat(name).await;
+            }
+        };
+        let carry = async |name: &String| loop {
+            if postman.is_shown(name) {
+                postman.show(name).await?;
+                beat(name).await;
+                return Ok::<(), Fatal>(());
+            }
+            match postman.carry(name).await? {
+                Carried::Until(at) if at.duration_since(base.clock.now()) <= SOON => {
+                    let left = at.duration_since(base.clock.now());
+                    base.clock.sleep(Duration::try_from(left).unwrap_or_default()).await;
+                }
+                Carried::Sent => {}
+                Carried::Nothing | Carried::Until(_) => {
+                    beat(name).await;
+                    return Ok(());
+                }
+            }
+        };
+        let mut running: FuturesUnordered<_> = config.channels().keys().map(carry).collect();
+        while let Some(carried) = running.next().await {
+            carried?;
+        }
+        Ok::<(), Fatal>(())
+    };
+    tokio::select! {
+        done = all => Ok(done?),
+        // What is on its way stays on record, and is sent again.
+        () = base.clock.sleep(PATIENCE) => Ok(()),
+    }
+}
+
+/// `notify test`: nothing is kept, and nothing waits.
+pub(super) fn test(cli: &Cli, name: Option<&str>) -> Result<u8, Failure> {
+    let config = state::config(cli)?;
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let chosen = chosen(&config, name)?;
+    let instance = config.daemon().instance();
+    let sent: Vec<_> = block_on(async {
+        let send = async |settings: &Settings| {
+            let channel = channel(settings, &clock);
+            (settings.clone(), channel.send(&sample(instance, clock.now())).await)
+        };
+        Ok(futures_util::future::join_all(chosen.into_iter().map(send)).await)
+    })?;
+    let mut code = DONE;
+    for (settings, outcome) in &sent {
+        let kind = settings.kind().name();
+        match outcome {
+            Ok(()) => output::line(&format!("{} ({kind}): sent", settings.name())),
+            Err(error) => {
+                code = FAILED;
+                output::line(&format!("{} ({kind}): FAILED: {error}", settings.name()));
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<Vec<&'c Settings>, Failure> {
+    let known = || config.channels().keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match name {
+        _ if config.channels().is_empty() => {
+            Err(Failure::usage("the configuration has no channel: add [notify.NAME] (docs/alerts.md)"))
+        }
+        None => Ok(config.channels().values().collect()),
+        Some(name) => match config.channels().get(name) {
+            Some(channel) => Ok(vec![channel]),
+            None => Err(Failure::usage(format!(
+                "there is no channel `{name}`; the configuration has {}",
+                known()
+            ))),
+        },
+    }
+}
+
+fn sample(instance: &str, now: Timestamp) -> Message {
+    let item = Item {
+        event: Event::Recovery,
+        severity: Severity::Info,
+        phase: Phase::Happened,
+        asset: None,
+        revision: None,
+        code: None,
+        text: "this is a test: messages of Keyturn arrive here".to_owned(),
+        at: now,
+        since: None,
+    };
+    let id = format!("{instance}-test-{}", now.as_second());
+    Message { instance: instance.to_owned(), id, at: now, items: vec![item], dropped: 0, brief: false }
+}

@@ -1,0 +1,75 @@
+//! What CAs of our own make beside revisions: revocation lists.
+
+use super::books::KEPT;
+use super::{Executor, Fatal, Outcome};
+use crate::failpoint;
+use crate::model::{AssetId, Issued, MakeCrl, Material, Secret};
+
+/// An older edition is wanted by whoever has planned with it just before; two are kept.
+const KEPT_EDITIONS: u32 = 2;
+
+/// Where an edition of a CA's revocation lists is kept.
+pub(super) fn crl_key(ca: &AssetId, edition: u32) -> String {
+    format!("crl/{}/{edition}", ca.name)
+}
+
+/// The record that it is in.
+pub fn crl_record(ca: &AssetId, edition: u32) -> String {
+    format!("{KEPT}{}", crl_key(ca, edition))
+}
+
+impl Executor {
+    /// Makes one edition of a CA's revocation lists; what has ended by itself is listed no longer, and forgotten.
+    pub(super) async fn list(&self, make: &MakeCrl, reason: &str) -> Outcome {
+        let inventory = self.books.inventory().await;
+        let issued: Vec<&Issued> = inventory.issued.values().filter(|one| one.ca == make.asset).collect();
+        let now = self.books.now();
+        let (lasting, over): (Vec<&Issued>, Vec<&Issued>) =
+            issued.into_iter().partition(|one| one.not_after >= now);
+        let mut signed: Vec<(Material, Vec<&Issued>)> = Vec::new();
+        for number in &make.revisions {
+            let of = lasting.iter().copied().filter(|one| one.signed_by == *number).collect();
+            if let Some(material) = self.books.material(&make.asset, *number).await? {
+                signed.push((material, of));
+            }
+        }
+        let listed = lasting.iter().filter(|one| one.revoked.is_some()).count();
+        let lists = match self.maker.revocation_lists(make, &signed, now) {
+            Ok(lists) => lists,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let new: Vec<Issued> = lasting
+            .into_iter()
+            .filter(|one| one.revoked.is_some() && !one.listed)
+            .map(|one| Issued { listed: true, ..one.clone() })
+            .collect();
+        self.keep_lists(make, lists, (listed, new, &over[..]), reason).await?;
+        failpoint::hit("crl-made");
+        Ok(Ok(()))
+    }
+
+    async fn keep_lists(
+        &self,
+        make: &MakeCrl,
+        lists: String,
+        (listed, new, over): (usize, Vec<Issued>, &[&Issued]),
+        reason: &str,
+    ) -> Result<(), Fatal> {
+        let (edition, count) = (make.edition.to_string(), listed.to_string());
+        let details = [("edition", edition.as_str()), ("listed", count.as_str()), ("reason", reason)];
+        let event = self.audit_event("crl-made", &make.asset, None, &details);
+        self.books
+            .edit(|edit| {
+                let now = edit.now;
+                edit.asset(&make.asset).listed(make, listed, now);
+                edit.keep(crl_key(&make.asset, make.edition), Some(Secret::new(lists)));
+                if let Some(old) = make.edition.checked_sub(KEPT_EDITIONS).filter(|old| *old > 0) {
+                    edit.keep(crl_key(&make.asset, old), None);
+                }
+                new.into_iter().for_each(|one| edit.put_issued(one));
+                over.iter().for_each(|one| edit.forget_issued(one));
+                edit.audit(event);
+            })
+            .await
+    }
+}

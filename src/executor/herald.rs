@@ -1,0 +1,139 @@
+//! Puts on record what people and programs are to be told: alerts, notes for the outbox, errands for hooks.
+//!
+//! It is called whenever the records have been looked at, and writes only where something begins, lasts too long, ends, or
+//! has happened. Delivering is others' work ([`super::Postman`], [`super::Errands`]): nothing here waits for anyone.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use super::{Books, Fatal};
+use crate::desired::Desired;
+use crate::model::{AssetId, Code, Inventory, Problem, Tidings};
+use crate::planner::tidings::{self, Conditions};
+
+/// More alerts than this are not open at once: whoever has so many needs no more of them.
+const MOST_ALERTS: usize = 5_000;
+
+/// So many assets are marked in one step of the store.
+const MARKED_AT_ONCE: usize = 500;
+
+/// Puts on record what is to be told; it outlives a configuration.
+pub struct Herald {
+    books: Arc<Books>,
+    of_site: Mutex<BTreeMap<Code, Problem>>,
+    news: watch::Sender<()>,
+}
+
+impl Herald {
+    /// One that writes into `books`.
+    pub fn new(books: Arc<Books>) -> Self {
+        Self { books, of_site: Mutex::default(), news: watch::Sender::new(()) }
+    }
+
+    /// Something is wrong with the whole site, until it is said that it is over ([`Self::over`]).
+    pub fn wrong(&self, problem: Problem) {
+        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).insert(problem.code, problem);
+    }
+
+    /// What was wrong with the whole site is not any more.
+    pub fn over(&self, code: Code) {
+        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).remove(&code);
+    }
+
+    /// What is wrong with the whole site.
+    pub fn site_problems(&self) -> Vec<Problem> {
+        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Changes whenever something was put on record.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Puts on record what `inventory` and the `problems` in it are reasons to tell.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written.
+    pub async fn tell(
+        &self,
+        desired: &Desired,
+        inventory: &Inventory,
+        problems: &[(AssetId, Problem)],
+    ) -> Result<(), Fatal> {
+        if desired.listeners.is_empty() {
+            return self.be_silent(inventory).await;
+        }
+        let mut conditions =
+            tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
+        while conditions.len() > MOST_ALERTS {
+            conditions.pop_last();
+        }
+        let moved =
+            self.hear(desired, inventory).await? | self.judge(desired, inventory, &conditions).await?;
+        if moved {
+            self.news.send_replace(());
+        }
+        Ok(())
+    }
+
+    /// What has happened to revisions. When nobody has wanted to know before, it is old news, and only marked.
+    async fn hear(&self, desired: &Desired, inventory: &Inventory) -> Result<bool, Fatal> {
+        let news = |id: &&AssetId| {
+            inventory.assets.get(*id).is_some_and(|record| !tidings::untold(record).is_empty())
+        };
+        let concerned: Vec<&AssetId> = inventory.assets.keys().filter(news).collect();
+        for ids in concerned.chunks(MARKED_AT_ONCE) {
+            self.books
+                .edit(|edit| {
+                    for id in ids {
+                        let record = edit.asset(id);
+                        let happened = tidings::untold(record);
+                        tidings::mark(record);
+                        let told = edit.tidings();
+                        for one in happened
+                            .iter()
+                            .filter(|_| !tidings::is_old_news(told))
+                            .cloned()
+                            .collect::<Vec<_>>()
+                        {
+                            tidings::happened(told, &desired.listeners, &one);
+                        }
+                    }
+                })
+                .await?;
+        }
+        if !inventory.tidings.listening {
+            self.books.edit(|edit| edit.tidings().listening = true).await?;
+        }
+        Ok(!concerned.is_empty())
+    }
+
+    async fn judge(
+        &self,
+        desired: &Desired,
+        inventory: &Inventory,
+        conditions: &Conditions,
+    ) -> Result<bool, Fatal> {
+        let now = self.books.now();
+        let judge = |tidings: &mut Tidings| tidings::judge(tidings, &desired.listeners, conditions, now);
+        let mut draft = inventory.tidings.clone();
+        judge(&mut draft);
+        if draft == inventory.tidings {
+            return Ok(false);
+        }
+        self.books.edit(|edit| judge(edit.tidings())).await?;
+        Ok(true)
+    }
+
+    /// Nobody wants to be told: what was to be told is forgotten, and what happens meanwhile is old news later.
+    async fn be_silent(&self, inventory: &Inventory) -> Result<(), Fatal> {
+        let silent = Tidings { next: inventory.tidings.next, ..Tidings::default() };
+        if inventory.tidings == silent {
+            return Ok(());
+        }
+        self.books.edit(|edit| *edit.tidings() = silent).await
+    }
+}

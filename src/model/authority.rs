@@ -1,0 +1,48 @@
+//! What a CA of our own must not forget: what it has signed beside its assets, what it has revoked, and its lists.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AssetId, RevocationReason};
+
+/// The revocation lists of a CA, one for each of its certificates that can sign, as they were made last. All lists of an
+/// edition have its number (RFC 5280 §5.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlNote {
+    /// Counted from 1; never used twice.
+    pub edition: u32,
+    /// `thisUpdate`.
+    pub this_update: Timestamp,
+    /// `nextUpdate`: nobody believes it after that.
+    pub next_update: Timestamp,
+    /// The CA's revisions whose lists are in it.
+    pub revisions: Vec<u32>,
+    /// How many certificates are listed.
+    #[serde(default)]
+    pub listed: usize,
+}
+
+/// A certificate that a CA of ours must remember by itself: it was signed for a request from outside, or is revoked. It
+/// is forgotten when it has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The CA.
+    pub ca: AssetId,
+    /// Lower-case hex.
+    pub serial: String,
+    /// The CA's revision that has signed it.
+    pub signed_by: u32,
+    /// Its last second.
+    pub not_after: Timestamp,
+    /// For people: its names, or its asset.
+    pub subject: String,
+    /// Of one that was signed for a request: when, and on whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<(Timestamp, String)>,
+    /// When and why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<(Timestamp, RevocationReason)>,
+    /// Whether it is on a list.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub listed: bool,
+}

@@ -1,0 +1,163 @@
+//! The status page: what is served until when, what is next and why, what is wrong and what to do. It needs no script and
+//! nothing from elsewhere.
+
+mod asset;
+mod chart;
+mod index;
+mod shell;
+mod words;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
+use jiff::Timestamp;
+
+use super::metrics::{self, Tally};
+use crate::model::{AssetId, Code, Problem, RevisionState, Step};
+use crate::planner::Span;
+
+/// All that the page tells.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// Which Keyturn.
+    pub instance: String,
+    /// When it was looked last.
+    pub now: Timestamp,
+    /// Until when the timeline goes.
+    pub until: Timestamp,
+    /// When it looks again, at the latest.
+    pub next_look: Option<Timestamp>,
+    /// The assets, what is wrong first.
+    pub assets: Vec<Asset>,
+    /// What stands in the way with issuers; a line each.
+    pub notes: Vec<String>,
+    /// What is kept ready for a turn.
+    pub stock: Vec<Stock>,
+}
+
+/// Keys or parameters of one kind that are kept ready.
+#[derive(Debug, Clone)]
+pub struct Stock {
+    /// `rsa-3072`
+    pub kind: String,
+    /// How many there are.
+    pub ready: usize,
+    /// How many there are to be.
+    pub wanted: usize,
+}
+
+/// What the page tells of an asset.
+#[derive(Debug, Clone)]
+pub struct Asset {
+    /// Its name.
+    pub id: AssetId,
+    /// The revision that is in use, or else the one that is coming.
+    pub shown: Option<Shown>,
+    /// When its successor is due.
+    pub renew_at: Option<Timestamp>,
+    /// Since when all targets have it, where they do.
+    pub delivered_at: Option<Timestamp>,
+    /// Where it goes, and how that stands.
+    pub targets: Vec<Target>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Its revisions over time.
+    pub spans: Vec<Span>,
+    /// What is to come.
+    pub coming: Vec<Step>,
+}
+
+/// One revision's facts.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its number.
+    pub number: u32,
+    /// Where it is in its life.
+    pub state: RevisionState,
+    /// When it was whole.
+    pub issued_at: Option<Timestamp>,
+    /// When every target had its proof, where they have.
+    pub served_at: Option<Timestamp>,
+    /// The first second of its validity.
+    pub not_before: Option<Timestamp>,
+    /// The last second of its validity.
+    pub not_after: Option<Timestamp>,
+    /// Names and values that identify it: serial, fingerprint, kid, issuer.
+    pub identity: Vec<(&'static str, String)>,
+}
+
+/// One place.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// `swarm` or `file`.
+    pub kind: &'static str,
+    /// Of the service or the directory.
+    pub name: String,
+    /// How the delivery stands.
+    pub state: &'static str,
+    /// What has shown it.
+    pub proof: Option<&'static str>,
+    /// When.
+    pub verified_at: Option<Timestamp>,
+}
+
+/// Where the page's facts come from.
+#[async_trait]
+pub trait Facts: Send + Sync {
+    /// How things stand, with what is foreseen; `None` before the first look.
+    async fn board(&self) -> Option<Arc<Board>>;
+    /// How things stand, without anything foreseen.
+    fn standing(&self) -> Option<Board>;
+    /// What the process has done.
+    fn tally(&self) -> Tally;
+}
+
+/// The routes of the page.
+pub(super) fn routes(facts: Arc<dyn Facts>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/assets/{kind}/{name}", get(asset))
+        .route("/problems/{code}", get(problem))
+        .route(
+            "/metrics",
+            get(async |State(facts): Seen| metrics::answer(facts.standing().as_ref(), &facts.tally())),
+        )
+        .route("/style.css", get(async || shell::file("text/css; charset=utf-8", shell::STYLE)))
+        .route("/favicon.svg", get(async || shell::file("image/svg+xml", shell::ICON)))
+        .with_state(facts)
+}
+
+type Seen = State<Arc<dyn Facts>>;
+
+async fn index(State(facts): Seen) -> Response {
+    match facts.board().await {
+        Some(board) => shell::page(StatusCode::OK, &board.instance, index::body(&board)),
+        None => shell::page(StatusCode::SERVICE_UNAVAILABLE, "Keyturn", index::not_yet()),
+    }
+}
+
+async fn asset(State(facts): Seen, Path((kind, name)): Path<(String, String)>) -> Response {
+    let Some(board) = facts.board().await else {
+        return shell::page(StatusCode::SERVICE_UNAVAILABLE, "Keyturn", index::not_yet());
+    };
+    let wanted = format!("{kind}/{name}");
+    match board.assets.iter().find(|asset| asset.id.to_string() == wanted) {
+        Some(found) => shell::page(StatusCode::OK, &wanted, asset::body(&board, found)),
+        None => shell::page(StatusCode::NOT_FOUND, "not there", index::no_such(&wanted)),
+    }
+}
+
+async fn problem(Path(name): Path<String>) -> Response {
+    match Code::from_name(&name) {
+        Some(code) => shell::page(StatusCode::OK, code.name(), asset::problem_page(code)),
+        None => shell::page(StatusCode::NOT_FOUND, "not there", index::no_such(&name)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! A room on a real Matrix homeserver, a real Alertmanager, a real mail server.
+
+use std::time::Duration;
+
+use super::support::{
+    Alertmanager, Daemon, Keyturn, MailServer, Port, Synapse, daemon_lines, mail_parts, skip_without,
+    wait_for,
+};
+use super::{break_it, mend_it, site};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn broken(keyturn: &Keyturn) {
+    break_it(keyturn);
+    assert_eq!(keyturn.run(&["rotate", "edge"]).code, Some(1));
+}
+
+#[test]
+fn a_matrix_room_is_told_once_also_over_a_crash_that_loses_the_answer() {
+    skip_without!(Synapse);
+    let synapse = Synapse::start();
+    let rest = format!(
+        "[notify.ops]\nkind = \"matrix\"\nhomeserver = \"{}\"\nroom = \"{}\"\ntoken_file = \"token\"\n\
+         allow_private = true\nevents = [\"failure\", \"recovery\"]\n",
+        synapse.url(),
+        synapse.room()
+    );
+    let mut keyturn = site("", &rest);
+    keyturn.write("token", synapse.token());
+    let test = keyturn.ok(&["notify", "test"]);
+    assert!(test.contains("ops (matrix): sent"), "{test}");
+    keyturn.ok(&["run"]);
+    // The message is there, and nobody has put on record that it is.
+    keyturn.kill_at("notify-sent", 1);
+    break_it(&keyturn);
+    assert_eq!(keyturn.run(&["rotate", "edge"]).signal, Some(6));
+    keyturn.kill_nowhere();
+    assert_eq!(keyturn.run(&["run"]).code, Some(1));
+    let messages = synapse.messages();
+    assert_eq!(messages.len(), 2, "the test, and one alert: {messages:#?}");
+    let (body, html) =
+        (messages[1]["body"].as_str().unwrap(), messages[1]["formatted_body"].as_str().unwrap());
+    assert!(body.contains("KT-FILE-TEST-FAILED") && body.contains("<!channel> *b* & @everyone"), "{body}");
+    assert!(html.contains("&lt;!channel&gt; *b* &amp; @everyone"), "{html}");
+    mend_it(&keyturn);
+    keyturn.set("KEYTURN_CLOCK_OFFSET", Some("7200"));
+    keyturn.ok(&["run"]);
+    let messages = synapse.messages();
+    assert!(messages.len() == 3 && messages[2]["body"].as_str().unwrap().contains("over: "), "{messages:#?}");
+}
+
+#[test]
+fn an_alertmanager_shows_what_is_open_and_a_heartbeat() {
+    skip_without!(Alertmanager);
+    let manager = Alertmanager::start();
+    let port = Port::free(None);
+    let rest = format!(
+        "[notify.ops]\nkind = \"alertmanager\"\nurl = \"{}\"\nallow_private = true\nheartbeat = \"10s\"\n",
+        manager.url()
+    );
+    let keyturn = site(&daemon_lines(&port), &rest);
+    let daemon = Daemon::start(&keyturn, &port);
+    let named = |name: &str| -> Vec<serde_json::Value> {
+        manager.alerts().into_iter().filter(|alert| alert["labels"]["alertname"] == name).collect()
+    };
+    assert!(wait_for(PATIENCE, || named("KeyturnHeartbeat").len() == 1), "{}", daemon.log());
+    assert!(named("Keyturn").is_empty());
+    broken(&keyturn);
+    assert!(wait_for(PATIENCE, || named("Keyturn").len() == 1), "{}", daemon.log());
+    let alert = &named("Keyturn")[0];
+    assert_eq!(alert["labels"]["asset"], "certificates/edge");
+    assert_eq!(
+        (&alert["labels"]["severity"], &alert["annotations"]["code"]),
+        (&"warning".into(), &"KT-FILE-TEST-FAILED".into())
+    );
+    daemon.stop();
+    mend_it(&keyturn);
+    let mut keyturn = keyturn;
+    keyturn.set("KEYTURN_CLOCK_OFFSET", Some("120"));
+    let daemon = Daemon::start(&keyturn, &port);
+    // An end that lies ahead of the server's own clock is none yet: the daemon runs two minutes fast.
+    let ends = || {
+        named("Keyturn").first().map_or(String::new(), |alert| alert["endsAt"].as_str().unwrap().to_owned())
+    };
+    let before = alert["endsAt"].as_str().unwrap().to_owned();
+    assert!(wait_for(PATIENCE, || ends() < before), "{} {}", ends(), daemon.log());
+    daemon.stop();
+}
+
+#[test]
+fn mail_arrives_encrypted_and_whole() {
+    skip_without!(MailServer);
+    let server = MailServer::start(true);
+    let rest = format!(
+        "[notify.mail]\nkind = \"email\"\nhost = \"localhost\"\nport = {}\nfrom = \"keyturn@example.org\"\n\
+         to = [\"ops@example.org\", \"night@example.org\"]\nca_file = \"{}\"\nallow_private = true\n\
+         events = [\"failure\", \"recovery\"]\n",
+        server.port(),
+        server.ca_file().display()
+    );
+    let keyturn = site("", &rest);
+    keyturn.ok(&["run"]);
+    broken(&keyturn);
+    let mails = server.mails();
+    assert_eq!(mails.len(), 1, "{mails:#?} {}", server.log());
+    let (own, mail) =
+        mails[0].split_once("\ntls: True\n").unwrap_or_else(|| panic!("in the clear: {mails:#?}"));
+    assert_eq!(own, "to: ops@example.org,night@example.org");
+    assert!(
+        mail.contains("Auto-Submitted: auto-generated") && mail.contains("Message-ID: <site-mail-"),
+        "{mail}"
+    );
+    let (subject, text) = mail_parts(mail);
+    assert_eq!(subject, "🟠 site: 1 warning");
+    assert!(text.contains("KT-FILE-TEST-FAILED") && text.contains("<!channel> *b* & @everyone"), "{text}");
+
+    // A certificate that nobody trusts, and a server that does not encrypt: nothing is sent.
+    let untrusted = rest.replace(&format!("ca_file = \"{}\"\n", server.ca_file().display()), "");
+    let keyturn = site("", &untrusted);
+    let ran = keyturn.run(&["notify", "test"]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("mail (email): FAILED"), "{ran:#?}");
+    let plain = MailServer::start(false);
+    let keyturn = site("", &rest.replace(&server.port().to_string(), &plain.port().to_string()));
+    let ran = keyturn.run(&["notify", "test"]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("STARTTLS"), "{ran:#?}");
+    assert!(plain.mails().is_empty() && server.mails().len() == 1);
+}
