@@ -19,7 +19,7 @@ use keyturn::executor::Books;
 use keyturn::issuer::internal::InternalCa;
 use keyturn::issuer::{Request, Under};
 use keyturn::keys::PrivateKey;
-use keyturn::model::{AssetId, AssetKind, KeyAlgorithm, Made, Material, Revision, Usage};
+use keyturn::model::{AssetId, AssetKind, KeyAlgorithm, Made, Material, Revision, Signer, Usage};
 use keyturn::store::{Change, MaterialId, OpenOptions, StateKey, StateStore, Store};
 
 /// Leaves in a round, and in a commit.
@@ -125,7 +125,8 @@ async fn keep(bench: &Bench, books: &Books, n: usize) {
         let now = edit.now;
         let record = edit.asset(&asset(n));
         record.begin(Revision::pending(1, "benchmark", "", now));
-        record.prepared(1, &made.facts, Some("bench"), now);
+        let signer = Signer::Internal(AssetId::new(AssetKind::Ca, "bench"), 1);
+        record.prepared(1, &made.facts, Some(&signer), now);
         edit.audit(Event {
             at: now,
             actor: "uid:0".to_owned(),

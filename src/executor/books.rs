@@ -149,10 +149,12 @@ impl Books {
         };
         // Refused alone: of what becomes durable in one step, all is kept or nothing.
         durable.check().map_err(BooksError::from)?;
-        let flight = match pages.join(touched, durable) {
-            Ok(flight) => flight,
-            Err(alone) => {
-                let (touched, durable) = *alone;
+        let flight = match pages.boarding() {
+            Some(flight) => {
+                pages.join(touched, durable);
+                flight
+            }
+            None => {
                 let flight = take_off(Arc::clone(&self.store), Arc::clone(&self.pages), pages.flying_now());
                 pages.wait(touched, durable, &flight);
                 flight

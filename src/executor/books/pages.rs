@@ -98,7 +98,7 @@ impl Pages {
 
     /// The end of all that is under way.
     pub(super) fn last(&self) -> Option<Flight> {
-        self.waiting.as_ref().and_then(|(_, ticket)| ticket.upgrade()).or_else(|| self.flying_now())
+        self.boarding().or_else(|| self.flying_now())
     }
 
     /// The end of what the store is at work on.
@@ -113,18 +113,17 @@ impl Pages {
         closed.then(|| ticket.upgrade()).flatten()
     }
 
-    /// Puts an edit into the batch that waits; gives it back where there is none.
-    pub(super) fn join(
-        &mut self,
-        touched: Touched,
-        change: Change,
-    ) -> Result<Flight, Box<(Touched, Change)>> {
-        let Some((batch, ticket)) = &mut self.waiting else { return Err(Box::new((touched, change))) };
-        let Some(flight) = ticket.upgrade() else { return Err(Box::new((touched, change))) };
+    /// The end of the batch that waits.
+    pub(super) fn boarding(&self) -> Option<Flight> {
+        self.waiting.as_ref().and_then(|(_, ticket)| ticket.upgrade())
+    }
+
+    /// Puts an edit into the batch that waits.
+    pub(super) fn join(&mut self, touched: Touched, change: Change) {
+        let Some((batch, _)) = &mut self.waiting else { return };
         batch.touched.extend(touched);
         batch.change.extend(change);
         batch.edits += 1;
-        Ok(flight)
     }
 
     /// Begins a batch, which ends with `flight`.
