@@ -12,6 +12,9 @@ use crate::model::{
 /// A renewal may take this long before it is called overdue: two passes and a rollout.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
+/// So long after it was issued, or a 24th of its life, nothing is called overdue.
+const PAUSE: SignedDuration = SignedDuration::from_hours(24);
+
 /// The problems of all assets.
 pub fn health(
     desired: &Desired,
@@ -112,12 +115,19 @@ fn life(spec: &AssetSpec, revision: &Revision, now: Timestamp, seed: Seed) -> Op
             return Some(Problem::new(Code::Expiring, format!("revision {} ends at {end}", revision.number)));
         }
     }
-    let due = renew_at(&spec.id, &spec.overlap, revision, seed)?;
+    let due = renew_at(&spec.id, &spec.overlap, revision, seed)?.max(settled_at(revision));
     // A new root is made known first; that takes as long again where places are in the way.
     let told = spec.overlap.told && !spec.overlap.standby;
     let known = if told { spec.overlap.publish_before * 2 } else { SignedDuration::ZERO };
     (later(later(due, spec.overlap.rides + known), GRACE) < now)
         .then(|| Problem::new(Code::Overdue, format!("its successor was due at {due}")))
+}
+
+/// A CA may want what it has just issued renewed, again and again: that is followed with pauses, and not late at once.
+fn settled_at(revision: &Revision) -> Timestamp {
+    let Some(at) = revision.issued_at else { return Timestamp::MIN };
+    let pause = revision.validity.map_or(PAUSE, |all| PAUSE.min(all.lifetime() / 24));
+    later(at, pause)
 }
 
 /// Whether its successor is not ours to make: a certificate that is carried by hand, an intermediate whose root's key is
