@@ -206,7 +206,10 @@ const ASSET: [(&str, &str); 19] = [
 
 fn the_status_has_the_documented_fields(site: &Quickstart) {
     let status = site.json(&["status", "-o", "json"]);
-    assert_shape(&status, &[("assets", "list"), ("issuers", "list"), ("stock", "list")]);
+    assert_shape(
+        &status,
+        &[("assets", "list"), ("issuers", "list"), ("problems", "list"), ("stock", "list")],
+    );
     assert_eq!(status["issuers"], Value::Array(Vec::new()), "there is no ACME issuer here");
     let assets = status["assets"].as_array().unwrap();
     let names: BTreeSet<&str> = assets.iter().map(|asset| asset["asset"].as_str().unwrap()).collect();

@@ -279,12 +279,20 @@ pub(super) fn in_place<'c>(
     (same && delivery.state.is_there()).then_some(delivery)
 }
 
-/// Whether a revision that others must know may be used by now. The very first waits for nobody; and where little is left
-/// of the one in use, who does not know its successor yet must find the way over the old root.
+/// Whether a revision that others must know may be used by now. The very first waits for nobody, nor does what brings
+/// nothing new; and where little is left of the one in use, who does not know its successor yet must find the way over the
+/// old root.
 fn is_trusted(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) -> bool {
-    context.record(&spec.id).active().is_none()
+    context.record(&spec.id).active().is_none_or(|active| brings_nothing_new(spec, active, revision))
         || ready_at(context, spec, revision).is_some_and(|at| at <= context.now)
         || hurries_at(context, spec).is_some_and(|at| at <= context.now)
+}
+
+/// An intermediate under the root that is in use, of a CA without revocation lists: whoever trusts the one trusts the other.
+/// A place that hangs in the middle of something else need not be asked.
+fn brings_nothing_new(spec: &AssetSpec, active: &Revision, revision: &Revision) -> bool {
+    let listed = !matches!(&spec.kind, KindSpec::Ca(ca) if ca.crl.is_none());
+    !listed && revision.root.is_some() && revision.root == active.root
 }
 
 /// From when on the successor of what is in use is waited for by nobody: half of what the turn had in hand is left, or the

@@ -67,7 +67,7 @@ impl Run {
         let KindSpec::Certificate(certificate) = &spec.kind else { return Ok(false) };
         let record = self.bench.record(&make.asset.to_string());
         let before = record.clone();
-        self.orders.tries(&spec, &before, name, now)?;
+        self.orders.tries(&spec, &before, name, self.began)?;
         record.begin(Revision::pending(make.revision, &step.reason, &make.made_for, now));
         let note = order_note(certificate, record, &make.made_for, (name, replaces.is_some()), now);
         let resumed = record.open_order(name, &note.set).is_some();
@@ -101,7 +101,7 @@ impl Run {
         }
         if let Ordered::Limited(pause) = ordered {
             let until = now + SignedDuration::from_secs(pause);
-            self.orders.silent(name, until);
+            self.orders.silent(name, now, until);
             let issuers = &mut self.bench.inventory.issuers;
             let record = issuers.entry(name.clone()).or_default();
             record.not_before = record.not_before.max(Some(until));

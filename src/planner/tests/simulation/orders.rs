@@ -35,8 +35,8 @@ pub(super) struct Orders {
     by_asset: BTreeMap<AssetId, Vec<Order>>,
     /// Failures in a row, and the last.
     failures: BTreeMap<(AssetId, Blame), (usize, Timestamp)>,
-    /// Retry-After.
-    silent: BTreeMap<String, Timestamp>,
+    /// Retry-After: when it was said, and until when.
+    silent: BTreeMap<String, Vec<(Timestamp, Timestamp)>>,
     /// When someone last wanted another try.
     excused: BTreeMap<AssetId, Timestamp>,
 }
@@ -56,9 +56,10 @@ impl Orders {
         self.excused.get(id).is_some_and(|at| *at > since)
     }
 
-    pub(super) fn silent(&mut self, issuer: &str, until: Timestamp) {
-        let known = self.silent.entry(issuer.to_owned()).or_insert(until);
-        *known = until.max(*known);
+    pub(super) fn silent(&mut self, issuer: &str, said: Timestamp, until: Timestamp) {
+        let known = self.silent.entry(issuer.to_owned()).or_default();
+        known.retain(|(_, until)| *until > said);
+        known.push((said, until));
     }
 
     /// I16: nothing is asked before Retry-After has passed, nor before a pause that grows (a twelfth of what the renewal
@@ -71,7 +72,8 @@ impl Orders {
         at: Timestamp,
     ) -> Verdict {
         let id = &spec.id;
-        let quiet = self.silent.get(issuer).is_some_and(|until| at < *until);
+        let holds = |(said, until): &(Timestamp, Timestamp)| *said <= at && at < *until;
+        let quiet = self.silent.get(issuer).is_some_and(|known| known.iter().any(holds));
         ensure(!quiet, || format!("I16: {issuer} is asked for {id} at {at}, before its Retry-After"))?;
         for blame in [Blame::Issuer(issuer.to_owned()), Blame::Names] {
             self.rested(spec, record, blame, at)?;

@@ -42,6 +42,8 @@ pub(super) struct Run {
     pub(super) checks: Checks,
     pub(super) orders: Orders,
     events: VecDeque<(Timestamp, Happening)>,
+    /// When what runs side by side has begun: nobody knows then what the others will be told.
+    pub(super) began: Timestamp,
     chance: u64,
     pub(super) lead: SignedDuration,
     pub(super) outage: bool,
@@ -76,6 +78,7 @@ impl Run {
             checks,
             orders: Orders::default(),
             events: events.into(),
+            began: Timestamp::MIN,
             chance: shape.chance,
             lead,
             outage: false,
@@ -143,6 +146,7 @@ impl Run {
     /// The steps of one rank run side by side; `true` if the process crashed.
     fn rank(&mut self, steps: &[Step], tried: &mut BTreeSet<String>) -> Result<bool, String> {
         let start = self.bench.now;
+        self.began = start;
         let mut endings = Vec::new();
         for step in steps {
             let (fate, lasts) = self.fate(step);
