@@ -164,14 +164,14 @@ verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
 
 #[test]
 fn postgresql_turns_over() {
-    if servers::can_run("postgresql", &["psql"]) {
+    if servers::can_run_postgresql() {
         POSTGRESQL.turns_over();
     }
 }
 
 #[test]
 fn postgresql_keeps_serving_after_a_bad_pair() {
-    if servers::can_run("postgresql", &["psql"]) {
+    if servers::can_run_postgresql() {
         POSTGRESQL.a_bad_pair_changes_nothing();
     }
 }
