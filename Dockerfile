@@ -8,11 +8,11 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY src src
-RUN cargo build --release --locked --bin keyturn
+RUN cargo build --profile dist --locked --bin keyturn
 # The state's folder belongs to the image's user alone, so that a new volume does too. (What is copied by its own name loses its
 # mode; what lies in it does not.)
 RUN mkdir -p /image/var/lib/keyturn /image/usr/local/bin && chmod 0700 /image/var/lib/keyturn \
- && cp target/release/keyturn /image/usr/local/bin/
+ && cp target/dist/keyturn /image/usr/local/bin/
 
 FROM ${BASE}
 COPY --from=build /image/usr /usr

@@ -95,7 +95,7 @@ pub fn keyturn_image(engine: &Engine) -> String {
             symlink("busybox", root.join("bin").join(applet)).unwrap();
         }
         fs::copy(binary, root.join("keyturn")).unwrap();
-        let cargo = "#!/bin/sh\nset -e\nls Cargo.toml Cargo.lock src/main.rs benches\nmkdir -p target/release\ncp /keyturn target/release/\n";
+        let cargo = "#!/bin/sh\nset -e\nls Cargo.toml Cargo.lock src/main.rs benches\nmkdir -p target/dist\ncp /keyturn target/dist/\n";
         fs::write(root.join("bin/cargo"), cargo).unwrap();
         fs::set_permissions(root.join("bin/cargo"), fs::Permissions::from_mode(0o755)).unwrap();
     });
