@@ -53,7 +53,7 @@ fn assert_all_good(count: usize, bits: usize, kernel: impl Fn(usize) -> Kernel +
                 return own;
             }
             // One in eight by two threads: these share a sieve.
-            let prime = find(kernel(number), bits, if number % 8 == 0 { 2 } else { 1 });
+            let prime = find(kernel(number), bits, if number.is_multiple_of(8) { 2 } else { 1 });
             assert_form(&prime, bits);
             assert_accepted(&prime);
             own.push(prime);
