@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::http::{Failure, Line, Request};
-use super::words::{self, FEW, Words};
+use super::http::{Failure, Line};
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::{Message, Phase, Severity};
 
@@ -28,10 +27,7 @@ pub struct Discord {
 impl Channel for Discord {
     async fn send(&self, message: &Message) -> Result<(), SendError> {
         let url = secret::line(&self.url_file).await?;
-        let body = payload(message).to_string().into_bytes();
-        let request =
-            Request { method: Method::POST, url: url.expose_str(), headers: Vec::new(), body, private: &[] };
-        match self.line.send(request).await {
+        match self.line.post(url.expose_str(), &payload(message), &[]).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(mut refused)) => {
                 // {"retry_after": 0.65}
@@ -47,11 +43,7 @@ impl Channel for Discord {
 /// What is posted.
 pub fn payload(message: &Message) -> Value {
     let title = format!("{} {}", words::worst(message), words::heading(message));
-    let few = message.items.len() <= FEW;
-    let pieces = match message.brief {
-        true => Vec::new(),
-        false => message.items.iter().map(|item| piece(&words::words(item), few)).collect(),
-    };
+    let pieces = words::told(message).map(|words| piece(&words)).collect();
     let kept = words::fitting(message, pieces, DESCRIPTION, |text| text.encode_utf16().count(), escaped);
     json!({
         "username": "Keyturn",
@@ -75,12 +67,12 @@ fn colour(message: &Message) -> u32 {
     }
 }
 
-fn piece(words: &Words, few: bool) -> String {
+fn piece(words: &Words) -> String {
     let mut text = format!("{} **{}**: {}", words.mark, escaped(&words.who), escaped(&words.what));
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("\n> {}", escaped(&words.text)));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("\n→ {}", escaped(words.action)));
     }
     text

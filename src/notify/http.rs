@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use reqwest::Url;
+use serde_json::Value;
 
 use super::SendError;
 use super::reach::{Guarded, Reach, check_literal};
@@ -143,6 +144,16 @@ impl Line {
         let client = client(reach, &roots)?;
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).push((reach, client.clone()));
         Ok(client)
+    }
+
+    /// Posts `payload`. `private` is what must not be repeated, beside the address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub async fn post(&self, url: &str, payload: &Value, private: &[&Secret]) -> Result<Reply, Failure> {
+        let body = payload.to_string().into_bytes();
+        self.send(Request { method: Method::POST, url, headers: Vec::new(), body, private }).await
     }
 
     /// The time that messages are signed and dated by.

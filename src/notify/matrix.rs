@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, header};
 use serde_json::{Value, json};
 
 use super::http::{Failure, Line, Request};
-use super::words::{self, FEW, Words};
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::Message;
 
@@ -57,11 +57,10 @@ impl Channel for Matrix {
 /// The event's content.
 pub fn payload(message: &Message) -> Value {
     let heading = format!("{} {}", words::worst(message), words::heading(message));
-    let few = message.items.len() <= FEW;
-    let all: Vec<Words> = message.items.iter().filter(|_| !message.brief).map(words::words).collect();
-    let plain = all.iter().map(|words| plain(words, few)).collect();
+    let all: Vec<Words> = words::told(message).collect();
+    let plain = all.iter().map(plain).collect();
     let plain = words::fitting(message, plain, LIMIT, str::len, str::to_owned);
-    let html = all.iter().map(|words| html(words, few)).collect();
+    let html = all.iter().map(html).collect();
     let html =
         words::fitting(message, html, LIMIT, str::len, |text| format!("<br><em>{}</em>", escaped(text)));
     json!({
@@ -74,24 +73,24 @@ pub fn payload(message: &Message) -> Value {
     })
 }
 
-fn plain(words: &Words, few: bool) -> String {
+fn plain(words: &Words) -> String {
     let mut text = format!("{} {}: {}", words.mark, words.who, words.what);
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("\n  {}", words.text));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("\n  → {}", words.action));
     }
     text
 }
 
-fn html(words: &Words, few: bool) -> String {
+fn html(words: &Words) -> String {
     let mut text =
         format!("<br>{} <strong>{}</strong>: {}", words.mark, escaped(&words.who), escaped(&words.what));
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("<blockquote>{}</blockquote>", escaped(&words.text)));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("<br>→ {}", escaped(words.action)));
     }
     text

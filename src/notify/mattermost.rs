@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::http::{Line, Request};
-use super::words::{self, FEW, Words};
+use super::http::Line;
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::Message;
 
@@ -26,10 +25,7 @@ pub struct Mattermost {
 impl Channel for Mattermost {
     async fn send(&self, message: &Message) -> Result<(), SendError> {
         let url = secret::line(&self.url_file).await?;
-        let body = payload(message).to_string().into_bytes();
-        let request =
-            Request { method: Method::POST, url: url.expose_str(), headers: Vec::new(), body, private: &[] };
-        self.line.send(request).await?;
+        self.line.post(url.expose_str(), &payload(message), &[]).await?;
         Ok(())
     }
 }
@@ -37,21 +33,17 @@ impl Channel for Mattermost {
 /// What is posted.
 pub fn payload(message: &Message) -> Value {
     let heading = format!("#### {} {}", words::worst(message), escaped(&words::heading(message)));
-    let few = message.items.len() <= FEW;
-    let pieces = match message.brief {
-        true => Vec::new(),
-        false => message.items.iter().map(|item| piece(&words::words(item), few)).collect(),
-    };
+    let pieces = words::told(message).map(|words| piece(&words)).collect();
     let kept = words::fitting(message, pieces, LIMIT, |text| text.chars().count(), escaped);
     json!({ "username": "Keyturn", "text": format!("{heading}\n{}", kept.join("\n")) })
 }
 
-fn piece(words: &Words, few: bool) -> String {
+fn piece(words: &Words) -> String {
     let mut text = format!("- {} **{}**: {}", words.mark, escaped(&words.who), escaped(&words.what));
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("\n  > {}", escaped(&words.text)));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("\n  → {}", escaped(words.action)));
     }
     text

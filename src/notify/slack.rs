@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::http::{Line, Request};
-use super::words::{self, FEW, Words};
+use super::http::Line;
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::Message;
 
@@ -30,10 +29,7 @@ pub struct Slack {
 impl Channel for Slack {
     async fn send(&self, message: &Message) -> Result<(), SendError> {
         let url = secret::line(&self.url_file).await?;
-        let body = payload(message).to_string().into_bytes();
-        let request =
-            Request { method: Method::POST, url: url.expose_str(), headers: Vec::new(), body, private: &[] };
-        self.line.send(request).await?;
+        self.line.post(url.expose_str(), &payload(message), &[]).await?;
         Ok(())
     }
 }
@@ -45,7 +41,7 @@ pub fn payload(message: &Message) -> Value {
         "type": "header",
         "text": { "type": "plain_text", "text": words::cut(&heading, HEADER), "emoji": true },
     })];
-    let pieces = if message.brief { Vec::new() } else { pieces(message) };
+    let pieces = words::told(message).map(|words| piece(&words)).collect();
     let limit = SECTION * SECTIONS - SECTIONS * 200;
     let kept = words::fitting(
         message,
@@ -60,17 +56,12 @@ pub fn payload(message: &Message) -> Value {
     json!({ "text": escaped(&heading), "blocks": blocks })
 }
 
-fn pieces(message: &Message) -> Vec<String> {
-    let few = message.items.len() <= FEW;
-    message.items.iter().map(|item| piece(&words::words(item), few)).collect()
-}
-
-fn piece(words: &Words, few: bool) -> String {
+fn piece(words: &Words) -> String {
     let mut text = format!("{} *{}*: {}", words.mark, escaped(&words.who), escaped(&words.what));
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("\n> {}", escaped(&words.text)));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("\n→ {}", escaped(words.action)));
     }
     text

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::http::{Line, Request};
-use super::words::{self, FEW, Words};
+use super::http::Line;
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::Message;
 
@@ -26,10 +25,7 @@ pub struct Teams {
 impl Channel for Teams {
     async fn send(&self, message: &Message) -> Result<(), SendError> {
         let url = secret::line(&self.url_file).await?;
-        let body = payload(message).to_string().into_bytes();
-        let request =
-            Request { method: Method::POST, url: url.expose_str(), headers: Vec::new(), body, private: &[] };
-        self.line.send(request).await?;
+        self.line.post(url.expose_str(), &payload(message), &[]).await?;
         Ok(())
     }
 }
@@ -56,11 +52,10 @@ pub fn payload(message: &Message) -> Value {
 fn body(message: &Message) -> Vec<Value> {
     let heading = format!("{} {}", words::worst(message), words::heading(message));
     let mut body = vec![paragraph(&[run(&heading, "Bolder", "Large")])];
-    let few = message.items.len() <= FEW;
     let mut left = LIMIT;
     let mut shown = 0;
-    for item in message.items.iter().filter(|_| !message.brief) {
-        let pieces = pieces(&words::words(item), few);
+    for words in words::told(message) {
+        let pieces = pieces(&words);
         let takes: usize = pieces.iter().map(|piece| piece.to_string().len() + 1).sum();
         if takes > left {
             break;
@@ -73,13 +68,13 @@ fn body(message: &Message) -> Vec<Value> {
     body
 }
 
-fn pieces(words: &Words, few: bool) -> Vec<Value> {
+fn pieces(words: &Words) -> Vec<Value> {
     let who = run(&format!("{} {}: ", words.mark, words.who), "Bolder", "Default");
     let mut pieces = vec![paragraph(&[who, run(&words.what, "Default", "Default")])];
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         pieces.push(paragraph(&[run(&words.text, "Lighter", "Default")]));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         pieces.push(paragraph(&[run(&format!("→ {}", words.action), "Default", "Default")]));
     }
     pieces

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::http::{Failure, Line, Request};
-use super::words::{self, FEW, Words};
+use super::http::{Failure, Line};
+use super::words::{self, Words};
 use super::{Channel, SendError, secret};
 use crate::model::Message;
 
@@ -35,10 +34,7 @@ impl Channel for Telegram {
             return Err(SendError::later(format!("{} holds no token of a bot", self.token_file.display())));
         }
         let url = format!("{}/bot{word}/sendMessage", self.server);
-        let body = payload(message, &self.chat).to_string().into_bytes();
-        let request =
-            Request { method: Method::POST, url: &url, headers: Vec::new(), body, private: &[&token] };
-        match self.line.send(request).await {
+        match self.line.post(&url, &payload(message, &self.chat), &[&token]).await {
             Ok(_) => Ok(()),
             Err(Failure::Refused(mut refused)) => {
                 let told = super::pause_in(&refused.body, "/parameters/retry_after", 1.0);
@@ -56,11 +52,7 @@ impl Channel for Telegram {
 /// What is posted.
 pub fn payload(message: &Message, chat: &str) -> Value {
     let heading = format!("{} <b>{}</b>", words::worst(message), escaped(&words::heading(message)));
-    let few = message.items.len() <= FEW;
-    let pieces = match message.brief {
-        true => Vec::new(),
-        false => message.items.iter().map(|item| piece(&words::words(item), few)).collect(),
-    };
+    let pieces = words::told(message).map(|words| piece(&words)).collect();
     let units = |text: &str| text.encode_utf16().count();
     let kept = words::fitting(message, pieces, LIMIT - units(&heading) - 2, units, escaped);
     json!({
@@ -71,12 +63,12 @@ pub fn payload(message: &Message, chat: &str) -> Value {
     })
 }
 
-fn piece(words: &Words, few: bool) -> String {
+fn piece(words: &Words) -> String {
     let mut text = format!("{} <b>{}</b>: {}", words.mark, escaped(&words.who), escaped(&words.what));
-    if few && !words.text.is_empty() {
+    if !words.text.is_empty() {
         text.push_str(&format!("\n<blockquote>{}</blockquote>", escaped(&words.text)));
     }
-    if few && !words.action.is_empty() {
+    if !words.action.is_empty() {
         text.push_str(&format!("\n→ {}", escaped(words.action)));
     }
     text

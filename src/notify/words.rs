@@ -3,7 +3,7 @@
 use crate::model::{Item, Message, Phase, Severity};
 
 /// With no more items than this each gets its text and what to do; with more it gets a line.
-pub const FEW: usize = 5;
+const FEW: usize = 5;
 
 /// The words of one item. All but `mark` may hold foreign text and must be escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,16 @@ pub fn words(item: &Item) -> Words {
         _ => "",
     };
     Words { mark: mark(item), who, what, text, action }
+}
+
+/// The words of all items, as much as is told of each: of many no more than a line; of none in a brief message.
+pub fn told(message: &Message) -> impl Iterator<Item = Words> {
+    let few = message.items.len() <= FEW;
+    let lines = move |item: &Item| match words(item) {
+        all if few => all,
+        all => Words { text: String::new(), action: "", ..all },
+    };
+    message.items.iter().filter(|_| !message.brief).map(lines)
 }
 
 fn mark(item: &Item) -> &'static str {
