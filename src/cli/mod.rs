@@ -19,6 +19,7 @@ mod issuers;
 mod later;
 mod limits;
 mod lists;
+mod logging;
 mod messages;
 mod output;
 mod owner;
@@ -56,7 +57,7 @@ pub fn main() -> ExitCode {
     };
     // What is to be readable by others is made so by name; everything else is ours alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    report::start_logging(&cli);
+    logging::start(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
