@@ -1,21 +1,23 @@
 //! What we know: the records we keep, and the world as it was last seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl, ObjectKind,
-    OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation,
-    RevocationReason, Signer, SpareId, Tidings, World,
+    AssetId, AssetKind, CrlNote, Facts, Few, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl,
+    ObjectKind, OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState,
+    Revocation, RevocationReason, Signer, SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// What we keep of each asset.
-    pub assets: BTreeMap<AssetId, AssetRecord>,
+    /// Each is shared by all who have looked since it was changed last.
+    pub assets: BTreeMap<AssetId, Arc<AssetRecord>>,
     /// Our Docker objects, by kind and name.
     pub objects: BTreeMap<(ObjectKind, String), ObjectRecord>,
     /// Rollouts that were begun and not ended: there are some only after a crash.
@@ -34,6 +36,19 @@ pub struct Inventory {
     pub world: World,
 }
 
+impl Inventory {
+    /// What we keep of an asset, where there is anything.
+    pub fn record(&self, id: &AssetId) -> Option<&AssetRecord> {
+        self.assets.get(id).map(Arc::as_ref)
+    }
+
+    /// The same to be changed; made where there was none.
+    pub fn record_mut(&mut self, id: &AssetId) -> &mut AssetRecord {
+        let made = || Arc::new(AssetRecord::new(id.clone()));
+        Arc::make_mut(self.assets.entry(id.clone()).or_insert_with(made))
+    }
+}
+
 /// What we keep of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssetRecord {
@@ -41,10 +56,10 @@ pub struct AssetRecord {
     pub id: AssetId,
     /// Its revisions by number; long retired ones are forgotten.
     #[serde(default)]
-    pub revisions: BTreeMap<u32, Revision>,
+    pub revisions: Few<u32, Revision>,
     /// What each place has been given.
     #[serde(default, with = "by_place")]
-    pub deliveries: BTreeMap<Place, Delivery>,
+    pub deliveries: Few<Place, Delivery>,
     /// The highest object number that each part has used.
     #[serde(default)]
     pub numbers: BTreeMap<String, u32>,
@@ -71,10 +86,10 @@ mod by_place {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Delivery, Place};
+    use super::{Delivery, Few, Place};
 
     pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<Place, Delivery>,
+        map: &Few<Place, Delivery>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(map.iter().map(|(place, delivery)| (place.to_string(), delivery)))
@@ -82,7 +97,7 @@ mod by_place {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<Place, Delivery>, D::Error> {
+    ) -> Result<Few<Place, Delivery>, D::Error> {
         BTreeMap::<String, Delivery>::deserialize(deserializer)?
             .into_iter()
             .map(|(place, delivery)| Ok((place.parse().map_err(serde::de::Error::custom)?, delivery)))
@@ -252,7 +267,7 @@ impl Proof {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// By the file's name or path.
-    pub files: BTreeMap<String, FileContent>,
+    pub files: Few<String, FileContent>,
 }
 
 /// The bytes of one file, by what they are made of.
@@ -405,8 +420,8 @@ impl AssetRecord {
     pub fn new(id: AssetId) -> Self {
         Self {
             id,
-            revisions: BTreeMap::new(),
-            deliveries: BTreeMap::new(),
+            revisions: Few::new(),
+            deliveries: Few::new(),
             numbers: BTreeMap::new(),
             request: None,
             effort: Effort::default(),

@@ -3,6 +3,7 @@
 mod alert;
 mod asset;
 mod authority;
+mod few;
 mod hook;
 mod inventory;
 mod issuing;
@@ -21,6 +22,7 @@ mod world;
 pub use alert::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use authority::{CrlNote, CrlUrls, Issued};
+pub use few::Few;
 pub use hook::*;
 pub use inventory::*;
 pub use issuing::*;

@@ -36,7 +36,7 @@ use messengers::Messengers;
 use vitals::Vitals;
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = Arc::new(state::config(cli)?);
     state::warn(&config);
     let socket = doors::handed_over(&config)?;
     Base::run(&config, async |base| Daemon::start(cli, &config, base, socket).await?.live().await)?;
@@ -81,7 +81,7 @@ struct Signals {
 impl<'a> Daemon<'a> {
     async fn start(
         cli: &'a Cli,
-        config: &Config,
+        config: &Arc<Config>,
         base: Base,
         socket: Option<UnixListener>,
     ) -> Result<Self, Failure> {
@@ -175,7 +175,7 @@ impl<'a> Daemon<'a> {
     }
 
     async fn reloaded(&mut self) -> Result<String, Failure> {
-        let config = state::config(self.cli)?;
+        let config = Arc::new(state::config(self.cli)?);
         state::warn(&config);
         let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
@@ -219,16 +219,16 @@ fn household(config: &Config, house: House, base: &Base) -> Household {
 struct Current(Mutex<(Arc<Config>, House)>);
 
 impl Current {
-    fn new(config: &Config, house: &House) -> Self {
-        Self(Mutex::new((Arc::new(config.clone()), house.clone())))
+    fn new(config: &Arc<Config>, house: &House) -> Self {
+        Self(Mutex::new((Arc::clone(config), house.clone())))
     }
 
     fn get(&self) -> (Arc<Config>, House) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, config: &Config, house: &House) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(config.clone()), house.clone());
+    fn set(&self, config: &Arc<Config>, house: &House) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(config), house.clone());
     }
 }
 
