@@ -281,6 +281,12 @@ pub(super) enum NotifyVerb {
         /// Only to this one: NAME of [notify.NAME]
         name: Option<String>,
     },
+    /// Tell each channel that takes failures that Keyturn itself has failed; for OnFailure= of systemd
+    Down {
+        /// What has failed: keyturn.service
+        #[arg(default_value = "keyturn.service")]
+        unit: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
