@@ -22,9 +22,34 @@ pub(super) struct Cli {
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 
+    /// How the log is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "KEYTURN_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    #[arg(default_value_t = LogFormat::Auto)]
+    pub(super) log_format: LogFormat,
+
     /// What to do
     #[command(subcommand)]
     pub(super) verb: Verb,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// To journald where systemd has connected stderr with it, else as text
+    Auto,
+    /// Lines on stderr, for people
+    Text,
+    /// JSON lines on stderr, for programs
+    Json,
+    /// To journald, with fields: KEYTURN_ASSET, KEYTURN_ACTION, KEYTURN_CODE
+    Journald,
 }
 
 /// How facts are printed.
@@ -255,6 +280,12 @@ pub(super) enum NotifyVerb {
     Test {
         /// Only to this one: NAME of [notify.NAME]
         name: Option<String>,
+    },
+    /// Tell each channel that takes failures that Keyturn itself has failed; for OnFailure= of systemd
+    Down {
+        /// What has failed: keyturn.service
+        #[arg(default_value = "keyturn.service")]
+        unit: String,
     },
 }
 

@@ -19,7 +19,9 @@ mod issuers;
 mod later;
 mod limits;
 mod lists;
+mod logging;
 mod messages;
+mod notices;
 mod output;
 mod owner;
 mod plan;
@@ -56,7 +58,7 @@ pub fn main() -> ExitCode {
     };
     // What is to be readable by others is made so by name; everything else is ours alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    report::start_logging(&cli);
+    logging::start(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -101,7 +103,8 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Audit { verify } => audit::run(cli, *verify),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
-        Verb::Notify { verb: NotifyVerb::Test { name } } => messages::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Down { unit } } => notices::down(cli, unit),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
         Verb::Later(words) => later::refuse(words, None),

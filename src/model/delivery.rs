@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AssetKind, Effort, ObjectKind, Parcel, Part, Problem};
+use super::{AssetKind, Effort, Few, ObjectKind, Parcel, Part, Problem};
 
 /// What a place has been given of an asset, and how that went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,7 +152,7 @@ impl Proof {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
     /// By the file's name or path.
-    pub files: BTreeMap<String, FileContent>,
+    pub files: Few<String, FileContent>,
 }
 
 /// The bytes of one file, by what they are made of.

@@ -1,6 +1,7 @@
 //! What we know: the records we keep, and the world as it was last seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,8 @@ use super::{
 /// All facts that a plan is made from.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
-    /// What we keep of each asset.
-    pub assets: BTreeMap<AssetId, AssetRecord>,
+    /// What we keep of each asset, shared by all who have looked since it was changed last.
+    pub assets: BTreeMap<AssetId, Arc<AssetRecord>>,
     /// Our Docker objects, by kind and name.
     pub objects: BTreeMap<(ObjectKind, String), ObjectRecord>,
     /// Rollouts that were begun and not ended: there are some only after a crash.
@@ -31,6 +32,19 @@ pub struct Inventory {
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.
     pub world: World,
+}
+
+impl Inventory {
+    /// What we keep of an asset, where there is anything.
+    pub fn record(&self, id: &AssetId) -> Option<&AssetRecord> {
+        self.assets.get(id).map(Arc::as_ref)
+    }
+
+    /// The same to be changed; made where there was none.
+    pub fn record_mut(&mut self, id: &AssetId) -> &mut AssetRecord {
+        let made = || Arc::new(AssetRecord::new(id.clone()));
+        Arc::make_mut(self.assets.entry(id.clone()).or_insert_with(made))
+    }
 }
 
 /// One of our Docker objects.

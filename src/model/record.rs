@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, CrlNote, Delivery, Effort, Facts, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
+    AssetId, AssetKind, CrlNote, Delivery, Effort, Facts, Few, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
     OrderOutcome, Place, Revision, RevisionState, Revocation, RevocationReason, Signer,
 };
 
@@ -17,10 +17,10 @@ pub struct AssetRecord {
     pub id: AssetId,
     /// Its revisions by number; long retired ones are forgotten.
     #[serde(default)]
-    pub revisions: BTreeMap<u32, Revision>,
+    pub revisions: Few<u32, Revision>,
     /// What each place has been given.
     #[serde(default, with = "by_place")]
-    pub deliveries: BTreeMap<Place, Delivery>,
+    pub deliveries: Few<Place, Delivery>,
     /// The highest object number that each part has used.
     #[serde(default)]
     pub numbers: BTreeMap<String, u32>,
@@ -47,10 +47,10 @@ mod by_place {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Delivery, Place};
+    use super::{Delivery, Few, Place};
 
     pub(super) fn serialize<S: Serializer>(
-        map: &BTreeMap<Place, Delivery>,
+        map: &Few<Place, Delivery>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(map.iter().map(|(place, delivery)| (place.to_string(), delivery)))
@@ -58,7 +58,7 @@ mod by_place {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<BTreeMap<Place, Delivery>, D::Error> {
+    ) -> Result<Few<Place, Delivery>, D::Error> {
         BTreeMap::<String, Delivery>::deserialize(deserializer)?
             .into_iter()
             .map(|(place, delivery)| Ok((place.parse().map_err(serde::de::Error::custom)?, delivery)))
@@ -88,8 +88,8 @@ impl AssetRecord {
     pub fn new(id: AssetId) -> Self {
         Self {
             id,
-            revisions: BTreeMap::new(),
-            deliveries: BTreeMap::new(),
+            revisions: Few::new(),
+            deliveries: Few::new(),
             numbers: BTreeMap::new(),
             request: None,
             effort: Effort::default(),

@@ -51,7 +51,7 @@ pub use issuing::{IssuerUse, LimitUse, issuers, order_note};
 pub use life::last_needed;
 pub use renewal::{draw, renew_at};
 pub use seed::Seed;
-pub use site::{Site, sites};
+pub use site::{Labelled, Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
 pub use timeline::{Lane, Span, timeline};
