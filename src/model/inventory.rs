@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl, ObjectKind,
-    OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation,
-    RevocationReason, Signer, SpareId, Tidings, World,
+    Approvals, AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl,
+    ObjectKind, OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState,
+    Revocation, RevocationReason, Signer, SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -28,6 +28,8 @@ pub struct Inventory {
     pub stock: BTreeMap<SpareId, Timestamp>,
     /// What people and programs are told.
     pub tidings: Tidings,
+    /// What waits for another person's word, and what has become of it.
+    pub approvals: Approvals,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.
