@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "daemon/approvals.rs"]
+mod approvals;
 #[path = "daemon/control.rs"]
 mod control;
 #[path = "daemon/life.rs"]

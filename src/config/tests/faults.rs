@@ -279,7 +279,10 @@ fn approvals_that_nobody_could_give() {
     assert_snapshot!(faults(
         "[roles]\napprove = [\"uid:0\", \"root\"]\n\
          [approvals]\nrequire = [\"ca-rotat\", \"restore\", \"restore\"]\nexpire = \"60d\"\n"
-    ), @"");
+    ), @r#"
+    keyturn.toml:2:1: roles.approve[0]: uid 0 never approves: whoever is root could be anybody; take it out
+    keyturn.toml:2:1: roles.approve[1]: `root` is no user or group; write uid:1000 or gid:2000 (`id` prints them)
+    "#);
     assert_snapshot!(faults("[approvals]\n"), @"");
     assert_snapshot!(faults("[roles]\noperate = [\"uid:1000\"]\n[approvals]\nrequire = [\"compromised\"]\n"), @"");
 }

@@ -82,7 +82,7 @@ impl Office {
         let books = Books::open(self.ledger.clone(), self.clock.clone(), &Entropy::system()).await?;
         let books = Arc::new(books);
         let channels = BTreeMap::from([("ops".to_owned(), self.vendor.clone() as Arc<dyn Channel>)]);
-        let postman = Postman::new(books.clone(), &self.desired, channels);
+        let postman = Postman::new(books.clone(), &self.desired, channels, "uid:0");
         Ok((books.clone(), Herald::new(books), postman))
     }
 
