@@ -179,6 +179,18 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: AcmeVerb,
     },
+    /// The requests that wait for another person's word, and what has become of the others
+    Approvals,
+    /// Say yes to what somebody else has asked for; the daemon does it then
+    Approve {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
+    },
+    /// Say no to a request, or take your own back
+    Deny {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
+    },
     /// The history: who did what to which asset
     Audit {
         /// Check that no line was changed, dropped or added

@@ -3,16 +3,13 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 14] = [
+const PLANNED: [&str; 11] = [
     "rollback",
     "hold",
     "resume",
     "adopt",
     "release",
     "stack-env",
-    "approvals",
-    "approve",
-    "deny",
     "backup",
     "restore",
     "state",

@@ -1,6 +1,7 @@
 //! The command line: the composition root, one file a verb.
 
 mod acme;
+mod approvals;
 mod args;
 mod audit;
 mod ca;
@@ -25,6 +26,7 @@ mod notices;
 mod output;
 mod owner;
 mod plan;
+mod reading;
 mod report;
 mod revoke;
 mod rotate;
@@ -101,6 +103,9 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
+        Verb::Approvals => approvals::run(cli),
+        Verb::Approve { id } => run::run(cli, &Wish::Approve { id: *id }),
+        Verb::Deny { id } => run::run(cli, &Wish::Deny { id: *id }),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
         Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetRecord, Issued, IssuerRecord, ObjectKind, Part, Place, Problem, Reference, SpareId,
-    Tidings, World,
+    Approvals, AssetId, AssetRecord, Issued, IssuerRecord, ObjectKind, Part, Place, Problem, Reference,
+    SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -28,6 +28,8 @@ pub struct Inventory {
     pub stock: BTreeMap<SpareId, Timestamp>,
     /// What people and programs are told.
     pub tidings: Tidings,
+    /// What waits for another person's word, and what has become of it.
+    pub approvals: Approvals,
     /// The latest time that any record was written at.
     pub last_seen: Option<Timestamp>,
     /// What was observed for this pass.

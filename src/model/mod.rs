@@ -1,6 +1,7 @@
 //! What everything here is made of: plain values, without I/O, clock or randomness.
 
 mod alert;
+mod approval;
 mod asset;
 mod authority;
 mod delivery;
@@ -23,6 +24,7 @@ mod validity;
 mod world;
 
 pub use alert::*;
+pub use approval::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use authority::{CrlNote, CrlUrls, Issued};
 pub use delivery::*;

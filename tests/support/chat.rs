@@ -20,17 +20,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where scripts/install-test-deps puts what comes from PyPI for these; the rule is the same there.
 fn program(name: &str) -> Option<PathBuf> {
+    program_of("chat", name)
+}
+
+fn program_of(part: &str, name: &str) -> Option<PathBuf> {
     let folder = match std::env::var_os("KEYTURN_TEST_VENV") {
         Some(named) => PathBuf::from(named),
         None => PathBuf::from(std::env::var_os("HOME")?).join(".cache/keyturn-test-venv"),
     };
-    let program = PathBuf::from(format!("{}-chat", folder.display())).join("bin").join(name);
+    let program = PathBuf::from(format!("{}-{part}", folder.display())).join("bin").join(name);
     program.exists().then_some(program)
 }
 
 /// The Python that has what comes from PyPI for these.
 pub fn chat_python() -> Option<PathBuf> {
     program("python")
+}
+
+/// The Python that has the Bot API of Telegram.
+pub fn bots_python() -> Option<PathBuf> {
+    program_of("bots", "python")
 }
 
 /// The folder with what comes from npm.

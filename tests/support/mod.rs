@@ -73,7 +73,7 @@ pub use authority::Authority;
 pub use browser::Browser;
 pub use certs::{FFDHE2048, Pair, TlsFiles, fingerprint, self_signed};
 pub use challtestsrv::ChallTestSrv;
-pub use chat::{Alertmanager, MailServer, Synapse, chat_node, chat_python, mail_parts};
+pub use chat::{Alertmanager, MailServer, Synapse, bots_python, chat_node, chat_python, mail_parts};
 pub use cluster::Cluster;
 pub use command::{Ran, command, fed, must};
 pub use daemon::{Answer, Daemon, daemon_lines, get};
