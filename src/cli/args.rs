@@ -144,6 +144,13 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Look at the state, the clock, the engine, the services and the servers' TLS, and say what is wrong, why, and what
+    /// to do; changes nothing. Exit code 1 when something is a fault
+    Doctor {
+        /// Do not ask the ACME CAs what time it is
+        #[arg(long)]
+        offline: bool,
+    },
     /// The internal CAs
     Ca {
         #[command(subcommand)]

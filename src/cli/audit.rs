@@ -27,15 +27,19 @@ pub(super) fn run(cli: &Cli, verify: bool) -> Result<u8, Failure> {
 }
 
 /// The chain by itself, and its end against what the journal says: a history that was cut short verifies, but ends
-/// too soon.
-fn check(cli: &Cli, lines: &[String], end: &audit::Position) -> Result<u8, Failure> {
-    let verdict = match audit::verify(lines) {
+/// too soon. How many entries it has, or what is wrong with it.
+pub(super) fn verdict(lines: &[String], end: &audit::Position) -> Result<u64, String> {
+    match audit::verify(lines) {
         Err(broken) => Err(broken.to_string()),
         Ok(summary) if summary.last != *end => {
             Err(format!("it has {} entries, and the journal knows of {}", summary.entries, end.seq))
         }
         Ok(summary) => Ok(summary.entries),
-    };
+    }
+}
+
+fn check(cli: &Cli, lines: &[String], end: &audit::Position) -> Result<u8, Failure> {
+    let verdict = verdict(lines, end);
     match (&verdict, cli.output) {
         (_, Format::Json) => output::json(&json!({
             "whole": verdict.is_ok(),

@@ -3,7 +3,7 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 14] = [
+const PLANNED: [&str; 13] = [
     "rollback",
     "hold",
     "resume",
@@ -17,7 +17,6 @@ const PLANNED: [&str; 14] = [
     "restore",
     "state",
     "cluster",
-    "doctor",
 ];
 
 /// The same, under `ca`.

@@ -10,6 +10,7 @@ mod control;
 mod csr;
 mod daemon;
 mod dhparam;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -96,6 +97,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::Doctor { offline } => doctor::run(cli, *offline),
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),

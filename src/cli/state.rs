@@ -15,16 +15,17 @@ const DEFAULTS: [&str; 2] = ["/etc/keyturn/keyturn.toml", "keyturn.toml"];
 
 /// Reads and checks the configuration.
 pub(super) fn config(cli: &Cli) -> Result<Config, Failure> {
-    let file = match &cli.config {
-        Some(file) => file.clone(),
-        None => default_file().ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no configuration in {}: name one with --config FILE",
-                DEFAULTS.join(" or in ")
-            ))
-        })?,
-    };
-    Ok(Config::load(&file)?)
+    Ok(Config::load(&file(cli)?)?)
+}
+
+/// Where it is.
+pub(super) fn file(cli: &Cli) -> Result<PathBuf, Failure> {
+    cli.config.clone().or_else(default_file).ok_or_else(|| {
+        Failure::usage(format!(
+            "there is no configuration in {}: name one with --config FILE",
+            DEFAULTS.join(" or in ")
+        ))
+    })
 }
 
 /// Says what is odd about the configuration: where something is about to be done by it, not at every look.

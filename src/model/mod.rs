@@ -15,6 +15,7 @@ mod problem;
 mod revision;
 mod stock;
 mod tidings;
+mod tls;
 mod validity;
 mod world;
 
@@ -33,5 +34,6 @@ pub use problem::{Code, Problem};
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
 pub use tidings::*;
+pub use tls::*;
 pub use validity::Validity;
 pub use world::*;

@@ -14,6 +14,7 @@ mod authorization;
 mod chain;
 pub mod challenge;
 mod crl;
+mod date;
 mod directory;
 mod http;
 mod jws;
@@ -37,6 +38,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
+pub use self::date::time_at;
 use self::http::{Client, Line};
 use self::order::{Job, SharedSolver};
 use self::silence::Silence;
