@@ -4,8 +4,6 @@
 //! years of rotations run in a test in seconds. `clippy.toml` holds the rest of the crate to it.
 #![allow(clippy::disallowed_methods)]
 
-pub mod kernel;
-
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 

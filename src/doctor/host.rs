@@ -206,24 +206,22 @@ pub fn odd(file: &str, warnings: &[String]) -> Vec<Finding> {
     warnings.iter().map(one).collect()
 }
 
-/// Of a file that is trusted. `secret`: it holds something that others must not read.
+/// Of a file that is trusted. `secret`: it holds something that others must not read. A group may be one's own, so that is
+/// no more than a warning.
 pub fn loose(file: &str, mode: u32, secret: bool) -> Finding {
-    let mode = mode & 0o7777;
-    let (written, read) = (mode & 0o022 != 0, mode & 0o044 != 0);
-    let shown = format!("mode {mode:04o}");
+    let open = |to: u32| mode & to & if secret { 0o066 } else { 0o022 } != 0;
+    let what = match mode & 0o022 {
+        0 => "it holds a secret, and may be read",
+        _ => "it may be written",
+    };
+    let shown = format!("mode {:04o}", mode & 0o7777);
     match () {
-        () if written => Finding::fault(
-            "config",
-            file,
-            Code::ConfigLoose,
-            format!("{shown}: others than its owner may write it"),
-        ),
-        () if secret && read => Finding::fault(
-            "config",
-            file,
-            Code::ConfigLoose,
-            format!("{shown}: it holds a secret, and others than its owner may read it"),
-        ),
+        () if open(0o007) => {
+            Finding::fault("config", file, Code::ConfigLoose, format!("{shown}: {what} by everyone"))
+        }
+        () if open(0o070) => {
+            Finding::warning("config", file, Code::ConfigLoose, format!("{shown}: {what} by its group"))
+        }
         () => Finding::ok("config", file, format!("{shown}: closed as it should be")),
     }
 }

@@ -130,7 +130,9 @@ fn disks_keys_and_modes() {
     assert_eq!(level(disk(15 << 20, 20 << 20)), FAULT);
     assert_eq!(level(Disk { out_of_inodes: true, ..disk(8 << 30, 100 << 30) }), FAULT);
     assert_eq!(loose("f", 0o100644, false).level, Level::Ok);
-    assert_eq!(loose("f", 0o100664, false).level, FAULT);
+    assert_eq!(loose("f", 0o100664, false).level, WARNING);
+    assert_eq!(loose("f", 0o100646, false).level, FAULT);
+    assert_eq!(loose("f", 0o100640, true).level, WARNING);
     assert_eq!(loose("f", 0o100644, true).level, FAULT);
     assert_eq!(loose("f", 0o100600, true).level, Level::Ok);
 }

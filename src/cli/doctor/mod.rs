@@ -1,6 +1,7 @@
 //! Looks at the house as it stands, and says what is wrong, why, and what to do. It changes nothing.
 
 mod host;
+mod kernel;
 mod print;
 mod tls;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use super::args::{Cli, Format};
 use super::fail::{DONE, FAILED, Failure};
 use super::{compose, output, plan, state};
-use crate::clock::{Clock, System, kernel};
+use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired, Places};
 use crate::doctor::{self, Clocks, Level, StateSeen};

@@ -4,7 +4,7 @@
 use nix::libc;
 
 /// Whether something keeps the clock right; `None` where the kernel may not be asked (a container's seccomp filter).
-pub fn is_synchronised() -> Option<bool> {
+pub(super) fn is_synchronised() -> Option<bool> {
     // SAFETY: `timex` is plain numbers, for which zeros are valid; with `modes` 0 the call only fills it in.
     let (state, clock) = unsafe {
         let mut clock: libc::timex = std::mem::zeroed();
