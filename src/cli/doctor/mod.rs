@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::args::{Cli, Format};
 use super::fail::{DONE, FAILED, Failure};
-use super::{compose, output, plan, state};
+use super::{compose, output, owner, plan, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired, Places};
@@ -24,6 +24,7 @@ use host::Records;
 pub(super) fn run(cli: &Cli, offline: bool) -> Result<u8, Failure> {
     let config = state::config(cli)?;
     let file = state::file(cli)?;
+    owner::must_be_allowed(config.daemon().state_dir())?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let desired = Desired::of(&config);
     let (facts, records) = host::state(&config);

@@ -74,7 +74,41 @@ fn what_is_asked_for_is_there_and_what_cannot_be_is_refused() {
     all.paths.trusted = Some("/tls/ca.crt".to_owned());
     all.paths.dhparam = Some("/tls/dhparam.pem".to_owned());
     all.staple = true;
-    insta::assert_snapshot!(snippet(&all).unwrap());
+    insta::assert_snapshot!(snippet(&all).unwrap(), @r#"
+    # certificates/edge by Mozilla's intermediate set (6.0), for NGINX 1.22.1 with OpenSSL 3.0.19
+    server {
+        listen                    443 ssl http2;
+        # and the same for [::]:443, where IPv6 is spoken
+        server_name               example.org *.example.org;
+
+        ssl_certificate           /tls/tls.crt;
+        ssl_certificate_key       /tls/tls.key;
+
+        ssl_protocols             TLSv1.2 TLSv1.3;
+        ssl_ciphers               ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305;
+        ssl_dhparam               /tls/dhparam.pem;
+        ssl_conf_command          Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256;
+        ssl_ecdh_curve            X25519:prime256v1:secp384r1;
+        ssl_prefer_server_ciphers off;
+
+        ssl_session_timeout       1d;
+        ssl_session_cache         shared:TLS:10m;
+        ssl_session_tickets       off;
+
+        ssl_client_certificate    /tls/ca.crt;
+        ssl_verify_client         on;
+        ssl_verify_depth          2;
+        ssl_crl                   /tls/ca.crl;
+
+        ssl_stapling              on;
+        ssl_stapling_verify       on;
+        ssl_trusted_certificate   /tls/ca.crt;
+        resolver                  127.0.0.53;
+
+        # once all of the site works by TLS; a location with an add_header of its own needs it again
+        add_header Strict-Transport-Security "max-age=63072000" always;
+    }
+    "#);
     all.rsa = false;
     assert!(snippet(&all).unwrap_err().contains("RSA"));
 }
