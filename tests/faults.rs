@@ -90,11 +90,11 @@ fn g4_to_g8_are_refused_with_key_and_line_before_anything_is_done() {
     let keyturn = files_site("");
     let good = text(&keyturn);
     let twice = format!("{good}\n[certificates.edge]\ndns_names = [\"a\"]\n");
-    bad(&keyturn, twice.as_bytes(), &["duplicate key", "edge"]);
+    bad(&keyturn, twice.as_bytes(), &["duplicate key", "keyturn.toml:"]);
     let upper = good.replace("[certificates.edge", "[certificates.Edge");
-    bad(&keyturn, upper.as_bytes(), &["lower case", "Edge"]);
+    bad(&keyturn, upper.as_bytes(), &["is not a name", "Edge"]);
     let open = good.replace("mode = \"0640\"", "mode = \"0644\"");
-    bad(&keyturn, open.as_bytes(), &["mode", "private"]);
+    bad(&keyturn, open.as_bytes(), &["opens a private key to everyone", "mode"]);
     let unknown = good.replace("duration =", "durration =");
     bad(&keyturn, unknown.as_bytes(), &["did you mean `duration`?", "keyturn.toml:"]);
     let long = good.replace("duration = \"90d\"", "duration = \"90d\"\nrenew_before = \"90d\"");

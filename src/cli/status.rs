@@ -92,7 +92,10 @@ impl Report {
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
         let of_site = planner::tidings::trouble(&inventory.tidings);
-        let problems = of_site.into_iter().map(|(_, problem)| problem).collect();
+        // An asset that the configuration no longer has is in no row.
+        let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
+        let of_none = of_none.map(|(_, problem)| problem.clone());
+        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).collect();
         Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), assets }
     }
 
