@@ -19,6 +19,7 @@
 //!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others.
 //! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
 //!   systemd is told.
+//! - [`doctor`] judges a house that runs, purely: what was seen of its state, clock, engine and servers.
 //! - [`cli`] is the composition root: it alone names concrete types.
 //!
 //! `tests/architecture.rs` holds these arrows.
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desired;
+pub mod doctor;
 pub mod executor;
 pub mod failpoint;
 pub mod issuer;

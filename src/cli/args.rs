@@ -169,6 +169,33 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Look at the state, the clock, the engine, the services and the servers' TLS, and say what is wrong, why, and what
+    /// to do; changes nothing. Exit code 1 when something is a fault
+    Doctor {
+        /// Do not ask the ACME CAs what time it is
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print NGINX's TLS configuration for a certificate's files, as its version can have it
+    NginxSnippet {
+        /// The certificate
+        certificate: String,
+        /// Which of Mozilla's sets
+        #[arg(long, value_enum, default_value_t = super::snippet::Profile::Intermediate)]
+        profile: super::snippet::Profile,
+        /// Of NGINX [default: that of this machine's]
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+        /// Of OpenSSL [default: the one that this machine's NGINX runs with; beside --version 1.1.1]
+        #[arg(long, value_name = "VERSION")]
+        openssl: Option<String>,
+        /// Offer DHE suites too, with the DH parameters that go to the same server
+        #[arg(long)]
+        dhe: bool,
+        /// Ask clients for a certificate: of the roots in the part `ca`, against the lists in the part `crl`
+        #[arg(long)]
+        verify_clients: bool,
+    },
     /// The internal CAs
     Ca {
         #[command(subcommand)]

@@ -11,6 +11,7 @@ mod control;
 mod csr;
 mod daemon;
 mod dhparam;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -33,6 +34,7 @@ mod rotate;
 mod run;
 mod shell;
 mod sign;
+mod snippet;
 mod state;
 mod status;
 mod wish;
@@ -100,6 +102,12 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::NginxSnippet { certificate, profile, version, openssl, dhe, verify_clients } => {
+            let (version, openssl) = (version.as_deref(), openssl.as_deref());
+            let (profile, dhe, verify_clients) = (*profile, *dhe, *verify_clients);
+            snippet::run(cli, &snippet::Ask { certificate, profile, version, openssl, dhe, verify_clients })
+        }
+        Verb::Doctor { offline } => doctor::run(cli, *offline),
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),

@@ -125,7 +125,10 @@ impl Report {
         let waiting: Vec<Approval> =
             inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
         let waits = waiting.iter().map(Approval::problem);
-        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(waits).collect();
+        // An asset that the configuration no longer has is in no row.
+        let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
+        let of_none = of_none.map(|(_, problem)| problem.clone());
+        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).chain(waits).collect();
         Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), waiting, assets }
     }
 

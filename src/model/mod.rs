@@ -20,6 +20,7 @@ mod record;
 mod revision;
 mod stock;
 mod tidings;
+mod tls;
 mod validity;
 mod world;
 
@@ -43,5 +44,6 @@ pub use record::*;
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
 pub use tidings::*;
+pub use tls::*;
 pub use validity::Validity;
 pub use world::*;

@@ -7,6 +7,7 @@ mod certificate;
 mod chain;
 mod crl;
 mod csr;
+mod ocsp;
 pub mod pem;
 mod private_key;
 mod public_key;
@@ -17,6 +18,7 @@ pub use certificate::{
 pub use chain::{above, certificates, is_root};
 pub use crl::list_of;
 pub use csr::{SigningRequest, signing_request};
+pub use ocsp::{Ocsp, ocsp};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 

@@ -66,6 +66,7 @@ mod services;
 mod site;
 mod skip;
 mod venv;
+mod web;
 
 pub use acme_dns::AcmeDns;
 pub use acme2certifier::{Acme2certifier, Acme2certifierOptions, Ari};
@@ -103,3 +104,4 @@ pub use services::{Nginx, Plain};
 pub use site::{DH, Site};
 pub(crate) use skip::{engine_or_skip, skip_without};
 pub use skip::{missing, skipped};
+pub use web::{NGINX, Web, configure as configure_nginx, nginx as nginx_in};

@@ -15,6 +15,7 @@ mod chain;
 pub mod challenge;
 mod control;
 mod crl;
+mod date;
 mod directory;
 mod http;
 mod jws;
@@ -38,6 +39,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
+pub use self::date::time_at;
 use self::http::{Client, Line};
 use self::order::{Job, SharedSolver};
 use self::silence::Silence;
