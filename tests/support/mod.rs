@@ -85,7 +85,7 @@ pub use images::{busybox_image, keyturn_image, nginx_image};
 pub use inbox::{Inbox, Received};
 pub use keyturn::{Keyturn, Running};
 pub use knot::Knot;
-pub use lego::{Lego, Proof, lego};
+pub use lego::{Lego, Proof, lego, lego_pair};
 pub use mutual::Mutual;
 pub use namespace::{Namespace, enter, in_netns};
 pub use openbao::{OpenBao, OpenBaoOptions};
