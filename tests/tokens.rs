@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    clippy::disallowed_types
+    unreachable_pub
 )]
 
 mod support;
