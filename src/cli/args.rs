@@ -120,14 +120,14 @@ pub(super) enum Verb {
         /// The certificate
         asset: String,
     },
-    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet
     Import {
-        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        /// certificates/NAME, jwt_keys/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
         /// The certificate, PEM; what stands above it may follow
         #[arg(long, value_name = "FILE")]
-        cert: PathBuf,
-        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
+        cert: Option<PathBuf>,
+        /// The private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         /// What stands above it, in any order; of a CA's intermediate up to the root
@@ -136,6 +136,9 @@ pub(super) enum Verb {
         /// The first line is the password of the key
         #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
+        /// Of a JWT key: the key ID that its tokens name; its RFC 7638 thumbprint where it is not said
+        #[arg(long, requires = "key")]
+        kid: Option<String>,
     },
     /// Print one part of an asset
     Export {

@@ -93,10 +93,14 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             )
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file } => {
-            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
-            let files = import::Files { certificate: cert, key, chain, password };
-            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
+        Verb::Import { asset, cert, key, chain, password_file, kid } => {
+            let files = import::Files {
+                certificate: cert.as_deref(),
+                key: key.as_deref(),
+                chain: chain.as_deref(),
+                password: password_file.as_deref(),
+            };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Health { ready } => health::run(cli, *ready),

@@ -133,8 +133,7 @@ impl Maker for Workshop {
     }
 
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {
-        let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
-        encodings::render(part, &sources)
+        encodings::render(part, materials)
             .map_err(|error| Problem::new(Code::MaterialBad, format!("{part}: {error}")))
     }
 
