@@ -151,3 +151,45 @@ fn t2_a_year_back_and_t3_a_clock_that_was_never_set() {
     assert_eq!(keyturn.fingerprint("certificates/edge"), served);
     assert_eq!(keyturn.audited("issued"), 1, "no certificate came of it");
 }
+
+/// Lets a running program's wall clock be set by a file, and leaves the monotonic one alone: as a person would set the time, or as
+/// a machine wakes that was suspended.
+fn faketime() -> Option<std::path::PathBuf> {
+    let found = fs::read_dir("/usr/lib").ok()?.flatten();
+    found.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
+}
+
+#[test]
+fn t3_and_t4_a_daemon_notices_within_half_a_minute_that_the_clock_was_set() {
+    let Some(library) = faketime() else {
+        return support::skipped("faults::t3_and_t4", "libfaketime is not installed (faketime)");
+    };
+    let port = Port::free(None);
+    let keyturn = files_site_with(&daemon_lines(&port), "");
+    let set = |text: &str| keyturn.write("clock", text);
+    let file = set(&format!("-{}", jiff::Timestamp::now().as_second() - 600));
+    let mut site = keyturn;
+    for (name, value) in [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("NO_FAKE_STAT", "1"),
+    ] {
+        site.set(name, Some(value));
+    }
+    let daemon = Daemon::start(&site, &port);
+    support::pause(Duration::from_secs(3));
+    assert!(!site.dir().join("out").exists(), "in 1970 nothing is made: {}", daemon.log());
+    site.write("clock", "+0");
+    let since = Instant::now();
+    let made = || site.dir().join("out/edge/tls.crt").exists();
+    assert!(support::wait_for(Duration::from_secs(40), made), "{}", daemon.log());
+    println!("went on {:?} after the clock was set", since.elapsed());
+    site.write("clock", "+40d");
+    let since = Instant::now();
+    let noticed = || daemon.log().contains("the clock has moved by 34560");
+    assert!(support::wait_for(Duration::from_secs(40), noticed), "{}", daemon.log());
+    println!("forty days of sleep were noticed after {:?}", since.elapsed());
+    daemon.stop();
+}

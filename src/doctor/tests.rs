@@ -15,6 +15,7 @@ fn good() -> TlsOffer {
         suites: vec![suite("ECDHE-RSA-AES128-GCM-SHA256", KeyExchange::Ecdhe, Protection::Aead)],
         dh: None,
         tickets: Some(false),
+        ticket_lifetime: None,
         chain: vec![vec![1], vec![2]],
         stapled: false,
         http: Http::Answers(Some("max-age=63072000; includeSubDomains".to_owned())),

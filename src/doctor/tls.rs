@@ -131,7 +131,10 @@ fn dh(one: &Served<'_>) -> Vec<Finding> {
 fn tickets(one: &Served<'_>) -> Vec<Finding> {
     match one.offer.tickets {
         Some(true) => {
-            vec![bad(one, Level::Warning, Code::TlsTickets, "it offers session tickets under TLS 1.2")]
+            let long = one.offer.ticket_lifetime;
+            let long = long.map_or_else(String::new, |seconds| format!(", good for {seconds} s"));
+            let message = format!("it offers session tickets under TLS 1.2{long}");
+            vec![bad(one, Level::Warning, Code::TlsTickets, message)]
         }
         Some(false) => ok(one, "it gives out no session tickets under TLS 1.2"),
         // Under TLS 1.3 a ticket's key opens no session that was recorded, where an exchange of keys goes with it.

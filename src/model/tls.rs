@@ -107,6 +107,8 @@ pub struct TlsOffer {
     pub dh: Option<DhGroup>,
     /// Whether it gives out session tickets (RFC 5077); `None` where TLS 1.2 is not spoken.
     pub tickets: Option<bool>,
+    /// How long it says that they are good for, in seconds; `None` where that was not to be seen.
+    pub ticket_lifetime: Option<u32>,
     /// Leaf first, DER.
     pub chain: Vec<Vec<u8>>,
     /// Whether it sends an OCSP response along (RFC 6066 §8).

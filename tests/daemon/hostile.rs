@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -17,17 +16,18 @@ const STRANGER: u32 = 54_341;
 
 /// Opens so many connections as its own user, says nothing on them, and opens them again when they are closed.
 const CROWD: &str = r#"
-import resource, select, socket, sys, time
-path, count = sys.argv[1], int(sys.argv[2])
+import os, resource, socket, sys, time
+path, count, user = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+os.setgid(user)
+os.setuid(user)
 def opened():
     one = socket.socket(socket.AF_UNIX)
     one.connect(path)
     return one
 crowd = [opened() for _ in range(count)]
 print("there", flush=True)
-poll = select.poll()
 made = count
 while True:
     for at in range(0, count, 7):
@@ -44,13 +44,10 @@ while True:
 struct Crowd(Child, std::path::PathBuf);
 
 impl Crowd {
-    fn gather(uid: Option<u32>, socket: &Path, count: usize, log: &Path) -> Self {
+    fn gather(uid: u32, socket: &Path, count: usize, log: &Path) -> Self {
         let mut run = command("python3", ["-c", CROWD]);
-        run.arg(socket).arg(count.to_string()).current_dir("/");
+        run.arg(socket).arg(count.to_string()).arg(uid.to_string());
         run.stdout(fs::File::create(log).unwrap()).stdin(Stdio::null());
-        if let Some(uid) = uid {
-            run.uid(uid).gid(uid);
-        }
         let crowd = Self(run.spawn().unwrap(), log.to_owned());
         assert!(wait_for(Duration::from_secs(60), || crowd.said().contains("there")), "no crowd");
         crowd
@@ -207,7 +204,7 @@ fn x4_five_thousand_connections() {
     let socket = open_to_all(&keyturn);
     let folder = tempfile::tempdir().unwrap();
     let before = peak(&daemon);
-    let crowd = Crowd::gather(Some(STRANGER), &socket, 5000, &folder.path().join("crowd"));
+    let crowd = Crowd::gather(STRANGER, &socket, 5000, &folder.path().join("crowd"));
     let slowest = (0..10).map(|_| owner_is_answered(&keyturn)).max().unwrap();
     let made = crowd.said().lines().last().unwrap_or_default().to_owned();
     drop(crowd);

@@ -219,6 +219,7 @@ fn openssls_own_server_is_seen_as_it_was_started() {
     let plain = Openssl::start(folder.path(), &[]).look();
     assert_eq!(plain.versions, [TlsVersion::Tls12, TlsVersion::Tls13]);
     assert_eq!((plain.tickets, plain.stapled, plain.http), (Some(true), false, Http::Silent));
+    assert_eq!(plain.ticket_lifetime, Some(7200), "OpenSSL's own default");
     let ocsp = keyturn::pki::ocsp(&plain.chain[0]).unwrap();
     assert_eq!((ocsp.responder.as_deref(), ocsp.must_staple), (Some("http://127.0.0.1:1/"), true));
 

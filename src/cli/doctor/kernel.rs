@@ -10,7 +10,7 @@ pub(super) fn is_synchronised() -> Option<bool> {
         let mut clock: libc::timex = std::mem::zeroed();
         (libc::adjtimex(&raw mut clock), clock)
     };
-    (state >= 0).then(|| state != libc::TIME_ERROR && clock.status & libc::STA_UNSYNC == 0)
+    (state >= 0).then_some(state != libc::TIME_ERROR && clock.status & libc::STA_UNSYNC == 0)
 }
 
 #[cfg(test)]

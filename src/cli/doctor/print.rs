@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::doctor::{Finding, Level};
+use crate::model::Code;
 
 /// Text is broken here, so that a terminal need not.
 const WIDTH: usize = 110;
@@ -17,9 +18,9 @@ pub(super) fn json(findings: &[Finding]) -> Value {
             "level": finding.level.name(),
             "code": finding.code,
             "message": finding.message,
-            "why": finding.code.map(|code| code.meaning()),
+            "why": finding.code.map(Code::meaning),
             "source": finding.source(),
-            "action": finding.code.map(|code| code.action()),
+            "action": finding.code.map(Code::action),
         })
     };
     json!({
@@ -88,7 +89,6 @@ fn wrapped(start: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Code;
 
     #[test]
     fn a_reason_is_given_once() {

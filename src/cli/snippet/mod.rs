@@ -14,7 +14,7 @@ use serde_json::json;
 use super::args::{Cli, Format};
 use super::fail::{DONE, Failure};
 use super::{output, state};
-use crate::config::{Certificate, Config, SwarmFile, Target, Verify};
+use crate::config::{Certificate, Config, DhParams, Endpoint, SwarmFile, Target, Verify};
 use crate::executor::inventory_of;
 use crate::model::{AssetId, AssetKind, Material, Part, mount_path};
 use crate::pki::{self, pem};
@@ -142,7 +142,7 @@ fn paths(config: &Config, files: &Files, ask: &Ask<'_>) -> Result<Paths, Failure
 fn dhparam(config: &Config, beside: &Files) -> Result<String, Failure> {
     let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let here: Vec<Option<String>> = beside.iter().map(|(_, path)| folder(path)).collect();
-    let all = config.dh_params().values().flat_map(|dh| dh.targets()).flat_map(files);
+    let all = config.dh_params().values().flat_map(DhParams::targets).flat_map(files);
     let parameters = |(part, path): (Part, String)| (part == Part::Dhparam).then_some(path);
     let mut paths: Vec<String> = all.filter_map(parameters).collect();
     paths.sort_by_key(|path| !here.contains(&folder(path)));
@@ -164,7 +164,7 @@ fn port(target: &Target) -> u16 {
         Target::File(dir) => dir.verify(),
     };
     match verify {
-        Some(Verify::Handshake { connect, .. }) => connect.first().map_or(443, |endpoint| endpoint.port()),
+        Some(Verify::Handshake { connect, .. }) => connect.first().map_or(443, Endpoint::port),
         _ => 443,
     }
 }

@@ -8,6 +8,7 @@ mod hello;
 mod reply;
 mod suites;
 mod talk;
+mod ticket;
 
 use std::time::Duration;
 
@@ -49,11 +50,17 @@ pub async fn look(endpoint: &str, server_name: Option<&str>) -> Result<TlsOffer,
     if versions.is_empty() {
         return Err(fault("it accepts no version of TLS that was offered".to_owned()));
     }
+    let tickets = (!old.is_empty()).then(|| old.iter().any(|accepted| accepted.ticket));
+    let ticket_lifetime = match tickets {
+        Some(true) => ticket::lifetime(endpoint, &name).await,
+        _ => None,
+    };
     Ok(TlsOffer {
         versions,
         suites: old.iter().map(|accepted| accepted.suite).collect(),
         dh: old.iter().find_map(|accepted| accepted.dh.clone()),
-        tickets: (!old.is_empty()).then(|| old.iter().any(|accepted| accepted.ticket)),
+        tickets,
+        ticket_lifetime,
         chain: talk.chain,
         stapled: talk.stapled,
         http: talk.http,

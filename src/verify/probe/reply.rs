@@ -36,6 +36,7 @@ pub(super) struct NoTls;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const SERVER_HELLO: u8 = 2;
+const NEW_SESSION_TICKET: u8 = 4;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const SERVER_HELLO_DONE: u8 = 14;
 
@@ -70,6 +71,23 @@ fn flight(messages: &[u8]) -> Result<Option<Reply>, NoTls> {
         }
     }
     Ok(None)
+}
+
+/// The hint of a NewSessionTicket (RFC 5077 §3.3) in what a server has sent in a whole handshake of TLS 1.2.
+pub(super) fn ticket_lifetime(bytes: &[u8]) -> Option<u32> {
+    let mut messages = Vec::new();
+    let mut rest = Cursor(bytes);
+    // What follows the ChangeCipherSpec is encrypted.
+    while let Ok(Some((HANDSHAKE, content))) = record(&mut rest) {
+        messages.extend(content);
+    }
+    let mut rest = Cursor(&messages);
+    while let Some((kind, content)) = message(&mut rest) {
+        if kind == NEW_SESSION_TICKET {
+            return content.get(..4)?.try_into().ok().map(u32::from_be_bytes);
+        }
+    }
+    None
 }
 
 fn needs_group(suite: CipherSuite) -> bool {
@@ -210,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(&bytes);
+            let _ = (read(&bytes), ticket_lifetime(&bytes));
             let _ = read(&said(&[(SERVER_HELLO, bytes.clone())]));
             let _ = read(&said(&[hello([3, 3], [0, 0x9E], &bytes), (SERVER_KEY_EXCHANGE, bytes), DONE]));
         }
