@@ -104,7 +104,12 @@ fn header(board: &Board, wrong: usize) -> Markup {
     html! {
         header.top {
             h1 { "Keyturn " span.instance { (board.instance) } }
-            @if wrong == 0 {
+            @if wrong == 0 && !board.waiting.is_empty() {
+                p.verdict.bad {
+                    a href="#waiting" { (counted(board.waiting.len() as i64, "request")) }
+                    " waiting for another person's word; nothing else needs you"
+                }
+            } @else if wrong == 0 {
                 p.verdict.good { "All is well: " (counted(board.assets.len() as i64, "asset")) ", nothing needs you." }
             } @else {
                 p.verdict.bad {

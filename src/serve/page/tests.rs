@@ -92,6 +92,20 @@ fn without_problems_all_is_well() {
 }
 
 #[test]
+fn what_waits_for_a_word_needs_somebody() {
+    let mut board = board(Vec::new());
+    board.waiting.push(Waiting {
+        number: 3,
+        what: "rotate --compromised <b>".to_owned(),
+        by: "uid:1000".to_owned(),
+        expires_at: days(1),
+    });
+    let text = index::body(&board).into_string();
+    assert!(!text.contains("All is well") && text.contains("1 request"), "{text}");
+    assert!(text.contains("keyturn approve 3") && text.contains("compromised &lt;b&gt;"), "{text}");
+}
+
+#[test]
 fn distances_read_well() {
     let says = |seconds: i64| words::distance(now() + SignedDuration::from_secs(seconds), now());
     assert_eq!(says(0), "now");
