@@ -22,9 +22,34 @@ pub(super) struct Cli {
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 
+    /// How the log is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "KEYTURN_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    #[arg(default_value_t = LogFormat::Auto)]
+    pub(super) log_format: LogFormat,
+
     /// What to do
     #[command(subcommand)]
     pub(super) verb: Verb,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// To journald where systemd has connected stderr with it, else as text
+    Auto,
+    /// Lines on stderr, for people
+    Text,
+    /// JSON lines on stderr, for programs
+    Json,
+    /// To journald, with fields: KEYTURN_ASSET, KEYTURN_ACTION, KEYTURN_CODE
+    Journald,
 }
 
 /// How facts are printed.
@@ -95,14 +120,14 @@ pub(super) enum Verb {
         /// The certificate
         asset: String,
     },
-    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet
     Import {
-        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        /// certificates/NAME, jwt_keys/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
         /// The certificate, PEM; what stands above it may follow
         #[arg(long, value_name = "FILE")]
-        cert: PathBuf,
-        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
+        cert: Option<PathBuf>,
+        /// The private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         /// What stands above it, in any order; of a CA's intermediate up to the root
@@ -111,6 +136,9 @@ pub(super) enum Verb {
         /// The first line is the password of the key
         #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
+        /// Of a JWT key: the key ID that its tokens name; its RFC 7638 thumbprint where it is not said
+        #[arg(long, requires = "key")]
+        kid: Option<String>,
     },
     /// Print one part of an asset
     Export {
@@ -180,6 +208,18 @@ pub(super) enum Verb {
     Acme {
         #[command(subcommand)]
         verb: AcmeVerb,
+    },
+    /// The requests that wait for another person's word, and what has become of the others
+    Approvals,
+    /// Say yes to what somebody else has asked for; the daemon does it then
+    Approve {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
+    },
+    /// Say no to a request, or take your own back
+    Deny {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
     },
     /// The history: who did what to which asset
     Audit {
@@ -282,6 +322,12 @@ pub(super) enum NotifyVerb {
     Test {
         /// Only to this one: NAME of [notify.NAME]
         name: Option<String>,
+    },
+    /// Tell each channel that takes failures that Keyturn itself has failed; for OnFailure= of systemd
+    Down {
+        /// What has failed: keyturn.service
+        #[arg(default_value = "keyturn.service")]
+        unit: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The command line: the composition root, one file a verb.
 
 mod acme;
+mod approvals;
 mod args;
 mod audit;
 mod ca;
@@ -20,10 +21,13 @@ mod issuers;
 mod later;
 mod limits;
 mod lists;
+mod logging;
 mod messages;
+mod notices;
 mod output;
 mod owner;
 mod plan;
+mod reading;
 mod report;
 mod revoke;
 mod rotate;
@@ -58,7 +62,7 @@ pub fn main() -> ExitCode {
     };
     // What is to be readable by others is made so by name; everything else is ours alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    report::start_logging(&cli);
+    logging::start(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -89,10 +93,14 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             )
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file } => {
-            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
-            let files = import::Files { certificate: cert, key, chain, password };
-            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
+        Verb::Import { asset, cert, key, chain, password_file, kid } => {
+            let files = import::Files {
+                certificate: cert.as_deref(),
+                key: key.as_deref(),
+                chain: chain.as_deref(),
+                password: password_file.as_deref(),
+            };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Health { ready } => health::run(cli, *ready),
@@ -107,9 +115,13 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
+        Verb::Approvals => approvals::run(cli),
+        Verb::Approve { id } => run::run(cli, &Wish::Approve { id: *id }),
+        Verb::Deny { id } => run::run(cli, &Wish::Deny { id: *id }),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
-        Verb::Notify { verb: NotifyVerb::Test { name } } => messages::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Down { unit } } => notices::down(cli, unit),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
         Verb::Later(words) => later::refuse(words, None),

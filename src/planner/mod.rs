@@ -51,7 +51,7 @@ pub use issuing::{IssuerUse, LimitUse, issuers, order_note};
 pub use life::last_needed;
 pub use renewal::{draw, renew_at};
 pub use seed::Seed;
-pub use site::{Site, sites};
+pub use site::{Labelled, Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
 pub use timeline::{Lane, Span, timeline};
@@ -99,7 +99,7 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 
 /// When what is in use of an asset ends; what has no end, or is not there yet, keeps nobody from going first.
 fn ends(inventory: &Inventory, id: &AssetId) -> Timestamp {
-    let active = inventory.assets.get(id).and_then(AssetRecord::active);
+    let active = inventory.record(id).and_then(AssetRecord::active);
     active.and_then(|revision| revision.validity).map_or(Timestamp::MAX, |validity| validity.not_after)
 }
 

@@ -267,13 +267,24 @@ fn dh_params() {
 #[test]
 fn what_comes_later() {
     assert_snapshot!(faults(
-        "[roles]\napprove = []\n[approvals]\n[cluster]\nenabled = false\n[backup]\ndir = \"x\"\n"
+        "[cluster]\nenabled = false\n[backup]\ndir = \"x\"\n"
     ), @r#"
-    keyturn.toml:2:1: roles.approve: not yet: approvals come with a later version; take this out
-    keyturn.toml:3:2: approvals: not yet: approvals come with a later version; take this out
-    keyturn.toml:4:2: cluster: not yet: several managers come with a later version; take this out
-    keyturn.toml:6:2: backup: not yet: backups come with a later version; take this out
+    keyturn.toml:1:2: cluster: not yet: several managers come with a later version; take this out
+    keyturn.toml:3:2: backup: not yet: backups come with a later version; take this out
     "#);
+}
+
+#[test]
+fn approvals_that_nobody_could_give() {
+    assert_snapshot!(faults(
+        "[roles]\napprove = [\"uid:0\", \"root\"]\n\
+         [approvals]\nrequire = [\"ca-rotat\", \"restore\", \"restore\"]\nexpire = \"60d\"\n"
+    ), @r#"
+    keyturn.toml:2:1: roles.approve[0]: uid 0 never approves: whoever is root could be anybody; take it out
+    keyturn.toml:2:1: roles.approve[1]: `root` is no user or group; write uid:1000 or gid:2000 (`id` prints them)
+    "#);
+    assert_snapshot!(faults("[approvals]\n"), @"");
+    assert_snapshot!(faults("[roles]\noperate = [\"uid:1000\"]\n[approvals]\nrequire = [\"compromised\"]\n"), @"");
 }
 
 #[test]

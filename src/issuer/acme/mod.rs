@@ -13,6 +13,7 @@ mod addresses;
 mod authorization;
 mod chain;
 pub mod challenge;
+mod control;
 mod crl;
 mod date;
 mod directory;

@@ -44,6 +44,7 @@ fn board(problems: Vec<Problem>) -> Board {
         assets: vec![asset],
         notes: Vec::new(),
         stock: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 
