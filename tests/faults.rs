@@ -191,7 +191,9 @@ fn t3_and_t4_a_daemon_notices_within_half_a_minute_that_the_clock_was_set() {
     let since = Instant::now();
     // Whole seconds are compared, so it may be one less.
     let noticed = || {
-        ["3455999", "3456000", "3456001"].iter().any(|by| daemon.log().contains(&format!("has moved by {by} s")))
+        ["3455999", "3456000", "3456001"]
+            .iter()
+            .any(|by| daemon.log().contains(&format!("has moved by {by} s")))
     };
     assert!(support::wait_for(Duration::from_secs(40), noticed), "{}", daemon.log());
     println!("forty days of sleep were noticed after {:?}", since.elapsed());
