@@ -328,6 +328,18 @@ fn commands_on_a_swarm_do_what_is_shown() {
     }
 }
 
+/// Who reads the index finds every page.
+#[test]
+fn every_page_is_in_the_index() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") && name != "README.md" {
+            assert!(index.contains(&format!("]({name})")), "docs/{name} is not in docs/README.md");
+        }
+    }
+}
+
 /// A code that is named anywhere, in the sources or in a page, is one that `explain` and docs/problems.md know.
 #[test]
 fn every_code_that_is_named_is_explained() {

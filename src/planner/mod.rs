@@ -63,9 +63,8 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
 pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed) -> Plan {
     let context = Context::new(desired, inventory, now, seed);
     let mut draft = Draft::new(now);
-    if let Some(problem) = clock_behind(inventory, now) {
-        let all = desired.assets.keys().map(|id| (id.clone(), problem.clone()));
-        draft.plan.problems.extend(all);
+    if clock_behind(inventory, now).is_some() {
+        draft.plan.problems = health(desired, inventory, now, seed);
         return draft.plan;
     }
     // What ends first goes first: after a long sleep all is due at once, and what a CA allows may not be enough for all.

@@ -67,12 +67,17 @@ fn read(config: &Config) -> Result<Option<(StateSeen, Records)>, StateSeen> {
 
 fn key(config: &Config) -> KeyPlace {
     let file = config.daemon().state_key_file();
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    match credentials {
-        Some(folder) if file.starts_with(&folder) => KeyPlace::Credential(file),
-        _ if file.starts_with(config.daemon().state_dir()) => KeyPlace::Beside(file),
-        _ => KeyPlace::File(file),
+    match () {
+        () if is_credential(&file) => KeyPlace::Credential(file),
+        () if file.starts_with(config.daemon().state_dir()) => KeyPlace::Beside(file),
+        () => KeyPlace::File(file),
     }
+}
+
+/// Whether systemd hands it over, and guards it: to us, or to the daemon.
+fn is_credential(file: &Path) -> bool {
+    let ours = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    ours.is_some_and(|folder| file.starts_with(folder)) || file.starts_with("/run/credentials")
 }
 
 /// Of the state and of each folder that files go to; one that is not there yet is looked at where it will be.
@@ -135,9 +140,7 @@ fn secrets(config: &Config) -> BTreeSet<PathBuf> {
     let certificates = config.certificates().values().filter_map(|certificate| certificate.challenge());
     files.extend(certificates.flat_map(of_challenge));
     files.extend(config.channels().values().flat_map(|channel| of_channel(channel.kind())));
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    let guarded = |file: &PathBuf| credentials.as_ref().is_some_and(|folder| file.starts_with(folder));
-    files.into_iter().filter(|file| !guarded(file)).collect()
+    files.into_iter().filter(|file| !is_credential(file)).collect()
 }
 
 fn of_challenge(challenge: &Challenge) -> Vec<PathBuf> {

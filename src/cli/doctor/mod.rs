@@ -22,7 +22,7 @@ use crate::target::swarm::Connection;
 use host::Records;
 
 pub(super) fn run(cli: &Cli, offline: bool) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = state::client_config(cli)?;
     let file = state::file(cli)?;
     owner::must_be_allowed(config.daemon().state_dir())?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());

@@ -37,7 +37,7 @@ pub(super) struct Ask<'a> {
 }
 
 pub(super) fn run(cli: &Cli, ask: &Ask<'_>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = state::client_config(cli)?;
     let name = match ask.certificate.contains('/') {
         true => ask.certificate.to_owned(),
         false => format!("certificates/{}", ask.certificate),
@@ -58,7 +58,13 @@ pub(super) fn run(cli: &Cli, ask: &Ask<'_>) -> Result<u8, Failure> {
         names: names(certificate),
         port: port(target),
         paths: paths(&config, &files, ask)?,
-        staple: names_responder(&config, &id)?,
+        staple: names_responder(&config, &id).unwrap_or_else(|failure| {
+            let why = format!("{:#}", failure.error);
+            output::warning(&format!(
+                "keyturn: whether the leaf in use names an OCSP responder is not known: {why}"
+            ));
+            false
+        }),
         resolvers: resolvers(),
         rsa: certificate.key_algorithm().name().starts_with("rsa"),
     };
