@@ -67,6 +67,7 @@ fn no_token_is_refused_while_it_is_good_and_none_is_taken_after_its_keys_end() {
     let all_sign = || Ends::new(&keyturn).active().iter().all(|number| *number > 0);
     assert!(wait_for(PATIENCE, all_sign), "{}", daemon.stderr());
     cast::create_client_of_http(&engine);
+    cast::wait_listening(&engine);
 
     let load = Load::start(&engine);
     let reads = Reads::start(&engine);

@@ -1,11 +1,14 @@
 //! Who plays: a signer, a verifier by PyJWT with JWK Sets, one by joserfc with PEM, and one by jose that asks Keyturn by HTTP.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::support::{Engine, Keyturn, Plain, chat_node, command, in_netns, jwt_python, must};
+use super::support::{
+    Engine, Keyturn, Plain, chat_node, command, enter, get, in_netns, jwt_python, must, wait_for,
+};
 
 /// Of the keys; each is an asset in lower case.
 pub const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
@@ -93,6 +96,20 @@ pub fn create_services(engine: &Engine) {
     python(engine, SIGNER, "signer.py", SIGNER_PORT);
     python(engine, VERIFIERS[0].service, "verifier_pyjwt.py", VERIFIERS[0].port);
     python(engine, VERIFIERS[1].service, "verifier_joserfc.py", VERIFIERS[1].port);
+}
+
+/// Waits until all of them can be asked: a task runs before its program listens.
+pub fn wait_listening(engine: &Engine) {
+    let network = File::open(engine.network()).unwrap();
+    let all_answer = move || {
+        enter(&network);
+        let ports = VERIFIERS.map(|verifier| (verifier.port, "/check/none"));
+        let ports: Vec<_> = ports.into_iter().chain([(SIGNER_PORT, "/token/RS256")]).collect();
+        wait_for(Duration::from_secs(30), || {
+            ports.iter().all(|(port, path)| get(([127, 0, 0, 1], *port).into(), path, "").is_some())
+        })
+    };
+    assert!(std::thread::spawn(all_answer).join().unwrap(), "somebody does not listen");
 }
 
 /// Two tasks that share a port, new ones first; the second is replaced when the first has had time to listen.

@@ -75,9 +75,9 @@ impl<'a> Thief<'a> {
         let filter = format!("label=com.docker.swarm.service.name={SIGNER}");
         for container in self.engine.ok(["ps", "--quiet", "--filter", &filter]).lines() {
             let script =
-                "for kid in /run/secrets/*.kid; do cat $kid; echo; cat ${kid%.kid}.key; echo ==; done";
+                "for kid in /run/secrets/*.kid; do cat $kid; echo; cat ${kid%.kid}.key; echo %%; done";
             let ran = self.engine.docker(["exec", container, "sh", "-c", script]);
-            for pair in ran.stdout.split("==\n").filter(|_| ran.ok()) {
+            for pair in ran.stdout.split("%%\n").filter(|_| ran.ok()) {
                 let Some((kid, pem)) = pair.split_once('\n') else { continue };
                 let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
                 if let Some(algorithm) = seen.get(kid) {
