@@ -101,7 +101,8 @@ async fn wish(
     if !may_operate(&config, caller) && !letter.wish.is_for(&config, caller.uid(), &groups(caller)) {
         return desk.refuse(&house, caller, &letter.wish).await;
     }
-    tracing::info!(uid = caller.uid(), verb = letter.wish.name(), "asked for");
+    let (uid, verb) = (caller.uid(), letter.wish.name());
+    tracing::info!(uid, verb, "uid {uid} asks for {verb}");
     let (lines, replies) = mpsc::channel(64);
     tokio::spawn(async move {
         let answer = desk.grant(&config, &house, caller, &letter, &lines).await;
