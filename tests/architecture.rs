@@ -36,10 +36,11 @@ const BELOW: &[&str] =
     &["model", "config", "desired", "clock", "audit", "pki", "failpoint", "process", "outside"];
 
 /// Which modules of the crate a module may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("clock", &[]),
     ("failpoint", &[]),
+    ("memory", &[]),
     ("process", &[]),
     ("outside", &["clock"]),
     ("pki", &["model"]),

@@ -123,7 +123,7 @@ fn a_real_systemd_starts_watches_reloads_and_ends_it() {
     let before = machine.show("keyturn.service", "MainPID");
     machine.ok("systemctl kill -s KILL keyturn.service");
     let rotated = machine.sh("keyturn rotate edge");
-    assert!(rotated.ok() || rotated.stderr.contains("outside"), "{rotated:#?}");
+    assert!(rotated.ok(), "{rotated:#?}");
     assert_eq!(machine.show("keyturn.service", "NRestarts"), "1");
     assert_ne!(machine.show("keyturn.service", "MainPID"), before);
 
@@ -155,7 +155,10 @@ fn the_journal_has_fields_and_the_sandbox_holds() {
     assert_eq!(entry["SYSLOG_IDENTIFIER"], "keyturn", "{entry:#}");
     assert_eq!(entry["_SYSTEMD_UNIT"], "keyturn.service", "{entry:#}");
     assert_eq!(entry["PRIORITY"], "5", "{entry:#}");
-    assert!(entry["KEYTURN_ACTION"].is_string() && entry["MESSAGE"].as_str().unwrap().starts_with("done:"));
+    assert!(
+        entry["KEYTURN_ACTION"].is_string()
+            && entry["MESSAGE"].as_str().unwrap().contains("certificates/edge: ")
+    );
     assert!(journal(&machine, "-g '^20[0-9][0-9]-'").is_empty(), "no line has a time of its own");
 
     // What the sandbox does not let it write is a problem with a code, and is not there.

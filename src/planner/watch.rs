@@ -52,9 +52,11 @@ pub(super) fn consider(context: &Context<'_>, due: &Due<'_>, delivery: &Delivery
         return;
     }
     note(due, None, draft);
+    if delivery.proof != Some(Proof::Converged) || service.running == 0 || due.site.verify.is_none() {
+        return;
+    }
     let parcel = parcel_of(context, due, Vec::new());
-    let unproven = delivery.proof == Some(Proof::Converged) && parcel.proof != ProofAsk::Converged;
-    if !unproven || service.running == 0 {
+    if parcel.proof == ProofAsk::Converged {
         return;
     }
     if !delivery.effort.may_try(context.now) {

@@ -101,6 +101,7 @@ pub struct Scheduler {
     orders: Vec<orders::Open>,
     looks: watch::Sender<Looks>,
     looked_at: Duration,
+    gave_back_at: Option<Duration>,
     pulse: Pulse,
     stocking: Option<JoinHandle<()>>,
 }
@@ -137,6 +138,7 @@ impl Scheduler {
             orders: Vec::new(),
             looks,
             looked_at: Duration::ZERO,
+            gave_back_at: None,
             pulse: Pulse::default(),
             stocking: None,
         };
@@ -190,12 +192,26 @@ impl Scheduler {
             executor.tidy(&desired).await;
             self.restock();
         }
+        let idle = begun == 0 && self.flow.is_idle();
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
         let took = self.clock.monotonic().saturating_sub(self.looked_at);
         let next_at = self.next_wake(&plan, inventory.approvals.next_expiry(), now);
         let count = self.looks.borrow().count + 1;
         self.looks.send_replace(Looks { count, last_at: Some(now), took, next_at });
         self.picture.send_replace(Some(Arc::new(inventory)));
+        drop(plan);
+        if idle {
+            self.give_back();
+        }
+    }
+
+    /// What the looks and the work have taken for a moment is not kept over the sleep.
+    fn give_back(&mut self) {
+        let now = self.clock.monotonic();
+        if self.gave_back_at.is_none_or(|at| now.saturating_sub(at) >= LONGEST_SLEEP) {
+            self.gave_back_at = Some(now);
+            crate::memory::give_back();
+        }
     }
 
     /// Nothing waits for those who are told: only for the record, before what follows changes more.

@@ -14,7 +14,7 @@ use super::{MaterialId, StoreError, posture};
 mod quiet;
 
 /// sled keeps so much in memory, as it counts, and twice that in truth: a material is asked for once in its life.
-const CACHE: u64 = 1 << 20;
+const CACHE: u64 = 256 << 10;
 /// Opening 100,000 records takes 125 ms; what takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Closing must leave room for the rest of a stop within ten seconds.

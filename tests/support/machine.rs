@@ -17,7 +17,8 @@ use super::skip::not_installed;
 /// Booting takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Nothing of this machine's own units is started: only journald. What the test has put into `$1` lies over all; `$2` is the
+/// Nothing of this machine's own units is started: only journald. The kernel's settings are the machine's, so they are read-only; what
+/// systemd mounts for a service (credentials) must come through to it, so the root is shared, as every container manager has it. What the test has put into `$1` lies over all; `$2` is the
 /// binary, `$3` the cgroup that is to be this machine's root.
 const BOOT: &str = r#"
 set -e
@@ -32,10 +33,11 @@ exec unshare --mount --uts --ipc --pid --cgroup --fork --kill-child bash -ec '
   chmod 1777 tmp && mkdir run/lock && : >etc/machine-id && echo keyturn-test >etc/hostname
   mount -t tmpfs tmpfs dev -o mode=755
   for device in null zero full random urandom tty; do touch dev/$device && mount --bind /dev/$device dev/$device; done
-  mkdir dev/pts dev/shm && mount -t devpts devpts dev/pts && mount -t tmpfs tmpfs dev/shm
+  mkdir dev/pts dev/shm && mount -t devpts devpts dev/pts && mount -t tmpfs tmpfs dev/shm && ln -s pts/ptmx dev/ptmx
+  mount --bind proc/sys proc/sys && mount -o remount,bind,ro proc/sys
   cp -rT "$0" . && touch usr/local/bin/keyturn && mount --bind "$1" usr/local/bin/keyturn
   printf "[Unit]\nRequires=systemd-journald.service\nAfter=systemd-journald.service\n" >etc/systemd/system/test.target
-  mkdir -p old && pivot_root . old && exec chroot . bash -c "umount -l /old; exec env -i container=keyturn-test \
+  mkdir -p old && pivot_root . old && exec chroot . bash -c "umount -l /old; mount --make-rshared /; exec env -i container=keyturn-test \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=test.target"
 ' "$put" "$binary"
 "#;

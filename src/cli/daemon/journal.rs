@@ -29,14 +29,16 @@ impl Reporter for Journal {
     fn finished(&self, step: &Step, problem: Option<&Problem>) {
         board::count(&self.steps, step.action.name(), problem.is_none());
         let ((asset, assets), action) = (report::labels(step), step.action.name());
+        // In the journal, the fields are not to be seen at first.
+        let what = format!("{action} {}", report::names(step).join(", "));
         match problem {
             Some(problem) => {
-                tracing::warn!(asset, assets, action, code = problem.code.name(), "failed: {problem}")
+                tracing::warn!(asset, assets, action, code = problem.code.name(), "{what} failed: {problem}");
             }
             None if step.action.is_silent() => {
-                tracing::debug!(asset, assets, action, "done: {}", step.reason)
+                tracing::debug!(asset, assets, action, "{what}: {}", step.reason);
             }
-            None => tracing::info!(asset, assets, action, "done: {}", step.reason),
+            None => tracing::info!(asset, assets, action, "{what}: {}", step.reason),
         }
         if let Some(line) = report::ended(step, problem) {
             // Often nobody listens.
