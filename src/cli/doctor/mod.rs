@@ -37,10 +37,11 @@ pub(super) fn run(cli: &Cli, offline: bool) -> Result<u8, Failure> {
     findings.extend(compose::block_on(async {
         let world = plan::look(&config, &desired, &clock).await?;
         let engine = engine(&config, &desired, &clock).await;
+        let asked_at = clock.now();
         let mut others = if offline { Vec::new() } else { cas(&config, &clock).await };
         let there = engine.iter().flatten().find_map(|facts| facts.time);
         // Its socket may lead to another machine.
-        others.extend(there.map(|there| ("the engine".to_owned(), Ok(clock.now().duration_since(there)))));
+        others.extend(there.map(|there| ("the engine".to_owned(), Ok(asked_at.duration_since(there)))));
         let synchronised = kernel::is_synchronised();
         let clocks = Clocks { now: clock.now(), synchronised, last_seen, others };
         let mut found = doctor::clocks(&clocks);
