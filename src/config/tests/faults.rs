@@ -280,11 +280,18 @@ fn approvals_that_nobody_could_give() {
         "[roles]\napprove = [\"uid:0\", \"root\"]\n\
          [approvals]\nrequire = [\"ca-rotat\", \"restore\", \"restore\"]\nexpire = \"60d\"\n"
     ), @r#"
-    keyturn.toml:2:1: roles.approve[0]: uid 0 never approves: whoever is root could be anybody; take it out
-    keyturn.toml:2:1: roles.approve[1]: `root` is no user or group; write uid:1000 or gid:2000 (`id` prints them)
+    keyturn.toml:2:12: roles.approve[0]: uid 0 never approves: whoever is root could be anybody; take it out
+    keyturn.toml:2:21: roles.approve[1]: `root` is no user or group; write uid:1000 or gid:2000 (`id` prints them)
+    keyturn.toml:4:12: approvals.require[0]: `ca-rotat` is not known; did you mean `ca-rotate`?
+    keyturn.toml:4:35: approvals.require[2]: is in this list twice
+    keyturn.toml:5:1: approvals.expire: must be at most 30d
     "#);
-    assert_snapshot!(faults("[approvals]\n"), @"");
-    assert_snapshot!(faults("[roles]\noperate = [\"uid:1000\"]\n[approvals]\nrequire = [\"compromised\"]\n"), @"");
+    assert_snapshot!(faults("[approvals]\n"), @r#"
+    keyturn.toml:1:2: approvals.require: nobody could approve what it names; write who may: [roles] approve = ["uid:1001", "gid:2000"]
+    "#);
+    assert_snapshot!(faults("[roles]\noperate = [\"uid:1000\"]\n[approvals]\nrequire = [\"compromised\"]\n"), @r#"
+    keyturn.toml:4:1: approvals.require: nobody could approve what it names; write who may: [roles] approve = ["uid:1001", "gid:2000"]
+    "#);
 }
 
 #[test]
