@@ -47,15 +47,19 @@ fn answer(config: &Config, verify: bool, manner: Manner) -> Result<Answer, Failu
 }
 
 /// The chain by itself, and its end against what the journal says: a history that was cut short verifies, but ends
-/// too soon.
-fn check(manner: Manner, lines: &[String], end: &audit::Position) -> Answer {
-    let verdict = match audit::verify(lines) {
+/// too soon. How many entries it has, or what is wrong with it.
+pub(super) fn verdict(lines: &[String], end: &audit::Position) -> Result<u64, String> {
+    match audit::verify(lines) {
         Err(broken) => Err(broken.to_string()),
         Ok(summary) if summary.last != *end => {
             Err(format!("it has {} entries, and the journal knows of {}", summary.entries, end.seq))
         }
         Ok(summary) => Ok(summary.entries),
-    };
+    }
+}
+
+fn check(manner: Manner, lines: &[String], end: &audit::Position) -> Answer {
+    let verdict = verdict(lines, end);
     let exit = if verdict.is_ok() { DONE } else { FAILED };
     let (stdout, stderr) = match (&verdict, manner.format) {
         (_, Format::Json) => {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::keys::encodings;
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Guarded, Inventory, Material, Part, Revision, RevisionState, Secret,
+    AssetId, AssetKind, AssetRecord, Guarded, Inventory, Material, Part, Revision, RevisionState,
 };
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
@@ -190,13 +190,8 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     if materials.is_empty() {
         return Err(nothing());
     }
-    output::bytes(rendered(part, &materials)?.expose());
+    output::bytes(encodings::render(part, &materials).map_err(Failure::failed)?.expose());
     Ok(DONE)
-}
-
-fn rendered(part: Part, materials: &[Material]) -> Result<Secret, Failure> {
-    let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
-    encodings::render(part, &sources).map_err(Failure::failed)
 }
 
 /// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use. A

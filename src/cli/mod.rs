@@ -11,6 +11,7 @@ mod control;
 mod csr;
 mod daemon;
 mod dhparam;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -20,7 +21,9 @@ mod issuers;
 mod later;
 mod limits;
 mod lists;
+mod logging;
 mod messages;
+mod notices;
 mod output;
 mod owner;
 mod plan;
@@ -31,6 +34,7 @@ mod rotate;
 mod run;
 mod shell;
 mod sign;
+mod snippet;
 mod state;
 mod status;
 mod wish;
@@ -58,7 +62,7 @@ pub fn main() -> ExitCode {
     };
     // What is to be readable by others is made so by name; everything else is ours alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    report::start_logging(&cli);
+    logging::start(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -89,15 +93,25 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             )
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file } => {
-            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
-            let files = import::Files { certificate: cert, key, chain, password };
-            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
+        Verb::Import { asset, cert, key, chain, password_file, kid } => {
+            let files = import::Files {
+                certificate: cert.as_deref(),
+                key: key.as_deref(),
+                chain: chain.as_deref(),
+                password: password_file.as_deref(),
+            };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::NginxSnippet { certificate, profile, version, openssl, dhe, verify_clients } => {
+            let (version, openssl) = (version.as_deref(), openssl.as_deref());
+            let (profile, dhe, verify_clients) = (*profile, *dhe, *verify_clients);
+            snippet::run(cli, &snippet::Ask { certificate, profile, version, openssl, dhe, verify_clients })
+        }
+        Verb::Doctor { offline } => doctor::run(cli, *offline),
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
@@ -106,7 +120,8 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Deny { id } => run::run(cli, &Wish::Deny { id: *id }),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
-        Verb::Notify { verb: NotifyVerb::Test { name } } => messages::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Down { unit } } => notices::down(cli, unit),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
         Verb::Later(words) => later::refuse(words, None),

@@ -68,7 +68,11 @@ fn shown(forecast: &Forecast) -> impl Iterator<Item = &Step> {
 }
 
 /// The world, as a pass would see it.
-async fn look(config: &Config, desired: &Desired, clock: &Arc<dyn Clock>) -> Result<World, Failure> {
+pub(super) async fn look(
+    config: &Config,
+    desired: &Desired,
+    clock: &Arc<dyn Clock>,
+) -> Result<World, Failure> {
     let watch = watch(desired);
     let mut world = Inventory::default().world;
     Directories.observe(&watch, &mut world).await;

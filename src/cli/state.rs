@@ -27,17 +27,14 @@ pub(super) fn client_config(cli: &Cli) -> Result<Config, Failure> {
     Ok(Config::load_in(&file(cli)?, &environment)?)
 }
 
-fn file(cli: &Cli) -> Result<PathBuf, Failure> {
-    let file = match &cli.config {
-        Some(file) => file.clone(),
-        None => default_file().ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no configuration in {}: name one with --config FILE",
-                DEFAULTS.join(" or in ")
-            ))
-        })?,
-    };
-    Ok(file)
+/// Where it is.
+pub(super) fn file(cli: &Cli) -> Result<PathBuf, Failure> {
+    cli.config.clone().or_else(default_file).ok_or_else(|| {
+        Failure::usage(format!(
+            "there is no configuration in {}: name one with --config FILE",
+            DEFAULTS.join(" or in ")
+        ))
+    })
 }
 
 /// Says what is odd about the configuration: where something is about to be done by it, not at every look.

@@ -1,6 +1,7 @@
 //! Issued, delivered, served; valid until; next renewal; what is wrong, and what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -88,7 +89,7 @@ pub(super) struct Report {
 /// What is told of one asset.
 pub(super) struct Row {
     pub(super) id: AssetId,
-    record: AssetRecord,
+    record: Arc<AssetRecord>,
     pub(super) shown: Option<Revision>,
     pub(super) renew_at: Option<Timestamp>,
     pub(super) delivered_at: Option<Timestamp>,
@@ -108,7 +109,15 @@ impl Report {
     ) -> Self {
         let desired = Desired::of(config);
         let seed = Seed::of(&desired.instance);
-        let row = |spec: &AssetSpec| row(&desired, spec, inventory, problems, seed);
+        let mut by_asset: HashMap<&AssetId, Vec<&Problem>> = HashMap::new();
+        for (id, problem) in problems {
+            by_asset.entry(id).or_default().push(problem);
+        }
+        let labelled = planner::Labelled::of(&inventory.world);
+        let row = |spec: &AssetSpec| {
+            let problems = by_asset.get(&spec.id).map_or(&[][..], Vec::as_slice);
+            row(&desired, spec, inventory, &labelled, problems, seed)
+        };
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
@@ -116,7 +125,10 @@ impl Report {
         let waiting: Vec<Approval> =
             inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
         let waits = waiting.iter().map(Approval::problem);
-        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(waits).collect();
+        // An asset that the configuration no longer has is in no row.
+        let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
+        let of_none = of_none.map(|(_, problem)| problem.clone());
+        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).chain(waits).collect();
         Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), waiting, assets }
     }
 
@@ -184,20 +196,22 @@ fn row(
     desired: &Desired,
     spec: &AssetSpec,
     inventory: &Inventory,
-    problems: &[(AssetId, Problem)],
+    labelled: &planner::Labelled<'_>,
+    problems: &[&Problem],
     seed: Seed,
 ) -> Row {
-    let record = inventory.assets.get(&spec.id).cloned().unwrap_or_else(|| AssetRecord::new(spec.id.clone()));
+    let record = inventory.assets.get(&spec.id).cloned();
+    let record = record.unwrap_or_else(|| Arc::new(AssetRecord::new(spec.id.clone())));
     let shown = record.active().or_else(|| record.coming().last()).cloned();
     let linger = spec.overlap.linger.max(desired.retention);
-    let targets: Vec<(Place, Delivery)> = planner::sites(spec, &record, &inventory.world)
+    let targets: Vec<(Place, Delivery)> = planner::sites(spec, &record, &inventory.world, labelled)
         .into_iter()
         .map(|site| (site.place.clone(), record.deliveries.get(&site.place).cloned().unwrap_or_default()))
         .collect();
     let mut own: Vec<Problem> = Vec::new();
-    for (_, problem) in problems.iter().filter(|(id, _)| *id == spec.id) {
+    for problem in problems {
         if !own.contains(problem) {
-            own.push(problem.clone());
+            own.push((*problem).clone());
         }
     }
     Row {

@@ -62,8 +62,8 @@ pub(crate) use raw::not_one_of;
 use raw::{Context, Table};
 use validate::OwnerCheck;
 
-/// No configuration is larger than this, in bytes.
-pub const MAX_SIZE: usize = 1024 * 1024;
+/// No configuration is larger than this, in bytes: ten thousand assets in few words.
+pub const MAX_SIZE: usize = 2 * 1024 * 1024;
 
 /// A configuration that has passed all checks.
 #[derive(Debug, Clone)]
@@ -290,6 +290,6 @@ fn refuse_size(file: &Path, size: usize) -> Result<(), ConfigErrors> {
     }
     Err(ConfigErrors::of_file(
         file,
-        "is larger than 1 MiB, which no configuration is; is it the right file?".to_owned(),
+        "is larger than 2 MiB, which no configuration is; is it the right file?".to_owned(),
     ))
 }

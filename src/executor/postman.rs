@@ -104,7 +104,7 @@ impl Postman {
     pub async fn beat(&self, name: &str) {
         let Some(channel) = self.channels.get(name) else { return };
         if let Err(error) = channel.beat(&self.instance, self.books.now()).await {
-            tracing::warn!(channel = name, "the heartbeat was not taken: {error}");
+            tracing::warn!(channel = name, "{name} has not taken the heartbeat: {error}");
         }
     }
 
@@ -137,7 +137,7 @@ impl Postman {
         failpoint::hit("notify-sent");
         match sent {
             Ok(()) => {
-                tracing::info!(channel = name, items = message.items.len(), "told");
+                tracing::info!(channel = name, items = message.items.len(), "{name} was told");
                 self.end(name, &batch, Some(&message)).await?;
                 Ok(Carried::Sent)
             }
@@ -190,7 +190,7 @@ impl Postman {
         items: usize,
         error: SendError,
     ) -> Result<Carried, Fatal> {
-        tracing::warn!(channel = name, "could not tell: {error}");
+        tracing::warn!(channel = name, "could not tell {name}: {error}");
         let given_up = batch.filter(|batch| error.refused && batch.brief);
         let mut next = self.books.now();
         self.books

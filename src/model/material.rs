@@ -91,4 +91,7 @@ pub struct Material {
     /// Of a JWT key: the algorithm it signs with, which its JWK names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jws: Option<super::JwsAlgorithm>,
+    /// Of a JWT key that was in use before: the ID that its tokens name; the others have their thumbprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
 }

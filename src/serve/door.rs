@@ -102,7 +102,26 @@ pub async fn open_unix(
     clear(path).await?;
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(Door(tokio::spawn(async move {
+    Ok(admit_callers(listener, router, limits, clock))
+}
+
+/// The same on a socket that somebody else has opened, and keeps: who may use it, they have said.
+///
+/// # Errors
+///
+/// When it cannot be listened on.
+pub fn open_handed(
+    listener: std::os::unix::net::UnixListener,
+    router: Router,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+) -> Result<Door, Error> {
+    listener.set_nonblocking(true)?;
+    Ok(admit_callers(UnixListener::from_std(listener)?, router, limits, clock))
+}
+
+fn admit_callers(listener: UnixListener, router: Router, limits: Limits, clock: Arc<dyn Clock>) -> Door {
+    Door(tokio::spawn(async move {
         let mut talks = Talks::new(limits.connections);
         loop {
             match listener.accept().await {
@@ -118,7 +137,7 @@ pub async fn open_unix(
                 }
             }
         }
-    })))
+    }))
 }
 
 /// `/run` is empty after every boot; under systemd RuntimeDirectory= has made the folder.

@@ -107,9 +107,10 @@ async fn wish(
     if !caller.is(need, &config) && !letter.wish.is_for(&config, caller.uid, &caller.groups) {
         return desk.refuse(&house, caller.uid, &letter.wish, need).await;
     }
+    let (uid, verb) = (caller.uid, letter.wish.name());
     match need {
-        Need::Read => tracing::debug!(uid = caller.uid, verb = letter.wish.name(), "asked for"),
-        _ => tracing::info!(uid = caller.uid, verb = letter.wish.name(), "asked for"),
+        Need::Read => tracing::debug!(uid, verb, "uid {uid} asks for {verb}"),
+        _ => tracing::info!(uid, verb, "uid {uid} asks for {verb}"),
     }
     let (lines, replies) = mpsc::channel(64);
     tokio::spawn(async move {

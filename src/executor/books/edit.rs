@@ -1,6 +1,7 @@
 //! Records being changed: copies, until they are durable.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -38,7 +39,7 @@ impl<'a> Newest<'a> {
     }
 
     fn asset(self, id: &AssetId) -> Option<&'a AssetRecord> {
-        self.layers().find_map(|touched| touched.assets.get(id)).or_else(|| self.base.assets.get(id))
+        self.layers().find_map(|touched| touched.assets.get(id)).or_else(|| self.base.record(id))
     }
 
     fn issuer(self, name: &str) -> Option<&'a IssuerRecord> {
@@ -283,7 +284,8 @@ impl Touched {
                 }
             }
         }
-        inventory.assets.extend(self.assets);
+        let changed = self.assets.into_iter().map(|(id, record)| (id, Arc::new(record)));
+        inventory.assets.extend(changed);
         inventory.issuers.extend(self.issuers);
         if let Some(tidings) = self.tidings {
             inventory.tidings = tidings;

@@ -1,6 +1,7 @@
 //! The records as the store has them: JSON under names that say what it is of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,7 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
     for (key, bytes) in records {
         if key.starts_with(ASSET) {
             let record: AssetRecord = decoded(key, bytes)?;
-            inventory.assets.insert(record.id.clone(), record);
+            inventory.assets.insert(record.id.clone(), Arc::new(record));
         } else if key.starts_with(OBJECT) {
             let record: ObjectRecord = decoded(key, bytes)?;
             inventory.objects.insert((record.kind, record.name.clone()), record);

@@ -104,7 +104,7 @@ fn what_cannot_be_renewed_is_told_at_30_14_7_3_and_1_days() {
     revision.validity = Some(Validity { not_before: start(), not_after: end });
     record.begin(revision);
     let mut inventory = Inventory::default();
-    inventory.assets.insert(id.clone(), record);
+    *inventory.record_mut(&id) = record;
     let problems = [(id, Problem::new(Code::AuthorityEnding, "the root ends"))];
     let mut days = Vec::new();
     for hour in 0..24 * 60 {
