@@ -118,7 +118,7 @@ fn python(engine: &Engine, service: &str, script: &str, port: u16) {
     let run = format!("cd /srv && exec {} -B {script}", python.display());
     plain(service, &run, port, &["serving.py", script])
         .replicas(2)
-        .args(["--update-order=start-first", "--update-delay=2s", "--update-monitor=1s"])
+        .args(["--update-order=start-first", "--update-delay=4s", "--update-monitor=1s"])
         .create(engine);
 }
 
