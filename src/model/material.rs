@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 /// Bytes that are wiped when dropped and that no `Debug` shows.
 ///
-/// It serialises to its text, because the state is where secrets are kept (sealed); it must never be
-/// part of a value that is logged, audited or sent.
+/// It serialises to its text, because the state is where secrets are kept (sealed), and the control socket is where
+/// they are taken in and handed out; it must never be part of a value that is logged, audited or sent elsewhere.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 

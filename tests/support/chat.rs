@@ -27,6 +27,11 @@ pub fn chat_python() -> Option<PathBuf> {
     program("python")
 }
 
+/// The Python that has the Bot API of Telegram.
+pub fn bots_python() -> Option<PathBuf> {
+    venv::program_of("-bots", "python")
+}
+
 /// The folder with what comes from npm.
 pub fn chat_node() -> Option<PathBuf> {
     let folder = match std::env::var_os("KEYTURN_TEST_NODE") {

@@ -43,7 +43,7 @@ impl Wish {
         let by_hand = config.manual_issuers().contains(issuer);
         let executor = &house.executor;
         let inventory = executor.books.inventory().await;
-        let record = inventory.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
+        let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
         let made_for = csr::made_for(house, id);
         let mut certificates = pki::certificates(&self.chain).map_err(Failure::usage)?;
         if certificates.is_empty() {

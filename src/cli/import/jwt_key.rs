@@ -62,7 +62,7 @@ impl Wish {
             made.material.kid.clone_from(&self.kid);
         }
         let inventory = executor.books.inventory().await;
-        let record = inventory.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
+        let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
         if record.revisions.values().any(|revision| revision.kid == made.facts.kid) {
             let kid = made.facts.kid.unwrap_or_default();
             return Err(Failure::usage(format!("{id} has a key with the ID {kid} already")));
