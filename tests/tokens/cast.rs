@@ -23,8 +23,8 @@ pub const SKEW: i64 = 2;
 const PUBLISH_BEFORE: i64 = 6;
 /// How long a key signs.
 pub const PERIOD: Duration = Duration::from_secs(60);
-/// Part of it.
-pub const QUARTER: Duration = Duration::from_secs(11);
+/// Half of it.
+pub const HALF: Duration = Duration::from_secs(30);
 
 /// How long a key is needed after its last signature.
 pub fn linger() -> SignedDuration {

@@ -13,6 +13,8 @@ use super::thief::Forged;
 
 /// Between the clock that something is read from and the moment at which the test has it.
 const BLUR: SignedDuration = SignedDuration::from_millis(500);
+/// The history has whole seconds, and what was decided is served a moment later.
+const NOTED: SignedDuration = SignedDuration::from_secs(2);
 /// A reader that looks many times a second has looked within this time, however busy the machine is.
 const LATE: SignedDuration = SignedDuration::from_secs(3);
 /// Within this time after its end a key must have left the verifiers that get theirs by a rollout.
@@ -207,7 +209,7 @@ impl Case<'_> {
             .filter(|at| *at > self.called_at);
         let Some(replaced) = activated.next() else { return vec!["nothing took its place".to_owned()] };
         let read = served.seen[self.bad].1;
-        if read > replaced + BLUR {
+        if read > replaced + NOTED {
             wrongs.push(format!("in wrong hands, replaced at {replaced}, and served at {read}"));
         }
         for verifier in VERIFIERS {
