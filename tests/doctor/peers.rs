@@ -55,6 +55,7 @@ files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
     ));
     let alone = ["warning KT-SWARM-MANAGERS", "warning KT-SWARM-UNLOCKED"];
     assert_eq!(found(&keyturn, "engine"), alone);
+    assert!(keyturn.ok(&["doctor", "--offline"]).contains("it agrees with the engine"));
     assert_eq!(found(&keyturn, "services"), ["warning KT-SERVICE-MISSING"]);
     let _web = Nginx::new("web_nginx", 8443).create(&engine);
     assert_eq!(found(&keyturn, "services"), ["warning KT-SERVICE-HABIT"], "start-first without a delay");

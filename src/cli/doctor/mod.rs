@@ -37,12 +37,13 @@ pub(super) fn run(cli: &Cli, offline: bool) -> Result<u8, Failure> {
     findings.extend(compose::block_on(async {
         let world = plan::look(&config, &desired, &clock).await?;
         let engine = engine(&config, &desired, &clock).await;
-        let clocks = Clocks {
-            now: clock.now(),
-            synchronised: kernel::is_synchronised(),
-            last_seen,
-            others: if offline { Vec::new() } else { others(&config, &clock).await },
-        };
+        let asked_at = clock.now();
+        let mut others = if offline { Vec::new() } else { cas(&config, &clock).await };
+        let there = engine.iter().flatten().find_map(|facts| facts.time);
+        // Its socket may lead to another machine.
+        others.extend(there.map(|there| ("the engine".to_owned(), Ok(asked_at.duration_since(there)))));
+        let synchronised = kernel::is_synchronised();
+        let clocks = Clocks { now: clock.now(), synchronised, last_seen, others };
         let mut found = doctor::clocks(&clocks);
         if let Some(engine) = engine {
             let socket = config.docker().socket().display().to_string();
@@ -76,8 +77,8 @@ async fn engine(
     Some(Connection::new(socket, instance, Arc::clone(clock)).posture().await)
 }
 
-/// What the CAs' clocks show. (The engine is on this machine, and shows our own.)
-async fn others(
+/// What the CAs' clocks show.
+async fn cas(
     config: &Config,
     clock: &Arc<dyn Clock>,
 ) -> Vec<(String, Result<jiff::SignedDuration, Problem>)> {
