@@ -116,13 +116,16 @@ pub(super) enum Verb {
     Export {
         /// The asset
         asset: String,
-        /// certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, public-key, public-keys, kid,
-        /// jwks, dhparam
+        /// certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, pkcs12, public-key, public-keys,
+        /// kid, jwks, dhparam
         #[arg(long, value_name = "PART")]
         part: String,
         /// Of this revision instead of the one in use
         #[arg(long, value_name = "N")]
         revision: Option<u32>,
+        /// The password of a PKCS#12 file is in it, one line
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
     /// Whether the daemon lives; exit code 0 if so, for HEALTHCHECK
     Health {

@@ -1,27 +1,38 @@
 //! Prints parts of assets: public ones without a lock, private ones on the record.
 
+use std::path::Path;
+
 use super::args::Cli;
 use super::compose::House;
 use super::fail::{DONE, Failure};
 use super::wish::Wish;
 use super::{output, state};
 use crate::audit::Event;
-use crate::clock::{Clock, System};
-use crate::config::Config;
+use crate::clock::{Clock, Entropy, System};
+use crate::config::{self, Config};
 use crate::desired::Desired;
-use crate::keys::encodings;
+use crate::keys::{encodings, pkcs12};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Inventory, Material, Part, Revision, RevisionState, Secret,
 };
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
 
-pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> Result<u8, Failure> {
+/// What was typed.
+pub(super) struct Asked<'a> {
+    pub(super) asset: &'a str,
+    pub(super) part: &'a str,
+    pub(super) revision: Option<u32>,
+    pub(super) password_file: Option<&'a Path>,
+}
+
+pub(super) fn run(cli: &Cli, asked: &Asked<'_>) -> Result<u8, Failure> {
     let config = state::config(cli)?;
-    let id = state::asset(&config, asset)?;
-    let part = part_of(&id, part)?;
+    let id = state::asset(&config, asked.asset)?;
+    let part = part_of(&id, asked.part)?;
+    let (revision, password) = (asked.revision, password(part, asked.password_file)?);
     if part.is_public() {
-        return print(&config, &id, part, revision);
+        return print(&config, &id, part, revision, None);
     }
     super::owner::must_be_allowed(config.daemon().state_dir())?;
     // Which key goes out is settled first, so that the record names it, and what cannot be had leaves no record.
@@ -31,7 +42,19 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
     if answer.exit != DONE {
         return Ok(answer.print());
     }
-    print(&config, &id, part, Some(number))
+    print(&config, &id, part, Some(number), password.as_ref())
+}
+
+/// The password that is to open a PKCS#12 file; the one of a target is another matter.
+fn password(part: Part, file: Option<&Path>) -> Result<Option<Secret>, Failure> {
+    match (part, file) {
+        (Part::Pkcs12, Some(file)) => config::password(file).map(Some).map_err(Failure::usage),
+        (Part::Pkcs12, None) => {
+            Err(Failure::usage("a PKCS#12 file has a password: name the file that it is in by --password-file"))
+        }
+        (_, Some(_)) => Err(Failure::usage(format!("`{part}` has no password: --password-file goes with pkcs12"))),
+        (_, None) => Ok(None),
+    }
 }
 
 /// The revision that a part of one revision would be made of.
@@ -48,27 +71,20 @@ pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let config = state::config(cli)?;
     let text = if name.contains('/') { name.to_owned() } else { format!("jwt_keys/{name}") };
     let id = state::asset(&config, &text)?;
-    print(&config, &id, part_of(&id, "jwks")?, None)
+    print(&config, &id, part_of(&id, "jwks")?, None, None)
 }
 
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     let of_kind = |part: &Part| part.is_of(id.kind);
     match Part::from_name(name).filter(of_kind) {
-        Some(part) if is_planned(part) => {
-            Err(Failure::usage(format!("`{part}` is not built yet; it comes with a later version")))
-        }
+        Some(Part::Crl) => Err(Failure::usage("revocation lists are a CA's: `keyturn ca crl NAME` prints them")),
         Some(part) => Ok(part),
         None => {
-            let parts = Part::ALL.iter().filter(|part| of_kind(part) && !is_planned(**part));
+            let parts = Part::ALL.iter().filter(|part| of_kind(part) && **part != Part::Crl);
             let parts: Vec<&str> = parts.map(|part| part.name()).collect();
             Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
         }
     }
-}
-
-fn is_planned(part: Part) -> bool {
-    // `ca crl NAME` prints revocation lists: they are no part of a revision.
-    matches!(part, Part::Pkcs12 | Part::Crl)
 }
 
 /// A part that is not for everyone.
@@ -103,7 +119,13 @@ pub(super) async fn note(
     Ok(())
 }
 
-fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<u8, Failure> {
+fn print(
+    config: &Config,
+    id: &AssetId,
+    part: Part,
+    revision: Option<u32>,
+    password: Option<&Secret>,
+) -> Result<u8, Failure> {
     let nothing = || Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"));
     let snapshot = state::snapshot(config)?.ok_or_else(nothing)?;
     let inventory = crate::executor::inventory_of(&snapshot.records())?;
@@ -113,8 +135,11 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     for number in numbers {
         materials.extend(material(&snapshot, id, number)?);
     }
-    if materials.is_empty() {
-        return Err(nothing());
+    let Some(last) = materials.last() else { return Err(nothing()) };
+    if let Some(password) = password {
+        let packed = pkcs12::pack(last, &id.name, password, &Entropy::system()).map_err(Failure::failed)?;
+        output::bytes(packed.expose());
+        return Ok(DONE);
     }
     output::bytes(rendered(part, &materials)?.expose());
     Ok(DONE)

@@ -92,7 +92,10 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let files = import::Files { certificate: cert, key, chain, password };
             run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
         }
-        Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
+        Verb::Export { asset, part, revision, password_file } => {
+            let password_file = password_file.as_deref();
+            export::run(cli, &export::Asked { asset, part, revision: *revision, password_file })
+        }
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
 use super::fail::{DONE, Failure};
-use super::{compose, output, state};
+use super::{compose, output, state, workshop};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::executor::watch;
+use crate::executor::{Digester, inventory_of, passwords, watch};
 use crate::model::{Inventory, Step, World};
 use crate::planner::{self, Forecast, Seed};
 use crate::target::Target;
@@ -26,8 +26,11 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
         .transpose()?
         .map_or(now, |ahead| now.checked_add(ahead).unwrap_or(Timestamp::MAX));
     let desired = Desired::of(&config);
-    let mut inventory = state::inventory(&config)?;
+    let records = state::snapshot(&config)?.map(|snapshot| snapshot.records()).unwrap_or_default();
+    let mut inventory = inventory_of(&records)?;
     inventory.world = compose::block_on(look(&config, &desired, &clock))?;
+    let (read, digester) = (workshop::password, Digester::of(&records));
+    inventory.world.passwords = passwords(&desired, read, |password| digester.digest(password));
     let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
     match cli.output {
         Format::Json => output::json(&as_json(&forecast, now)),

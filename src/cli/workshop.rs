@@ -1,6 +1,7 @@
 //! Who makes keys, parameters and CAs here, and renders what they are made of.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +10,12 @@ use jiff::Timestamp;
 use super::lists;
 use super::report::Lines;
 use crate::clock::Entropy;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::executor::Maker;
 use crate::issuer::internal::{Edition, InternalCa, Signed};
 use crate::issuer::{Request, Under};
 use crate::keys::jwk::thumbprint;
-use crate::keys::{PrivateKey, dh, encodings};
+use crate::keys::{PrivateKey, dh, encodings, pkcs12};
 use crate::model::{
     AssetId, AssetKind, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part,
     Problem, Secret, Ware,
@@ -137,6 +138,15 @@ impl Maker for Workshop {
             .map_err(|error| Problem::new(Code::MaterialBad, format!("{part}: {error}")))
     }
 
+    fn pkcs12(&self, asset: &AssetId, material: &Material, password: &Secret) -> Result<Secret, Problem> {
+        pkcs12::pack(material, &asset.name, password, &self.entropy)
+            .map_err(|error| Problem::new(Code::MaterialBad, error.to_string()))
+    }
+
+    fn password(&self, file: &Path) -> Result<Secret, Problem> {
+        password(file)
+    }
+
     fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
         encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
         check_names(request, &made.material)?;
@@ -174,6 +184,11 @@ impl Workshop {
         });
         work.await.map_err(not_made)?.map_err(not_made)
     }
+}
+
+/// The password of PKCS#12 files that is in `file`.
+pub(super) fn password(file: &Path) -> Result<Secret, Problem> {
+    config::password(file).map_err(|why| Problem::new(Code::PasswordFile, why))
 }
 
 fn jwt_key(jws: JwsAlgorithm, key: &PrivateKey) -> Result<Made, Problem> {

@@ -182,7 +182,10 @@ fn swarm(target: &config::SwarmTarget) -> TargetSpec {
     let files: BTreeMap<String, FileSpec> = target
         .files()
         .iter()
-        .map(|file| (file.path().to_owned(), FileSpec { part: file.part(), kind: Some(file.object()) }))
+        .map(|file| {
+            let spec = FileSpec::new(file.part(), Some(file.object()), target.password_file());
+            (file.path().to_owned(), spec)
+        })
         .collect();
     TargetSpec {
         places: Places::Services {
@@ -201,7 +204,7 @@ fn directory(target: &config::FileTarget) -> TargetSpec {
     let files = target
         .files()
         .iter()
-        .map(|file| (file.name().to_owned(), FileSpec { part: file.part(), kind: None }))
+        .map(|file| (file.name().to_owned(), FileSpec::new(file.part(), None, target.password_file())))
         .collect();
     let (reload, reload_time) = match target.reload() {
         Some(config::Reload::Command(command)) => {

@@ -8,6 +8,7 @@ mod ec;
 pub mod encodings;
 pub mod jwk;
 mod private_key;
+pub mod pkcs12;
 mod rsa;
 mod safe_prime;
 

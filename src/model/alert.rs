@@ -142,7 +142,8 @@ impl Topic {
             | Code::PutBackFailed
             | Code::FileFailed
             | Code::FileTestFailed
-            | Code::ReloadFailed => Self::Delivery,
+            | Code::ReloadFailed
+            | Code::PasswordFile => Self::Delivery,
             Code::Drift => Self::Drift,
             Code::RevokeFailed | Code::CertificateRevoked | Code::CrlLate => Self::Revocation,
             Code::AuthorityEnding | Code::Overdue | Code::Expiring | Code::Expired => Self::Expiry,

@@ -25,7 +25,7 @@ pub use hook::*;
 pub use inventory::*;
 pub use issuing::*;
 pub use made::{Facts, Made};
-pub use material::{Material, Secret};
+pub use material::{Material, Packed, Secret};
 pub use message::*;
 pub use part::{ObjectKind, Part};
 pub use plan::*;

@@ -1,5 +1,7 @@
 //! What is wrong already? Asked of the records alone, so that it can be answered while a rollout runs.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Seed, crl, later, renew_at};
@@ -30,6 +32,7 @@ pub fn health(
             problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
         }
         problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
+        problems.extend(passwords(inventory, spec).map(|problem| (id.clone(), problem)));
         if let Engine::Down(problem) = &inventory.world.engine
             && spec.needs_engine()
         {
@@ -67,6 +70,13 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         problems.extend(life(spec, revision, now, seed).filter(|problem| !said(problem)));
     }
     problems
+}
+
+/// What is wrong with the passwords of its PKCS#12 files.
+fn passwords<'i>(inventory: &'i Inventory, spec: &'i AssetSpec) -> impl Iterator<Item = Problem> + 'i {
+    let files = spec.targets.iter().flat_map(|target| target.files.values());
+    let sources: BTreeSet<_> = files.filter_map(|file| file.password.as_ref()).collect();
+    sources.into_iter().filter_map(|source| inventory.world.passwords.get(source)?.as_ref().err().cloned())
 }
 
 /// A CA that wants to be left alone for a while, or is still at work, is no fault until it has taken too long.
