@@ -49,10 +49,12 @@ pub(super) fn run(cli: &Cli, asked: &Asked<'_>) -> Result<u8, Failure> {
 fn password(part: Part, file: Option<&Path>) -> Result<Option<Secret>, Failure> {
     match (part, file) {
         (Part::Pkcs12, Some(file)) => config::password(file).map(Some).map_err(Failure::usage),
-        (Part::Pkcs12, None) => {
-            Err(Failure::usage("a PKCS#12 file has a password: name the file that it is in by --password-file"))
+        (Part::Pkcs12, None) => Err(Failure::usage(
+            "a PKCS#12 file has a password: name the file that it is in by --password-file",
+        )),
+        (_, Some(_)) => {
+            Err(Failure::usage(format!("`{part}` has no password: --password-file goes with pkcs12")))
         }
-        (_, Some(_)) => Err(Failure::usage(format!("`{part}` has no password: --password-file goes with pkcs12"))),
         (_, None) => Ok(None),
     }
 }
@@ -77,7 +79,9 @@ pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     let of_kind = |part: &Part| part.is_of(id.kind);
     match Part::from_name(name).filter(of_kind) {
-        Some(Part::Crl) => Err(Failure::usage("revocation lists are a CA's: `keyturn ca crl NAME` prints them")),
+        Some(Part::Crl) => {
+            Err(Failure::usage("revocation lists are a CA's: `keyturn ca crl NAME` prints them"))
+        }
         Some(part) => Ok(part),
         None => {
             let parts = Part::ALL.iter().filter(|part| of_kind(part) && **part != Part::Crl);

@@ -112,7 +112,9 @@ pub fn password(file: &Path) -> Result<Secret, String> {
     }
     // OpenSSL and Java write other characters, and each differently, into the key.
     if !line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(format!("{at} has characters that are not printable ASCII: programs differ in how they read them"));
+        return Err(format!(
+            "{at} has characters that are not printable ASCII: programs differ in how they read them"
+        ));
     }
     Ok(Secret::new(line))
 }

@@ -71,7 +71,8 @@ impl Executor {
 
     /// The password with this digest, as long as a file of the asset's holds it.
     fn password(&self, desired: &Desired, asset: &AssetId, digest: &str) -> Result<Secret, Problem> {
-        let changed = || Problem::new(Code::PasswordFile, format!("the password of {asset} has just changed"));
+        let changed =
+            || Problem::new(Code::PasswordFile, format!("the password of {asset} has just changed"));
         let files = desired.assets.get(asset).into_iter().flat_map(sources);
         let mut passwords = files.filter_map(|file| self.maker.password(file).ok());
         passwords.find(|password| self.books.digest(password) == digest).ok_or_else(changed)

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::issuer::{Request, Under};
 use crate::model::{
-    AssetId, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret, Step, Ware,
+    AssetId, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret, Step,
+    Ware,
 };
 
 /// Makes keys, parameters and CAs, and renders what they are made of.

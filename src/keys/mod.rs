@@ -7,8 +7,8 @@ pub mod dh;
 mod ec;
 pub mod encodings;
 pub mod jwk;
-mod private_key;
 pub mod pkcs12;
+mod private_key;
 mod rsa;
 mod safe_prime;
 

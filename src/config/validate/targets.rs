@@ -98,7 +98,9 @@ fn password_file(t: &mut Table<'_>, mut parts: impl Iterator<Item = Part>) -> Op
             "password_file",
             "is missing: a PKCS#12 file has a password; write password_file = \"credential:NAME\" or a path",
         ),
-        Some(_) if !wanted => t.fault("password_file", "belongs to a file with the part pkcs12, and there is none"),
+        Some(_) if !wanted => {
+            t.fault("password_file", "belongs to a file with the part pkcs12, and there is none")
+        }
         given => Some(given),
     }
 }

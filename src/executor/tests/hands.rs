@@ -13,8 +13,8 @@ use crate::clock::{Clock, Virtual};
 use crate::executor::Maker;
 use crate::issuer::{Request, Under};
 use crate::model::{
-    AssetId, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret,
-    Ware,
+    AssetId, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem,
+    Secret, Ware,
 };
 use crate::verify::{Handshakes, Seen, Verifier, VerifyError};
 
