@@ -85,8 +85,19 @@ pub struct CaSpec {
     pub permitted_dns: Vec<String>,
     /// Whether its root is ours to make and to replace.
     pub root_in_state: bool,
-    /// How long a revocation list is valid; `None`: there are none.
-    pub crl: Option<SignedDuration>,
+    /// Whether a person has its intermediates signed by a root that was never here.
+    pub root_offline: bool,
+    /// Its revocation lists; `None`: there are none.
+    pub crl: Option<CrlSpec>,
+}
+
+/// The revocation lists of an internal CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlSpec {
+    /// How long one is valid.
+    pub lifetime: SignedDuration,
+    /// How often they are made anew.
+    pub every: SignedDuration,
 }
 
 /// A certificate.

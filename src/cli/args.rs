@@ -90,18 +90,20 @@ pub(super) enum Verb {
         #[arg(long)]
         now: bool,
     },
-    /// Print the request for a certificate that a person carries to its CA (an issuer with kind = "manual")
+    /// Print the request that a person carries to a CA: for a certificate (an issuer with kind = "manual"), or for the
+    /// intermediate of a CA whose root is elsewhere
     Csr {
-        /// The certificate
+        /// certificates/NAME, or ca/NAME
         asset: String,
     },
-    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    /// Take in a certificate that a person has had issued; the intermediate of a CA whose root is elsewhere; or a root that is
+    /// there already, where nothing is made yet
     Import {
         /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
         /// The certificate, PEM; what stands above it may follow
-        #[arg(long, value_name = "FILE")]
-        cert: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "crl")]
+        cert: Option<PathBuf>,
         /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
@@ -111,6 +113,9 @@ pub(super) enum Verb {
         /// The first line is the password of the key
         #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
+        /// The revocation lists of what stands above a CA's intermediate, PEM or DER; may come alone
+        #[arg(long, value_name = "FILE")]
+        crl: Option<PathBuf>,
     },
     /// Print one part of an asset
     Export {

@@ -87,9 +87,14 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             )
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file } => {
-            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
-            let files = import::Files { certificate: cert, key, chain, password };
+        Verb::Import { asset, cert, key, chain, password_file, crl } => {
+            let files = import::Files {
+                certificate: cert.as_deref(),
+                key: key.as_deref(),
+                chain: chain.as_deref(),
+                password: password_file.as_deref(),
+                crl: crl.as_deref(),
+            };
             run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
         }
         Verb::Export { asset, part, revision, password_file } => {

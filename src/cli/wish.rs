@@ -157,7 +157,10 @@ impl Wish {
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
             Self::Csr { asset } => csr::grant(config, house, asset, by).await.map(Next::Done),
-            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, by).await?].into()))),
+            Self::Import(wish) => {
+                let taken = [wish.take(config, house, by).await?].into();
+                Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
+            }
             Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await

@@ -31,6 +31,9 @@ pub(super) struct Workshop {
     lines: Arc<Lines>,
 }
 
+/// What kind of key intermediates have.
+pub(super) const INTERMEDIATE_KEY: KeyAlgorithm = KeyAlgorithm::EcdsaP256;
+
 /// `nice`'s highest value.
 const LEAST_PRIORITY: i32 = 19;
 
@@ -40,7 +43,7 @@ const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 impl Workshop {
     pub(super) fn new(config: &Config, entropy: &Entropy, lines: Arc<Lines>) -> Self {
         let served = |(name, ca): (&String, &crate::config::InternalCa)| {
-            Some((AssetId::new(AssetKind::Ca, name), ca.crl_url()?.to_owned()))
+            Some((AssetId::new(AssetKind::Ca, name), ca.crl()?.url()?.to_owned()))
         };
         let lists = config.internal_cas().iter().filter_map(served).collect();
         Self { entropy: entropy.clone(), authorities: authorities(config, entropy), lists, lines }
@@ -56,7 +59,7 @@ pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetI
             root_lifetime: ca.root_lifetime(),
             intermediate_lifetime: ca.intermediate_lifetime(),
             permitted_dns: ca.permitted_dns().to_vec(),
-            key_algorithm: KeyAlgorithm::EcdsaP256,
+            key_algorithm: INTERMEDIATE_KEY,
             entropy: entropy.clone(),
         };
         (AssetId::new(AssetKind::Ca, name), authority)

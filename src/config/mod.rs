@@ -45,7 +45,7 @@ pub use duration::{RenewBefore, duration_text, parse as parse_duration};
 pub use environment::Environment;
 pub use findings::{ConfigErrors, Finding};
 pub use host::{Process, password};
-pub use issuer::InternalCa;
+pub use issuer::{Crl, InternalCa};
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};

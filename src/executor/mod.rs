@@ -40,7 +40,7 @@ use crate::target::Target;
 use crate::verify::Verifier;
 
 use authority::crl_key;
-pub use authority::crl_record;
+pub use authority::{crl_record, upper_lists_key};
 pub use books::{Books, BooksError, Digester, Edit, inventory_of};
 pub use desk::ExecutorDesk;
 pub use errands::Errands;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssetId, AssetKind, CrlNote, Facts, Issued, IssuerRecord, LEDGER, MOST_ORDERS, Make, MakeCrl, ObjectKind,
     OrderNote, OrderOutcome, Parcel, Part, Place, Problem, Reference, Revision, RevisionState, Revocation,
-    RevocationReason, Signer, SpareId, Tidings, World,
+    RevocationReason, Signer, SpareId, Tidings, UpperLists, World,
 };
 
 /// All facts that a plan is made from.
@@ -63,6 +63,9 @@ pub struct AssetRecord {
     /// Of a CA: its revocation lists as they were made last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlNote>,
+    /// Of a CA whose root is elsewhere: the lists of those above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper_lists: Option<UpperLists>,
 }
 
 /// JSON objects have text for keys.
@@ -343,6 +346,9 @@ impl Effort {
     }
 }
 
+/// So many editions of revocation lists are remembered by their ends.
+const MOST_EDITIONS: usize = 32;
+
 /// Pauses in seconds between tries of a delivery: it costs the Swarm a rollout each.
 pub const DELIVERY_PAUSES: [i64; 5] = [60, 300, 900, 3600, 6 * 3600];
 
@@ -419,6 +425,7 @@ impl AssetRecord {
             by_issuer: BTreeMap::new(),
             orders: Vec::new(),
             crl: None,
+            upper_lists: None,
         }
     }
 
@@ -476,7 +483,18 @@ impl AssetRecord {
                 revision.crl_since.get_or_insert(make.edition);
             });
         }
+        let mut before = std::mem::take(&mut self.crl).map_or_else(BTreeMap::new, |last| {
+            let mut before = last.before;
+            before.insert(last.edition, last.next_update);
+            before
+        });
+        before.retain(|_, end| *end > now);
+        while before.len() > MOST_EDITIONS {
+            before.pop_first();
+        }
         self.crl = Some(CrlNote {
+            upper: self.upper_lists.as_ref().map(|lists| lists.taken_at),
+            before,
             edition: make.edition,
             this_update: now,
             next_update: now + make.lifetime,

@@ -20,7 +20,7 @@ mod world;
 
 pub use alert::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
-pub use authority::{CrlNote, CrlUrls, Issued};
+pub use authority::{CrlNote, CrlUrls, Issued, UpperLists};
 pub use hook::*;
 pub use inventory::*;
 pub use issuing::*;

@@ -11,9 +11,11 @@ pub mod pem;
 mod private_key;
 mod public_key;
 
-pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use certificate::{
+    Names, facts, facts_of_der, is_constrained, is_signed_by, names, parse, spki_of_certificate,
+};
 pub use chain::{above, certificates, is_root};
-pub use crl::list_of;
+pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};

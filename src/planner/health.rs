@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, crl, later, renew_at};
+use super::{Seed, authority, crl, later, renew_at};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -31,6 +31,8 @@ pub fn health(
             let found = of_asset(spec, record, now, seed);
             problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
         }
+        problems
+            .extend(crl::old_in_place(desired, inventory, spec, now).map(|problem| (id.clone(), problem)));
         problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
         problems.extend(passwords(inventory, spec).map(|problem| (id.clone(), problem)));
         if let Engine::Down(problem) = &inventory.world.engine
@@ -64,6 +66,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         }
     }
     problems.extend(crl::late(spec, record, now));
+    problems.extend(crl::late_above(record, now));
     if let Some(revision) = record.active() {
         // One fault, one alert: what fails need not be called late as well.
         let said = |problem: &Problem| known && problem.code == Code::Overdue;
@@ -145,22 +148,27 @@ fn settled_at(revision: &Revision) -> Timestamp {
 fn needs_a_person(spec: &AssetSpec, revision: &Revision) -> bool {
     match &spec.kind {
         KindSpec::Certificate(certificate) => certificate.is_by_hand(),
-        _ => revision.root_is_elsewhere,
+        KindSpec::Ca(ca) => authority::is_by_hand(ca, Some(revision)),
+        _ => false,
     }
 }
 
 /// So many days before its end a person is told, again each time.
 const NAGS: [i64; 5] = [30, 14, 7, 3, 1];
 
-/// What lives shortly is not told of from its birth on.
-fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
+/// The last of those days that is reached, in words. What lives shortly is not told of from its birth on.
+pub(super) fn within(validity: Validity, now: Timestamp) -> Option<String> {
     let (left, life) = (validity.left(now), validity.lifetime());
     let reached = |days: &i64| {
         let before = SignedDuration::from_hours(24 * days);
         left <= before && before < life / 2
     };
     let days = NAGS.into_iter().rev().find(reached)?;
-    let within = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
+    Some(if days == 1 { "a day".to_owned() } else { format!("{days} days") })
+}
+
+fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
+    let within = within(validity, now)?;
     let message = format!(
         "revision {number} ends at {}, within {within}, and a person has to have its successor issued",
         validity.not_after

@@ -279,6 +279,7 @@ pub(crate) fn ca() -> AssetSpec {
         intermediate_lifetime: days(365),
         permitted_dns: Vec::new(),
         root_in_state: true,
+        root_offline: false,
         crl: None,
     });
     let overlap =
