@@ -89,6 +89,9 @@ pub(super) enum Verb {
         /// Do not wait for a successor
         #[arg(long)]
         now: bool,
+        /// Of a certificate that a person carries: its CA has revoked it, note that
+        #[arg(long, conflicts_with_all = ["serial", "now"])]
+        done: bool,
     },
     /// Print the request that a person carries to a CA: for a certificate (an issuer with kind = "manual"), or for the
     /// intermediate of a CA whose root is elsewhere

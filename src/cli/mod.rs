@@ -79,12 +79,10 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let (assets, all, compromised) = (assets.clone(), *all, *compromised);
             run::run(cli, &Wish::Rotate { assets, all, compromised })
         }
-        Verb::Revoke { asset, revision, serial, reason, now } => {
+        Verb::Revoke { asset, revision, serial, reason, now, done } => {
             let (asset, serial, reason) = (asset.clone(), serial.clone(), reason.clone());
-            run::run(
-                cli,
-                &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
-            )
+            let (revision, now, done) = (*revision, *now, *done);
+            run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision, serial, reason, now, done }))
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
         Verb::Import { asset, cert, key, chain, password_file, crl } => {

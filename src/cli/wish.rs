@@ -147,6 +147,9 @@ impl Wish {
             Self::Rotate { assets, all, compromised } => {
                 let chosen = rotate::chosen(config, assets, *all)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
+                if *compromised {
+                    rotate::begin_by_hand(config, house, &chosen, by).await?;
+                }
                 let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
             }

@@ -145,7 +145,9 @@ impl Topic {
             | Code::ReloadFailed
             | Code::PasswordFile => Self::Delivery,
             Code::Drift => Self::Drift,
-            Code::RevokeFailed | Code::CertificateRevoked | Code::CrlLate => Self::Revocation,
+            Code::RevokeFailed | Code::RevokeByHand | Code::CertificateRevoked | Code::CrlLate => {
+                Self::Revocation
+            }
             Code::AuthorityEnding | Code::Overdue | Code::Expiring | Code::Expired => Self::Expiry,
             Code::HookFailed => Self::Hook,
             Code::NotifyFailed => Self::Notify,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, authority, crl, later, renew_at};
+use super::{Seed, authority, crl, later, renew_at, revoking};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -54,6 +54,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
     problems.extend(record.active().and_then(revoked));
     let unrevoked = record.revisions.values().filter_map(|revision| revision.awaits_revocation(now));
     problems.extend(unrevoked.filter_map(|asked| asked.effort.problem.clone()));
+    problems.extend(revoking::by_hand(spec, record, now));
     for (place, delivery) in &record.deliveries {
         problems.extend(delivery.effort.problem.clone());
         problems.extend(delivery.note.clone());

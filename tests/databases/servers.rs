@@ -67,6 +67,10 @@ impl Server {
         (self.client)(&Client { session: true, ..self.client() })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn connects(&self) {
         self.client().connect().unwrap();
     }
