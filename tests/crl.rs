@@ -29,9 +29,8 @@ fn site(crl: &str, port: &Port) -> Keyturn {
             dir = keyturn.dir().display(),
         ),
     );
-    keyturn.config(
-        &format!(
-            r#"
+    keyturn.config(&format!(
+        r#"
 [daemon]
 instance = "test"
 state_dir = "state"
@@ -62,9 +61,7 @@ kind = "file"
 dir = "client"
 files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key" }}
 "#
-        )
-        .replace("{dir}", &keyturn.dir().display().to_string()),
-    )
+    ))
 }
 
 /// `program ARGS`, to which it is so many days later.

@@ -73,6 +73,7 @@ impl Severity {
         match code {
             Code::Expired
             | Code::CertificateRevoked
+            | Code::RevokeByHand
             | Code::PutBackFailed
             | Code::StateBehind
             | Code::AuditBroken

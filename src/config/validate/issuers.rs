@@ -82,8 +82,15 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let sign = t.or("sign", Vec::new(), signing::roles);
     t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
+    let offline = root_offline == Some(true);
+    if offline && t.has("root_lifetime") {
+        return t.fault(
+            "root_lifetime",
+            "belongs to root = \"state\"; how long an offline root lives is not up to us",
+        );
+    }
     let (root, intermediate) = (root?, intermediate?);
-    if intermediate >= root {
+    if intermediate >= root && !offline {
         return t.fault(
             "intermediate_lifetime",
             format!(
