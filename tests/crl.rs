@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -72,14 +72,18 @@ fn later(days: u32, program: &Command) -> Command {
 }
 
 /// An NGINX of the test's own; it ends with this.
-struct Web(Child);
+struct Web {
+    /// What tells it the time, and waits for it.
+    wrapper: Child,
+    pid_file: PathBuf,
+}
 
 impl Web {
     fn start(keyturn: &Keyturn, port: &Port, days: u32) -> Self {
         let conf = keyturn.dir().join("nginx.conf");
         let nginx = command("nginx", ["-p", keyturn.dir().to_str().unwrap(), "-c", conf.to_str().unwrap()]);
-        let child = later(days, &nginx).stdin(Stdio::null()).spawn().unwrap();
-        let web = Self(child);
+        let wrapper = later(days, &nginx).stdin(Stdio::null()).spawn().unwrap();
+        let web = Self { wrapper, pid_file: keyturn.dir().join("nginx.pid") };
         let answers = || !asked(keyturn, port).is_empty();
         assert!(wait_for(Duration::from_secs(20), answers), "{}", log(keyturn));
         web
@@ -88,12 +92,14 @@ impl Web {
 
 impl Drop for Web {
     fn drop(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap());
-        let _ = nix::sys::signal::kill(pid, Signal::SIGTERM);
-        if !wait_for(Duration::from_secs(10), || self.0.try_wait().unwrap().is_some()) {
-            let _ = self.0.kill();
+        let pid = fs::read_to_string(&self.pid_file).ok().and_then(|pid| pid.trim().parse().ok());
+        if let Some(pid) = pid {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM);
         }
-        let _ = self.0.wait();
+        if !wait_for(Duration::from_secs(10), || self.wrapper.try_wait().unwrap().is_some()) {
+            let _ = self.wrapper.kill();
+        }
+        let _ = self.wrapper.wait();
     }
 }
 

@@ -158,7 +158,7 @@ verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
 const HAPROXY: Case = Case {
     files: r#""edge.pem" = "combined", "ca.crt" = "ca""#,
     owner: None,
-    reload: r#"reload = ["{hooks}/reload-haproxy", "{dir}/admin.sock", "{dir}/tls/edge.pem", "{dir}/tls/ca.crt"]
+    reload: r#"reload = ["{hooks}/reload-haproxy", "{dir}/admin.sock", "{dir}/tls/edge.pem", "{dir}/tls/ca.crt", "{dir}/master.sock"]
 verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
     start: servers::haproxy,
 };
@@ -205,13 +205,15 @@ fn redis_keeps_serving_after_a_bad_pair() {
     }
 }
 
-/// A client under the new root is let in though nobody has reloaded HAProxy, and so is one under the old.
+/// The hook takes up the new root as well: a client under it is let in, and so is one under the old; who is connected stays.
 #[test]
 fn haproxy_goes_along_with_a_root_rollover() {
     if !servers::can_run("haproxy_goes_along_with_a_root_rollover", &["haproxy", "socat", "curl"]) {
         return;
     }
     let (keyturn, server) = HAPROXY.start();
+    let mut held = Held::start(server.session(), server.question, server.answer);
+    held.ask();
     let client = keyturn.dir().join("client");
     let before = keyturn.dir().join("before");
     fs::create_dir(&before).unwrap();
@@ -240,6 +242,11 @@ fn haproxy_goes_along_with_a_root_rollover() {
         let let_in = lets_in(dir, &bundle);
         assert!(let_in.status.success(), "{dir:?}: {let_in:?}");
     }
+    held.ask();
+    assert_eq!(server.served(), keyturn.fingerprint("server"));
+    // And after that certificates turn over as before.
+    keyturn.ok(&["rotate", "server"]);
+    assert_eq!(server.served(), keyturn.fingerprint("server"));
 }
 
 #[test]
