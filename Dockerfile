@@ -8,6 +8,8 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY src src
+# Cargo reads the manifest of what only tests depend on, too.
+COPY tests/primes tests/primes
 RUN cargo build --profile dist --locked --bin keyturn
 # The state's folder belongs to the image's user alone, so that a new volume does too. (What is copied by its own name loses its
 # mode; what lies in it does not.)

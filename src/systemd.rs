@@ -1,5 +1,6 @@
 //! What systemd is told of a service of `Type=notify` (sd_notify(3)), where there is a systemd.
 
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,6 +28,17 @@ pub fn reloading() {
 /// It ends, by order.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// The control socket, where systemd has opened it for us (`keyturn.socket`, sd_listen_fds(3)): the first stream socket of
+/// those that it hands over. To be asked before there are threads: what systemd says in the environment is taken out of it.
+///
+/// # Errors
+///
+/// When what is handed over is something else.
+pub fn handed_over() -> std::io::Result<Option<UnixListener>> {
+    let mut handed = listenfd::ListenFd::from_env();
+    if handed.len() == 0 { Ok(None) } else { handed.take_unix_listener(0) }
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -23,17 +23,23 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 26] = [
     "README.md",
+    "docs/3am.md",
+    "docs/README.md",
     "docs/acme.md",
     "docs/alerts.md",
+    "docs/approvals.md",
     "docs/by-hand.md",
     "docs/configuration.md",
     "docs/container.md",
     "docs/databases.md",
     "docs/dh.md",
     "docs/dns.md",
+    "docs/doctor.md",
+    "docs/faults.md",
     "docs/files.md",
+    "docs/first-day.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
     "docs/keys.md",
@@ -47,7 +53,7 @@ const PAGES: [&str; 20] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 18;
+const NOT_RUN: usize = 25;
 
 #[derive(Debug)]
 struct Block {
@@ -322,6 +328,50 @@ fn commands_on_a_swarm_do_what_is_shown() {
     }
 }
 
+/// Who reads the index finds every page.
+#[test]
+fn every_page_is_in_the_index() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") && name != "README.md" {
+            assert!(index.contains(&format!("]({name})")), "docs/{name} is not in docs/README.md");
+        }
+    }
+}
+
+/// A code that is named anywhere, in the sources or in a page, is one that `explain` and docs/problems.md know.
+#[test]
+fn every_code_that_is_named_is_explained() {
+    let problems = fs::read_to_string(root().join("docs/problems.md")).unwrap();
+    let mut named = 0;
+    let mut folders: Vec<PathBuf> =
+        ["src", "docs", "examples", "hooks"].map(|name| root().join(name)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            for rest in text.split("KT-").skip(1) {
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '-')
+                    .collect();
+                // `KT-…`, `KT-NAME` and `KT-TLS-*` stand for others.
+                if name.is_empty() || name == "NAME" || name.ends_with('-') {
+                    continue;
+                }
+                named += 1;
+                let heading = format!("## KT-{name}\n");
+                assert!(problems.contains(&heading), "{}: KT-{name} is explained nowhere", path.display());
+            }
+        }
+    }
+    assert!(named > 200, "{named}");
+}
+
 /// What a part of a configuration leaves out.
 const AUTHORITY: &str = "[issuers.internal]\nkind = \"internal\"\ncommon_name = \"Example Internal CA\"\n";
 
@@ -378,33 +428,38 @@ fn systemd_takes_the_units() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         return support::skipped("docs::systemd_takes_the_units", "`systemd-analyze` is not installed");
     }
-    for unit in ["keyturn.service", "keyturn-run.service"] {
+    for unit in ["keyturn.service", "keyturn-run.service", "keyturn-failed@.service"] {
         systemd_takes(unit);
     }
 }
 
 fn systemd_takes(unit: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let service = folder.path().join(unit);
-    let timer = folder.path().join("keyturn-run.timer");
-    let text = fs::read_to_string(root().join("systemd").join(unit)).unwrap();
-    // It looks for the program, which is not installed here.
-    let text = text.replace("/usr/local/bin/keyturn", env!("CARGO_BIN_EXE_keyturn"));
-    fs::write(&service, text).unwrap();
-    fs::copy(root().join("systemd/keyturn-run.timer"), &timer).unwrap();
-    let timer = Some(timer).filter(|_| unit == "keyturn-run.service");
-    let analyze = |args: &[&str]| {
-        let output = Command::new("systemd-analyze").args(args).arg(&service).args(&timer).output().unwrap();
+    for entry in fs::read_dir(root().join("systemd")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let text = fs::read_to_string(&path).unwrap();
+            // It looks for the program, which is not installed here.
+            let text = text.replace("=keyturn ", &format!("={} ", env!("CARGO_BIN_EXE_keyturn")));
+            fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
+        }
+    }
+    let analyze = |args: &[&str], units: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        command.args(args).args(units.iter().map(|unit| folder.path().join(unit)));
+        // Units name each other.
+        let output =
+            command.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.path().display())).output().unwrap();
         Ran::new(output.status, &output.stdout, &output.stderr)
     };
-    let verified = analyze(&["verify"]);
+    let with = match unit {
+        "keyturn.service" => vec![unit, "keyturn.socket"],
+        "keyturn-run.service" => vec![unit, "keyturn-run.timer"],
+        _ => vec!["keyturn-failed@keyturn.service.service"],
+    };
+    let verified = analyze(&["verify"], &with);
     assert!(verified.ok() && !verified.stderr.contains("keyturn"), "{verified:#?}");
-    let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=20"])
-        .arg(&service)
-        .output();
-    let output = output.unwrap();
-    let exposed = Ran::new(output.status, &output.stdout, &output.stderr);
+    let exposed = analyze(&["security", "--offline=true", "--threshold=20"], &with[..1]);
     assert!(exposed.ok(), "more than 2.0 of 10 is open: {exposed:#?}");
 }
 

@@ -22,9 +22,34 @@ pub(super) struct Cli {
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 
+    /// How the log is written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "KEYTURN_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    #[arg(default_value_t = LogFormat::Auto)]
+    pub(super) log_format: LogFormat,
+
     /// What to do
     #[command(subcommand)]
     pub(super) verb: Verb,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// To journald where systemd has connected stderr with it, else as text
+    Auto,
+    /// Lines on stderr, for people
+    Text,
+    /// JSON lines on stderr, for programs
+    Json,
+    /// To journald, with fields: KEYTURN_ASSET, KEYTURN_ACTION, KEYTURN_CODE
+    Journald,
 }
 
 /// How facts are printed.
@@ -99,15 +124,15 @@ pub(super) enum Verb {
         /// certificates/NAME, or ca/NAME
         asset: String,
     },
-    /// Take in a certificate that a person has had issued; the intermediate of a CA whose root is elsewhere; or a root that is
-    /// there already, where nothing is made yet
+    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet; or the
+    /// intermediate of a CA whose root is elsewhere
     Import {
-        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        /// certificates/NAME, jwt_keys/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
         /// The certificate, PEM; what stands above it may follow
-        #[arg(long, value_name = "FILE", required_unless_present = "crl")]
+        #[arg(long, value_name = "FILE")]
         cert: Option<PathBuf>,
-        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
+        /// The private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         /// What stands above it, in any order; of a CA's intermediate up to the root
@@ -119,6 +144,9 @@ pub(super) enum Verb {
         /// The revocation lists of what stands above a CA's intermediate, PEM or DER; may come alone
         #[arg(long, value_name = "FILE")]
         crl: Option<PathBuf>,
+        /// Of a JWT key: the key ID that its tokens name; its RFC 7638 thumbprint where it is not said
+        #[arg(long, requires = "key")]
+        kid: Option<String>,
     },
     /// Print one part of an asset
     Export {
@@ -155,6 +183,33 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Look at the state, the clock, the engine, the services and the servers' TLS, and say what is wrong, why, and what
+    /// to do; changes nothing. Exit code 1 when something is a fault
+    Doctor {
+        /// Do not ask the ACME CAs what time it is
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print NGINX's TLS configuration for a certificate's files, as its version can have it
+    NginxSnippet {
+        /// The certificate
+        certificate: String,
+        /// Which of Mozilla's sets
+        #[arg(long, value_enum, default_value_t = super::snippet::Profile::Intermediate)]
+        profile: super::snippet::Profile,
+        /// Of NGINX [default: that of this machine's]
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+        /// Of OpenSSL [default: the one that this machine's NGINX runs with; beside --version 1.1.1]
+        #[arg(long, value_name = "VERSION")]
+        openssl: Option<String>,
+        /// Offer DHE suites too, with the DH parameters that go to the same server
+        #[arg(long)]
+        dhe: bool,
+        /// Ask clients for a certificate: of the roots in the part `ca`, against the lists in the part `crl`
+        #[arg(long)]
+        verify_clients: bool,
+    },
     /// The internal CAs
     Ca {
         #[command(subcommand)]
@@ -164,6 +219,18 @@ pub(super) enum Verb {
     Acme {
         #[command(subcommand)]
         verb: AcmeVerb,
+    },
+    /// The requests that wait for another person's word, and what has become of the others
+    Approvals,
+    /// Say yes to what somebody else has asked for; the daemon does it then
+    Approve {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
+    },
+    /// Say no to a request, or take your own back
+    Deny {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
     },
     /// The history: who did what to which asset
     Audit {
@@ -266,6 +333,12 @@ pub(super) enum NotifyVerb {
     Test {
         /// Only to this one: NAME of [notify.NAME]
         name: Option<String>,
+    },
+    /// Tell each channel that takes failures that Keyturn itself has failed; for OnFailure= of systemd
+    Down {
+        /// What has failed: keyturn.service
+        #[arg(default_value = "keyturn.service")]
+        unit: String,
     },
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn key(
     let executor = &house.executor;
     let made_for = made_for(house, id);
     let inventory = executor.books.inventory().await;
-    let record = inventory.assets.get(id);
+    let record = inventory.record(id);
     if id.kind == AssetKind::Ca && !is_elsewhere(config, id, record) {
         let why = "has its root here, and signs its intermediates itself; `root = \"offline\"` is for a root elsewhere";
         return Err(Failure::usage(format!("{id} {why}")));

@@ -1,8 +1,9 @@
-//! `import`: a CA that was there before goes on here, or what a person has had issued is taken in: a certificate, the
-//! intermediate of a CA whose root is elsewhere, that root's revocation list.
+//! `import`: what was there before goes on here, or what a person has had issued is taken in: a CA, a JWT key that signs, a
+//! certificate, the intermediate of a CA whose root is elsewhere, that root's revocation list.
 
 mod authority;
 mod certificate;
+mod jwt_key;
 mod lists;
 
 use std::path::Path;
@@ -24,7 +25,11 @@ pub(super) struct Wish {
     certificate: Option<String>,
     key: Option<Secret>,
     chain: String,
+    /// Of a JWT key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
     /// Revocation lists, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     crl: Option<String>,
 }
 
@@ -39,7 +44,7 @@ pub(super) struct Files<'a> {
 
 impl Wish {
     /// Reads the files, as whoever has typed it.
-    pub(super) fn read(asset: &str, files: &Files<'_>) -> Result<Self, Failure> {
+    pub(super) fn read(asset: &str, files: &Files<'_>, kid: Option<String>) -> Result<Self, Failure> {
         let certificate = files.certificate.map(text).transpose()?;
         // What stands above it may be in the same file.
         let mut chain = certificate.clone().unwrap_or_default();
@@ -55,18 +60,32 @@ impl Wish {
             Some(file) => Some(private_key(file, password.as_ref())?),
         };
         let crl = files.crl.map(lists).transpose()?;
-        Ok(Self { asset: asset.to_owned(), certificate, key, chain, crl })
+        Ok(Self { asset: asset.to_owned(), certificate, key, chain, kid, crl })
     }
 
     pub(super) fn checked(&self, config: &Config) -> Result<AssetId, Failure> {
         let id = state::asset(config, &self.asset)?;
         match id.kind {
-            AssetKind::Ca => Ok(id),
-            AssetKind::Certificate if self.crl.is_some() => {
-                Err(Failure::usage(format!("{id}: --crl goes with ca/NAME")))
+            AssetKind::JwtKey => return self.signs(config, &id).map(|_| id),
+            AssetKind::DhParams => {
+                return Err(Failure::usage(format!(
+                    "{id}: nobody misses old DH parameters: `run` makes new ones"
+                )));
             }
-            AssetKind::Certificate => certificate::checked(config, id),
-            _ => Err(Failure::usage(format!("{id}: only CAs and certificates can be imported yet"))),
+            AssetKind::Ca => {}
+            AssetKind::Certificate => {
+                certificate::taken_in(config, &id)?;
+            }
+        }
+        if self.crl.is_some() && id.kind != AssetKind::Ca {
+            return Err(Failure::usage(format!("{id}: --crl goes with ca/NAME")));
+        }
+        if self.certificate.is_none() && self.crl.is_none() {
+            return Err(Failure::usage(format!("{id}: its certificate is needed (--cert FILE)")));
+        }
+        match self.kid {
+            Some(_) => Err(Failure::usage(format!("{id}: only JWT keys have a key ID (--kid)"))),
+            None => Ok(id),
         }
     }
 
@@ -75,6 +94,7 @@ impl Wish {
         let id = self.checked(config)?;
         match id.kind {
             AssetKind::Certificate => self.take_certificate(config, house, &id, by).await?,
+            AssetKind::JwtKey => self.take_jwt_key(config, house, &id, by).await?,
             _ => {
                 if let Some(certificate) = &self.certificate {
                     self.take_authority(config, house, &id, certificate, by).await?;

@@ -1,4 +1,4 @@
-//! The channels of the configuration, put together; `notify test`; and what a one-shot command delivers before it ends.
+//! The channels of the configuration, put together; and what a one-shot command delivers before it ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
-use super::args::Cli;
-use super::compose::{Base, block_on};
-use super::fail::{DONE, FAILED, Failure};
-use super::{output, state};
-use crate::clock::{Clock, System};
+use super::compose::Base;
+use super::fail::Failure;
+use crate::clock::Clock;
 use crate::config::{Channel as Settings, ChannelKind, Config};
 use crate::desired::Desired;
 use crate::executor::{Carried, Errands, Fatal, Postman};
-use crate::model::{Event, Item, Message, Phase, Severity};
 use crate::notify::Channel;
 use crate::notify::alertmanager::Alertmanager;
 use crate::notify::discord::Discord;
@@ -38,14 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Who carries messages by `config`.
 pub(super) fn postman(config: &Config, base: &Base) -> Postman {
-    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock))
+    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock), &base.actor)
 }
 
 /// Who runs its hooks.
 pub(super) fn errands(config: &Config, base: &Base) -> Errands {
     let hooks = Desired::of(config).listeners.hooks;
     let programs = Programs { instance: config.daemon().instance().to_owned() };
-    Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs))
+    Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs), &base.actor)
 }
 
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<String, Arc<dyn Channel>> {
@@ -53,7 +50,8 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<String, Arc<dyn
     config.channels().iter().map(one).collect()
 }
 
-fn channel(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Channel> {
+/// What speaks to one of them.
+pub(super) fn channel(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Channel> {
     let line = || {
         let ca_file = settings.ca_file().map(ToOwned::to_owned);
         Line::new(settings.allow_private(), ca_file, Arc::clone(clock))
@@ -125,64 +123,4 @@ pub(super) async fn deliver(config: &Config, base: &Base) -> Result<(), Failure>
         // What is on its way stays on record, and is sent again.
         () = base.clock.sleep(PATIENCE) => Ok(()),
     }
-}
-
-/// `notify test`: nothing is kept, and nothing waits.
-pub(super) fn test(cli: &Cli, name: Option<&str>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
-    let clock: Arc<dyn Clock> = Arc::new(System::new());
-    let chosen = chosen(&config, name)?;
-    let instance = config.daemon().instance();
-    let sent: Vec<_> = block_on(async {
-        let send = async |settings: &Settings| {
-            let channel = channel(settings, &clock);
-            (settings.clone(), channel.send(&sample(instance, clock.now())).await)
-        };
-        Ok(futures_util::future::join_all(chosen.into_iter().map(send)).await)
-    })?;
-    let mut code = DONE;
-    for (settings, outcome) in &sent {
-        let kind = settings.kind().name();
-        match outcome {
-            Ok(()) => output::line(&format!("{} ({kind}): sent", settings.name())),
-            Err(error) => {
-                code = FAILED;
-                output::line(&format!("{} ({kind}): FAILED: {error}", settings.name()));
-            }
-        }
-    }
-    Ok(code)
-}
-
-fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<Vec<&'c Settings>, Failure> {
-    let known = || config.channels().keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    match name {
-        _ if config.channels().is_empty() => {
-            Err(Failure::usage("the configuration has no channel: add [notify.NAME] (docs/alerts.md)"))
-        }
-        None => Ok(config.channels().values().collect()),
-        Some(name) => match config.channels().get(name) {
-            Some(channel) => Ok(vec![channel]),
-            None => Err(Failure::usage(format!(
-                "there is no channel `{name}`; the configuration has {}",
-                known()
-            ))),
-        },
-    }
-}
-
-fn sample(instance: &str, now: Timestamp) -> Message {
-    let item = Item {
-        event: Event::Recovery,
-        severity: Severity::Info,
-        phase: Phase::Happened,
-        asset: None,
-        revision: None,
-        code: None,
-        text: "this is a test: messages of Keyturn arrive here".to_owned(),
-        at: now,
-        since: None,
-    };
-    let id = format!("{instance}-test-{}", now.as_second());
-    Message { instance: instance.to_owned(), id, at: now, items: vec![item], dropped: 0, brief: false }
 }

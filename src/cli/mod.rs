@@ -1,6 +1,7 @@
 //! The command line: the composition root, one file a verb.
 
 mod acme;
+mod approvals;
 mod args;
 mod audit;
 mod ca;
@@ -10,6 +11,7 @@ mod control;
 mod csr;
 mod daemon;
 mod dhparam;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -19,16 +21,20 @@ mod issuers;
 mod later;
 mod limits;
 mod lists;
+mod logging;
 mod messages;
+mod notices;
 mod output;
 mod owner;
 mod plan;
+mod reading;
 mod report;
 mod revoke;
 mod rotate;
 mod run;
 mod shell;
 mod sign;
+mod snippet;
 mod state;
 mod status;
 mod wish;
@@ -56,7 +62,7 @@ pub fn main() -> ExitCode {
     };
     // What is to be readable by others is made so by name; everything else is ours alone.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    report::start_logging(&cli);
+    logging::start(&cli);
     match dispatch(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -85,7 +91,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision, serial, reason, now, done }))
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file, crl } => {
+        Verb::Import { asset, cert, key, chain, password_file, kid, crl } => {
             let files = import::Files {
                 certificate: cert.as_deref(),
                 key: key.as_deref(),
@@ -93,7 +99,7 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
                 password: password_file.as_deref(),
                 crl: crl.as_deref(),
             };
-            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
         Verb::Export { asset, part, revision, password_file } => {
             let password_file = password_file.as_deref();
@@ -102,12 +108,22 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::NginxSnippet { certificate, profile, version, openssl, dhe, verify_clients } => {
+            let (version, openssl) = (version.as_deref(), openssl.as_deref());
+            let (profile, dhe, verify_clients) = (*profile, *dhe, *verify_clients);
+            snippet::run(cli, &snippet::Ask { certificate, profile, version, openssl, dhe, verify_clients })
+        }
+        Verb::Doctor { offline } => doctor::run(cli, *offline),
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
+        Verb::Approvals => approvals::run(cli),
+        Verb::Approve { id } => run::run(cli, &Wish::Approve { id: *id }),
+        Verb::Deny { id } => run::run(cli, &Wish::Deny { id: *id }),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
-        Verb::Notify { verb: NotifyVerb::Test { name } } => messages::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),
+        Verb::Notify { verb: NotifyVerb::Down { unit } } => notices::down(cli, unit),
         Verb::Completions { shell } => shell::completions(*shell),
         Verb::Man { out } => shell::man(out.as_deref()),
         Verb::Later(words) => later::refuse(words, None),

@@ -1,67 +1,13 @@
-//! Tells people how it goes, on stderr: logs, lines, bars.
+//! Tells people how it goes, on stderr: lines and bars.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
 
-use super::args::Cli;
 use crate::executor::Reporter;
 use crate::model::{Action, Problem, Step};
-
-/// Logs go to stderr, by `KEYTURN_LOG` (or `RUST_LOG`), else by `-v`.
-pub(super) fn start_logging(cli: &Cli) {
-    // A daemon's log is all that is heard of it.
-    let daemon = matches!(cli.verb, super::args::Verb::Daemon);
-    let level = match cli.verbose {
-        0 if !daemon => "warn",
-        0 => "info",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let asked = std::env::var("KEYTURN_LOG").or_else(|_| std::env::var("RUST_LOG"));
-    let filter =
-        EnvFilter::try_new(asked.as_deref().unwrap_or(level)).unwrap_or_else(|_| EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let subscriber = subscriber.with_ansi(console_is_terminal());
-    // Who has asked for nothing wants to read notes, not a log.
-    let _ = match asked.is_err() && cli.verbose == 0 && !daemon {
-        true => subscriber.event_format(Notes).try_init(),
-        false => subscriber.try_init(),
-    };
-}
-
-/// One line an event, as a person would write it: no time, no level but in words, no module.
-struct Notes;
-
-impl<S, N> FormatEvent<S, N> for Notes
-where
-    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &tracing::Event<'_>,
-    ) -> std::fmt::Result {
-        let failed = *event.metadata().level() == tracing::Level::ERROR;
-        writer.write_str(if failed { "error: " } else { "note: " })?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
-}
-
-fn console_is_terminal() -> bool {
-    use std::io::IsTerminal;
-    std::io::stderr().is_terminal()
-}
 
 /// Lines on stderr, with bars below them where it is a terminal.
 pub(super) struct Lines {
@@ -128,7 +74,8 @@ fn still_to_come(bits: usize, tested: u64, mean: f64) -> String {
 
 impl Reporter for Lines {
     fn started(&self, step: &Step) {
-        tracing::info!(assets = ?names(step), action = step.action.name(), reason = step.reason, "begin");
+        let (asset, assets) = labels(step);
+        tracing::info!(asset, assets, action = step.action.name(), reason = step.reason, "begin");
         // A bar has a thread that turns it.
         if step.action.is_silent() || self.bars.is_hidden() {
             return;
@@ -164,6 +111,14 @@ pub(super) fn ended(step: &Step, problem: Option<&Problem>) -> Option<String> {
 /// The assets that a step is for.
 pub(super) fn names(step: &Step) -> Vec<String> {
     step.assets.iter().map(ToString::to_string).collect()
+}
+
+/// The same for logs: what is about one asset can be found by its name alone.
+pub(super) fn labels(step: &Step) -> (Option<String>, Option<String>) {
+    match step.assets.as_slice() {
+        [one] => (Some(one.to_string()), None),
+        _ => (None, Some(names(step).join(" "))),
+    }
 }
 
 /// "rollout web_nginx (certificates/edge, dh_params/edge)"

@@ -1,36 +1,56 @@
 //! Issued, delivered, served; valid until; next renewal; what is wrong, and what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
-use super::fail::{DONE, Failure};
-use super::{limits, output, state};
+use super::fail::Failure;
+use super::wish::{Answer, Manner, Wish};
+use super::{approvals, limits, output, reading, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof,
-    Renewal, Revision, RevisionState,
+    Approval, AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem,
+    Proof, Renewal, Revision, RevisionState,
 };
 use crate::planner::{self, IssuerUse, Seed, StockLevel};
 
 pub(super) fn run(cli: &Cli, asset: Option<&str>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
-    let only = asset.map(|text| state::asset(&config, text)).transpose()?;
-    let inventory = state::inventory(&config)?;
-    let now = System::new().now();
-    let desired = Desired::of(&config);
-    let problems = planner::health(&desired, &inventory, now, Seed::of(&desired.instance));
-    let mut report = Report::of(&config, &inventory, &problems, now);
+    let config = state::client_config(cli)?;
+    let wish = Wish::Status { asset: asset.map(str::to_owned) };
+    let answer = match reading::by_daemon(cli, &config, &wish)? {
+        Some(answer) => answer,
+        None => {
+            // What is asked for wrongly is said before the state is looked for.
+            wish.check(&config)?;
+            let inventory = state::inventory(&config)?;
+            answer(&config, &inventory, System::new().now(), asset, Manner { format: cli.output })?
+        }
+    };
+    Ok(answer.print())
+}
+
+/// What is told of the records.
+pub(super) fn answer(
+    config: &Config,
+    inventory: &Inventory,
+    now: Timestamp,
+    asset: Option<&str>,
+    manner: Manner,
+) -> Result<Answer, Failure> {
+    let only = asset.map(|text| state::asset(config, text)).transpose()?;
+    let desired = Desired::of(config);
+    let problems = planner::health(&desired, inventory, now, Seed::of(&desired.instance));
+    let mut report = Report::of(config, inventory, &problems, now);
     report.assets.retain(|asset| only.as_ref().is_none_or(|only| asset.id == *only));
-    match cli.output {
-        Format::Json => output::json(&report.json()),
-        Format::Table => output::line(&report.table()),
-    }
-    Ok(DONE)
+    Ok(Answer::done(match manner.format {
+        Format::Json => format!("{:#}\n", report.json()),
+        Format::Table => report.table() + "\n",
+    }))
 }
 
 /// Problems that make a pass fail, whoever caused them. A CA that wants to be left alone for a while, or is still at work,
@@ -62,13 +82,15 @@ pub(super) struct Report {
     pub(super) problems: Vec<Problem>,
     pub(super) issuers: Vec<IssuerUse>,
     pub(super) stock: Vec<StockLevel>,
+    /// What waits for somebody's word.
+    pub(super) waiting: Vec<Approval>,
     pub(super) assets: Vec<Row>,
 }
 
 /// What is told of one asset.
 pub(super) struct Row {
     pub(super) id: AssetId,
-    record: AssetRecord,
+    record: Arc<AssetRecord>,
     pub(super) shown: Option<Revision>,
     pub(super) renew_at: Option<Timestamp>,
     pub(super) delivered_at: Option<Timestamp>,
@@ -88,13 +110,27 @@ impl Report {
     ) -> Self {
         let desired = Desired::of(config);
         let seed = Seed::of(&desired.instance);
-        let row = |spec: &AssetSpec| row(&desired, spec, inventory, problems, seed);
+        let mut by_asset: HashMap<&AssetId, Vec<&Problem>> = HashMap::new();
+        for (id, problem) in problems {
+            by_asset.entry(id).or_default().push(problem);
+        }
+        let labelled = planner::Labelled::of(&inventory.world);
+        let row = |spec: &AssetSpec| {
+            let problems = by_asset.get(&spec.id).map_or(&[][..], Vec::as_slice);
+            row(&desired, spec, inventory, &labelled, problems, seed)
+        };
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
         let of_site = planner::tidings::trouble(&inventory.tidings);
-        let problems = of_site.into_iter().map(|(_, problem)| problem).collect();
-        Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), assets }
+        let waiting: Vec<Approval> =
+            inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
+        let waits = waiting.iter().map(Approval::problem);
+        // An asset that the configuration no longer has is in no row.
+        let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
+        let of_none = of_none.map(|(_, problem)| problem.clone());
+        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).chain(waits).collect();
+        Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), waiting, assets }
     }
 
     /// As DESIGN.md documents it.
@@ -104,6 +140,7 @@ impl Report {
             "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
             "issuers": self.issuers.iter().map(limits::json).collect::<Vec<_>>(),
             "stock": self.stock.iter().map(stock).collect::<Vec<_>>(),
+            "approvals": self.waiting.iter().map(approvals::json).collect::<Vec<_>>(),
         })
     }
 
@@ -160,20 +197,22 @@ fn row(
     desired: &Desired,
     spec: &AssetSpec,
     inventory: &Inventory,
-    problems: &[(AssetId, Problem)],
+    labelled: &planner::Labelled<'_>,
+    problems: &[&Problem],
     seed: Seed,
 ) -> Row {
-    let record = inventory.assets.get(&spec.id).cloned().unwrap_or_else(|| AssetRecord::new(spec.id.clone()));
+    let record = inventory.assets.get(&spec.id).cloned();
+    let record = record.unwrap_or_else(|| Arc::new(AssetRecord::new(spec.id.clone())));
     let shown = record.active().or_else(|| record.coming().last()).cloned();
     let linger = spec.overlap.linger.max(desired.retention);
-    let targets: Vec<(Place, Delivery)> = planner::sites(spec, &record, &inventory.world)
+    let targets: Vec<(Place, Delivery)> = planner::sites(spec, &record, &inventory.world, labelled)
         .into_iter()
         .map(|site| (site.place.clone(), record.deliveries.get(&site.place).cloned().unwrap_or_default()))
         .collect();
     let mut own: Vec<Problem> = Vec::new();
-    for (_, problem) in problems.iter().filter(|(id, _)| *id == spec.id) {
+    for problem in problems {
         if !own.contains(problem) {
-            own.push(problem.clone());
+            own.push((*problem).clone());
         }
     }
     Row {

@@ -2,6 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
+/// Where systemd puts what it hands to `keyturn.service` (systemd.exec(5), CREDENTIALS).
+const OF_THE_DAEMON: &str = "/run/credentials/keyturn.service";
+
 /// What a configuration takes from its surroundings; an argument, so that tests need no process of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -9,15 +12,23 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of this process: `$CREDENTIALS_DIRECTORY`, as systemd sets it for `LoadCredential=`.
+    /// That of this process: `$CREDENTIALS_DIRECTORY`, as systemd sets it for `LoadCredential=`. A verb in a shell has none:
+    /// where systemd runs, the daemon's are meant, which root can read while it runs.
     pub fn of_process() -> Self {
         let folder = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
-        Self { credentials: folder.map(PathBuf::from) }
+        let folder = folder.map(PathBuf::from);
+        let systemd = || Path::new("/run/systemd/system").is_dir();
+        Self { credentials: folder.or_else(|| systemd().then(|| PathBuf::from(OF_THE_DAEMON))) }
     }
 
     /// One whose credentials lie in `folder`.
     pub fn with_credentials(folder: impl Into<PathBuf>) -> Self {
         Self { credentials: Some(folder.into()) }
+    }
+
+    /// Where nobody has said where credentials are, they are in `folder`.
+    pub fn or_credentials(self, folder: impl Into<PathBuf>) -> Self {
+        Self { credentials: self.credentials.or_else(|| Some(folder.into())) }
     }
 
     /// Where `credential:name` is.

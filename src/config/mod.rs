@@ -49,7 +49,7 @@ pub use issuer::{Crl, InternalCa};
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};
-pub use roles::{Principal, Roles};
+pub use roles::{Guards, Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use signing::{Network, SigningRole};
 pub use target::{
@@ -62,8 +62,8 @@ pub(crate) use raw::not_one_of;
 use raw::{Context, Table};
 use validate::OwnerCheck;
 
-/// No configuration is larger than this, in bytes.
-pub const MAX_SIZE: usize = 1024 * 1024;
+/// No configuration is larger than this, in bytes: ten thousand assets in few words.
+pub const MAX_SIZE: usize = 2 * 1024 * 1024;
 
 /// A configuration that has passed all checks.
 #[derive(Debug, Clone)]
@@ -74,6 +74,7 @@ pub struct Config {
     delivery: Delivery,
     keys: Keys,
     roles: Roles,
+    guards: Guards,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     manual_issuers: BTreeSet<String>,
@@ -82,6 +83,7 @@ pub struct Config {
     dh_params: BTreeMap<String, DhParams>,
     channels: BTreeMap<String, Channel>,
     hooks: Vec<Hook>,
+    digest: String,
     warnings: Vec<Finding>,
     owners: Vec<(Finding, OwnerCheck)>,
 }
@@ -147,6 +149,7 @@ impl Config {
             return Err(failed(findings, &source, file));
         };
         config.warnings = findings.finish(&source)?;
+        config.digest = digest(text);
         let located = |(spot, check)| (source.finding(spot, String::new()), check);
         config.owners = owners.into_iter().map(located).collect();
         Ok(config)
@@ -185,6 +188,16 @@ impl Config {
     /// `[roles]`.
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// `[approvals]`.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// SHA-256 of the file's text, lower-case hex: another one is another configuration, whatever differs.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.
@@ -250,6 +263,11 @@ impl Config {
     }
 }
 
+fn digest(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The faults of a configuration that could not be read to its end.
 fn failed(findings: Findings, source: &Source<'_>, file: &Path) -> ConfigErrors {
     match findings.finish(source) {
@@ -272,6 +290,6 @@ fn refuse_size(file: &Path, size: usize) -> Result<(), ConfigErrors> {
     }
     Err(ConfigErrors::of_file(
         file,
-        "is larger than 1 MiB, which no configuration is; is it the right file?".to_owned(),
+        "is larger than 2 MiB, which no configuration is; is it the right file?".to_owned(),
     ))
 }

@@ -4,7 +4,7 @@
 //! beside all that still runs, and whoever drives it makes the next plan when something has ended. So nothing here
 //! depends on the order in which steps end: each plan is made from the records, in which the intents of all that runs are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,15 +146,14 @@ impl Flow {
                 && !self.resting.contains_key(&key(step))
         };
         let groups = groups(plan.steps.iter().filter(free).cloned().collect());
-        let waits = |group: &[Step]| group.iter().any(|step| self.runs_already(step));
+        let keys: HashSet<&String> = self.claims.values().flat_map(|claim| &claim.keys).collect();
+        let making: HashSet<&AssetId> =
+            self.claims.values().filter_map(|claim| claim.making.as_ref()).collect();
+        let runs_already = |step: &Step| {
+            keys.contains(&key(step)) || maker_of(step).is_some_and(|asset| making.contains(asset))
+        };
+        let waits = |group: &[Step]| group.iter().any(runs_already);
         groups.into_iter().filter(|group| !waits(group)).flat_map(first_rank).collect()
-    }
-
-    fn runs_already(&self, step: &Step) -> bool {
-        let (makes, key) = (maker_of(step), key(step));
-        let same =
-            |claim: &Claim| claim.keys.contains(&key) || (makes.is_some() && claim.making.as_ref() == makes);
-        self.claims.values().any(same)
     }
 
     fn start(&mut self, executor: &Arc<Executor>, desired: &Arc<Desired>, chain: Vec<Step>) {

@@ -85,7 +85,7 @@ impl Herald {
 
     /// What has happened to revisions. When nobody has wanted to know before, it is old news, and only marked.
     async fn hear(&self, desired: &Desired, inventory: &Inventory) -> Result<bool, Fatal> {
-        let news = |id: &&AssetId| inventory.assets.get(*id).is_some_and(tidings::has_news);
+        let news = |id: &&AssetId| inventory.record(id).is_some_and(tidings::has_news);
         let concerned: Vec<&AssetId> = inventory.assets.keys().filter(news).collect();
         for ids in concerned.chunks(MARKED_AT_ONCE) {
             self.books
@@ -120,7 +120,10 @@ impl Herald {
         conditions: &Conditions,
     ) -> Result<bool, Fatal> {
         let now = self.books.now();
-        let judge = |tidings: &mut Tidings| tidings::judge(tidings, &desired.listeners, conditions, now);
+        let judge = |tidings: &mut Tidings| {
+            tidings::settle(tidings, &inventory.approvals);
+            tidings::judge(tidings, &desired.listeners, conditions, now);
+        };
         let mut draft = inventory.tidings.clone();
         judge(&mut draft);
         if draft == inventory.tidings {

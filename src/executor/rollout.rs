@@ -64,7 +64,7 @@ impl Executor {
                         let now = edit.now;
                         for parcel in &rollout.parcels {
                             let deliveries = &mut edit.asset(&parcel.asset).deliveries;
-                            let effort = &mut deliveries.entry(rollout.place.clone()).or_default().effort;
+                            let effort = &mut deliveries.or_default(rollout.place.clone()).effort;
                             effort.failed(
                                 problem.clone(),
                                 Some(parcel.against.clone()),
@@ -135,7 +135,7 @@ impl Executor {
                             .map(|o| o.revisions.clone())
                     });
                     let deliveries = &mut edit.asset(&parcel.asset).deliveries;
-                    let delivery = deliveries.entry(rollout.place.clone()).or_default();
+                    let delivery = deliveries.or_default(rollout.place.clone());
                     delivery.state = DeliveryState::Delivering;
                     delivery.forget_unshown(parcel, shown);
                     edit.audit(self.rollout_event("rollout-begun", rollout, parcel, &[]));
@@ -221,8 +221,7 @@ impl Executor {
                 end_rollout(edit, rollout);
                 for parcel in &rollout.parcels {
                     let proof = parcel.proof.gives();
-                    let delivery =
-                        edit.asset(&parcel.asset).deliveries.entry(rollout.place.clone()).or_default();
+                    let delivery = edit.asset(&parcel.asset).deliveries.or_default(rollout.place.clone());
                     // What was repaired is delivered now: overlaps count from the last time it was put there.
                     let again = rollout.applied
                         && delivery.content == parcel.content
@@ -310,7 +309,7 @@ impl Executor {
                 let now = edit.now;
                 edit.remove_rollout(&rollout.place);
                 for id in &assets {
-                    let delivery = edit.asset(id).deliveries.entry(rollout.place.clone()).or_default();
+                    let delivery = edit.asset(id).deliveries.or_default(rollout.place.clone());
                     delivery.state = DeliveryState::Failed;
                     delivery.effort.failed(problem.clone(), against(id), &DELIVERY_PAUSES, now);
                     if apart_at_once {
@@ -348,7 +347,7 @@ impl Executor {
     ) -> Outcome {
         self.books
             .edit(|edit| {
-                edit.asset(id).deliveries.entry(place.clone()).or_default().note = problem.cloned();
+                edit.asset(id).deliveries.or_default(place.clone()).note = problem.cloned();
             })
             .await?;
         Ok(Ok(()))

@@ -20,8 +20,8 @@ impl Executor {
     ///
     /// Only when the state cannot be written; that something could not be made is the inner one.
     pub async fn restock(&self, desired: &Desired) -> Result<Result<bool, Problem>, Fatal> {
-        let inventory = self.books.inventory().await;
-        match planner::restock(desired, &inventory, self.clock.now()) {
+        let now = self.clock.now();
+        match self.books.look(|inventory| planner::restock(desired, inventory, now)).await {
             None => Ok(Ok(false)),
             Some(Restock::Discard(id)) => self.discard(id).await.map(Ok),
             Some(Restock::Make(id)) => match self.maker.spare(id.ware).await {

@@ -1,5 +1,7 @@
 //! What should each place hold?
 
+use std::fmt::Write;
+
 use ring::digest;
 
 use super::site::SiteFile;
@@ -116,16 +118,21 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
 /// The identity of a directory's content: what its hidden folder is named for. Files that are installed are known
 /// by it over versions of this program: what goes into it is spelt out here.
 pub fn identity(content: &Content) -> String {
-    let mut hash = digest::Context::new(&digest::SHA256);
+    let mut text = String::with_capacity(128);
     for (path, file) in &content.files {
         let FileContent { part, revisions, password, kind, mode, owner, group } = file;
         let kind = kind.map(ObjectKind::name);
-        hash.update(format!("{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0").as_bytes());
-        hash.update(format!("{owner:?}\0{group:?}\0").as_bytes());
+        // A string takes everything.
+        let _ = write!(text, "{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
         if let Some(password) = password {
-            hash.update(format!("{password}\0").as_bytes());
+            text.push_str(password);
+            text.push('\0');
         }
     }
-    let digest = hash.finish();
-    digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let mut identity = String::with_capacity(12);
+    for byte in digest.as_ref().iter().take(6) {
+        let _ = write!(identity, "{byte:02x}");
+    }
+    identity
 }

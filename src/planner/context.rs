@@ -11,7 +11,7 @@ use super::{Seed, Site};
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Content, Engine, Inventory, Object, ObjectKind, ObjectRecord, Place,
-    Problem, World,
+    Problem, Reference, Service, World, mount_path,
 };
 
 /// What every question is asked of.
@@ -32,6 +32,7 @@ pub struct Context<'a> {
     objects: BTreeMap<&'a AssetId, Vec<&'a ObjectRecord>>,
     by_bytes: BTreeMap<Bytes, &'a ObjectRecord>,
     named: HashMap<&'a str, Namer<'a>>,
+    references: HashMap<&'a str, HashMap<String, &'a Reference>>,
     highest: HashMap<String, u32>,
 }
 
@@ -64,11 +65,12 @@ impl<'a> Context<'a> {
             objects: BTreeMap::new(),
             by_bytes: by_bytes(desired, inventory),
             named: named(&inventory.world),
+            references: references(&inventory.world),
             highest: highest(&inventory.world),
         };
         let labelled = Labelled::of(&inventory.world);
         for (id, spec) in &desired.assets {
-            let sites = site::all(spec, context.record(id), &inventory.world, &labelled);
+            let sites = site::sites(spec, context.record(id), &inventory.world, &labelled);
             context.sites.insert(id, sites);
         }
         for object in inventory.objects.values() {
@@ -79,7 +81,7 @@ impl<'a> Context<'a> {
 
     /// What we keep of an asset; nothing, where it is new.
     pub fn record(&self, id: &AssetId) -> &AssetRecord {
-        self.inventory.assets.get(id).unwrap_or(&self.blank)
+        self.inventory.record(id).unwrap_or(&self.blank)
     }
 
     /// The places that a wanted asset goes to.
@@ -109,6 +111,11 @@ impl<'a> Context<'a> {
     /// Who still names an object.
     pub(super) fn named_by(&self, object: &ObjectRecord) -> Option<Namer<'a>> {
         self.named.get(object.id.as_deref()?).copied()
+    }
+
+    /// What the spec of a service has on a path.
+    pub(super) fn reference(&self, service: &Service, mount: &str) -> Option<&'a Reference> {
+        self.references.get(service.name.as_str())?.get(mount).copied()
     }
 
     /// The highest number that an object of this name without its number has in the engine.
@@ -162,6 +169,18 @@ fn named(world: &World) -> HashMap<&str, Namer<'_>> {
         }
     }
     named
+}
+
+/// The references of each service, by the path that a container sees: a service can have hundreds, and each is asked for.
+fn references(world: &World) -> HashMap<&str, HashMap<String, &Reference>> {
+    let mut of_all: HashMap<&str, HashMap<String, &Reference>> = HashMap::new();
+    for service in world.services.values() {
+        let of_one = of_all.entry(service.name.as_str()).or_default();
+        for reference in &service.references {
+            of_one.entry(mount_path(reference.kind, &reference.path)).or_insert(reference);
+        }
+    }
+    of_all
 }
 
 /// Numbers go up over secrets and configs together, ours and foreign: a name is never used twice.

@@ -132,9 +132,9 @@ pub(super) fn old_in_place<'i>(
         _ => None,
     };
     let ca = certificate.and_then(CertificateSpec::authority);
-    let lists = ca.and_then(|ca| inventory.assets.get(ca)?.crl.as_ref());
+    let lists = ca.and_then(|ca| inventory.record(ca)?.crl.as_ref());
     let life = ca.and_then(|ca| crl_of(desired, ca)).map(|crl| crl.lifetime);
-    let deliveries = inventory.assets.get(&spec.id).into_iter().flat_map(|record| &record.deliveries);
+    let deliveries = inventory.record(&spec.id).into_iter().flat_map(|record| &record.deliveries);
     deliveries.filter_map(move |(place, delivery)| {
         let edition = editions(delivery).max()?;
         let end = lists?.before.get(&edition)?;

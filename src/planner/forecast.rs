@@ -112,13 +112,13 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
             inventory.world.objects.retain(|object| (object.kind, &object.name) != (old.kind, &old.name));
         }
         Action::Note(id, place, problem) => on_record(inventory, id, |record| {
-            record.deliveries.entry(place.clone()).or_default().note.clone_from(problem);
+            record.deliveries.or_default(place.clone()).note.clone_from(problem);
         }),
     }
 }
 
 fn on_record(inventory: &mut Inventory, id: &AssetId, change: impl FnOnce(&mut AssetRecord)) {
-    change(inventory.assets.entry(id.clone()).or_insert_with(|| AssetRecord::new(id.clone())));
+    change(inventory.record_mut(id));
 }
 
 fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str, at: Timestamp) {
@@ -173,7 +173,7 @@ fn likely(inventory: &Inventory, make: &Make, issuer: &str) -> SignedDuration {
         let by = |revision: &&Revision| revision.issuer.as_deref() == Some(issuer);
         record.revisions.values().rev().filter(by).find_map(|revision| revision.validity)
     };
-    let before = inventory.assets.get(&make.asset).and_then(last);
+    let before = inventory.record(&make.asset).and_then(last);
     before.map_or(USUAL, |validity| validity.lifetime())
 }
 
@@ -239,7 +239,7 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
             inventory.world.dirs.insert(key, install.identity.clone());
         }
         on_record(inventory, &parcel.asset, |record| {
-            let delivery = record.deliveries.entry(rollout.place.clone()).or_default();
+            let delivery = record.deliveries.or_default(rollout.place.clone());
             delivery.forget_unshown(parcel, shown);
             delivery.know(&parcel.content, at);
             *delivery = delivered(rollout, parcel, delivery, at);

@@ -1,6 +1,7 @@
 //! What is wrong already? Asked of the records alone, so that it can be answered while a rollout runs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +25,10 @@ pub fn health(
     now: Timestamp,
     seed: Seed,
 ) -> Vec<(AssetId, Problem)> {
+    // Nothing else that a wrong clock makes of the records would be true.
+    if let Some(problem) = super::clock_behind(inventory, now) {
+        return desired.assets.keys().map(|id| (id.clone(), problem.clone())).collect();
+    }
     let mut problems = Vec::new();
     for spec in desired.assets.values() {
         let id = &spec.id;
@@ -179,7 +184,8 @@ fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
 
 /// What we keep of assets that nobody wants any more.
 fn unconfigured(desired: &Desired, inventory: &Inventory) -> Vec<(AssetId, Problem)> {
-    let lives = |record: &&AssetRecord| record.revisions.values().any(|r| r.state == RevisionState::Active);
+    let lives =
+        |record: &&Arc<AssetRecord>| record.revisions.values().any(|r| r.state == RevisionState::Active);
     let gone =
         inventory.assets.values().filter(|record| !desired.assets.contains_key(&record.id)).filter(lives);
     gone.map(|record| {

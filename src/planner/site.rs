@@ -73,16 +73,12 @@ impl Site<'_> {
     }
 }
 
-/// All places that an asset goes to. Two targets of an asset that meet in one place are one site.
-pub fn sites<'a>(spec: &'a AssetSpec, record: &AssetRecord, world: &'a World) -> Vec<Site<'a>> {
-    all(spec, record, world, &Labelled::of(world))
-}
-
 /// The services that ask for an asset by their label.
-pub(super) struct Labelled<'a>(HashMap<&'a AssetId, Vec<&'a str>>);
+pub struct Labelled<'a>(HashMap<&'a AssetId, Vec<&'a str>>);
 
 impl<'a> Labelled<'a> {
-    pub(super) fn of(world: &'a World) -> Self {
+    /// Looks once at all of them.
+    pub fn of(world: &'a World) -> Self {
         let mut labelled: HashMap<_, Vec<_>> = HashMap::new();
         for service in world.services.values() {
             for asset in &service.labelled {
@@ -93,7 +89,8 @@ impl<'a> Labelled<'a> {
     }
 }
 
-pub(super) fn all<'a>(
+/// All places that an asset goes to. Two targets of an asset that meet in one place are one site.
+pub fn sites<'a>(
     spec: &'a AssetSpec,
     record: &AssetRecord,
     world: &'a World,

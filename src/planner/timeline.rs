@@ -1,16 +1,17 @@
 //! Each asset's revisions over time, past and to come, with their overlaps: the forecast of each asset by itself, together
 //! with the CA that signs for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use super::forecast::play;
-use super::{Seed, sites};
+use super::{Labelled, Seed, Site, sites};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, Object, ObjectRecord, Revision, RevisionState, Step, World,
+    AssetId, AssetRecord, Inventory, Object, ObjectRecord, Reference, Revision, RevisionState, Service, Step,
+    World, mount_path,
 };
 
 /// One asset's revisions, and what leads to them.
@@ -54,14 +55,14 @@ pub fn timeline(
     until: Timestamp,
     seed: Seed,
 ) -> Vec<Lane> {
-    let by_asset = ByAsset::of(inventory);
+    let by_asset = ByAsset::of(inventory, desired);
     let lane = |spec: &AssetSpec| {
-        let family = family(desired, spec);
+        let family = by_asset.family(spec);
         let (alone, known) = (wanted(desired, &family), by_asset.inventory(inventory, desired, &family));
         let mut spans = BTreeMap::new();
         let mut look = |after: &Inventory| {
-            let before = inventory.assets.get(&spec.id);
-            spans.extend(after.assets.get(&spec.id).into_iter().flat_map(|record| of(record, before)));
+            let before = inventory.record(&spec.id);
+            spans.extend(after.record(&spec.id).into_iter().flat_map(|record| of(record, before)));
         };
         look(&known);
         let mut coming = play(&alone, known, (now, until), seed, look).steps;
@@ -84,35 +85,38 @@ fn wanted(desired: &Desired, family: &[&AssetId]) -> Desired {
     }
 }
 
-/// Who has a say in the asset's life: the asset, and the CA of our own among its issuers; of a CA, the certificate that
-/// needs it for the longest.
-fn family<'a>(desired: &'a Desired, spec: &'a AssetSpec) -> Vec<&'a AssetId> {
-    let relative = match &spec.kind {
-        KindSpec::Certificate(certificate) => certificate.authority(),
-        KindSpec::Ca(_) => {
-            let signed = desired.assets.values().filter_map(|other| match &other.kind {
-                KindSpec::Certificate(leaf) if leaf.authority() == Some(&spec.id) => {
-                    Some((leaf.duration, &other.id))
-                }
-                _ => None,
-            });
-            signed.max().map(|(_, id)| id)
-        }
-        _ => None,
-    };
-    [Some(&spec.id), relative].into_iter().flatten().collect()
+/// Of each CA of our own the certificate that needs it for the longest.
+fn longest(desired: &Desired) -> HashMap<&AssetId, &AssetId> {
+    let mut longest = HashMap::new();
+    for spec in desired.assets.values() {
+        let KindSpec::Certificate(leaf) = &spec.kind else { continue };
+        let Some(authority) = leaf.authority() else { continue };
+        let needs = (leaf.duration, &spec.id);
+        let most = longest.entry(authority).or_insert(needs);
+        *most = needs.max(*most);
+    }
+    longest.into_iter().map(|(authority, (_, leaf))| (authority, leaf)).collect()
 }
 
-/// What there is of each asset in a Swarm, found once for all lanes.
+/// What there is of each asset, found once for all lanes.
 struct ByAsset<'a> {
     seen: HashMap<&'a AssetId, Vec<&'a Object>>,
     kept: HashMap<&'a AssetId, Vec<&'a ObjectRecord>>,
     dirs: HashMap<&'a AssetId, Vec<(&'a PathBuf, &'a String)>>,
+    labelled: Labelled<'a>,
+    /// Of each CA, the certificate that needs it for the longest.
+    longest: HashMap<&'a AssetId, &'a AssetId>,
 }
 
 impl<'a> ByAsset<'a> {
-    fn of(inventory: &'a Inventory) -> Self {
-        let mut all = Self { seen: HashMap::new(), kept: HashMap::new(), dirs: HashMap::new() };
+    fn of(inventory: &'a Inventory, desired: &'a Desired) -> Self {
+        let mut all = Self {
+            seen: HashMap::new(),
+            kept: HashMap::new(),
+            dirs: HashMap::new(),
+            labelled: Labelled::of(&inventory.world),
+            longest: longest(desired),
+        };
         for object in &inventory.world.objects {
             if let Some(labels) = &object.labels {
                 all.seen.entry(&labels.asset).or_default().push(object);
@@ -125,6 +129,17 @@ impl<'a> ByAsset<'a> {
             all.dirs.entry(id).or_default().push((dir, identity));
         }
         all
+    }
+
+    /// Who has a say in the asset's life: the asset, and the CA of our own among its issuers; of a CA, the certificate that
+    /// needs it for the longest.
+    fn family(&self, spec: &'a AssetSpec) -> Vec<&'a AssetId> {
+        let relative = match &spec.kind {
+            KindSpec::Certificate(certificate) => certificate.authority(),
+            KindSpec::Ca(_) => self.longest.get(&spec.id).copied(),
+            _ => None,
+        };
+        [Some(&spec.id), relative].into_iter().flatten().collect()
     }
 
     /// What is known of the family, and of where it goes.
@@ -152,11 +167,48 @@ impl<'a> ByAsset<'a> {
                 .extend(dirs.map(|(dir, identity)| (((*id).clone(), (*dir).clone()), (*identity).clone())));
             let Some(spec) = desired.assets.get(*id) else { continue };
             let nothing = AssetRecord::new((*id).clone());
-            let record = inventory.assets.get(*id).unwrap_or(&nothing);
-            let services = sites(spec, record, &inventory.world).into_iter().filter_map(|site| site.service);
-            world.services.extend(services.map(|service| (service.name.clone(), service.clone())));
+            let record = inventory.record(id).unwrap_or(&nothing);
+            for site in sites(spec, record, &inventory.world, &self.labelled) {
+                let Some(service) = site.service else { continue };
+                let known = world.services.entry(service.name.clone());
+                let known = known.or_insert_with(|| without_references(service));
+                self.add_references(known, service, &site, id);
+            }
         }
         world
+    }
+
+    /// What `service` shows on the site's paths, and where our own objects of the asset are named besides.
+    fn add_references(&self, known: &mut Service, service: &Service, site: &Site<'_>, id: &AssetId) {
+        let paths: HashSet<String> = site.mounts().into_iter().collect();
+        let objects = self.kept.get(id).into_iter().flatten().filter_map(|object| object.id.as_ref());
+        let objects: HashSet<&String> = objects.collect();
+        let concerns = |reference: &&Reference| {
+            objects.contains(&reference.id) || paths.contains(&mount_path(reference.kind, &reference.path))
+        };
+        known.references.extend(service.references.iter().filter(concerns).cloned());
+        let ours = |named: &BTreeSet<String>| -> Vec<String> {
+            objects.iter().filter(|object| named.contains(**object)).map(|object| (*object).clone()).collect()
+        };
+        known.previous.extend(ours(&service.previous));
+        known.tasks.extend(ours(&service.tasks));
+    }
+}
+
+/// A service as a lane's plans see it: hundreds of references of others would be gone through at every step.
+fn without_references(service: &Service) -> Service {
+    Service {
+        id: service.id.clone(),
+        name: service.name.clone(),
+        labelled: service.labelled.clone(),
+        references: Vec::new(),
+        previous: BTreeSet::new(),
+        tasks: BTreeSet::new(),
+        replicas: service.replicas,
+        running: service.running,
+        update: service.update.clone(),
+        spec_digest: service.spec_digest.clone(),
+        habits: Vec::new(),
     }
 }
 

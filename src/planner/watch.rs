@@ -15,15 +15,19 @@ pub(super) fn drift(context: &Context<'_>, site: &Site<'_>, content: &Content) -
     }
     let missing = |(path, file): &(&String, &FileContent)| {
         let id = objects::made(context, site.asset, file).and_then(|object| object.id.as_deref());
-        !shows(reference(site, path, file), file, id)
+        !shows(reference(context, site, path, file), file, id)
     };
     content.files.iter().filter(missing).map(|(path, _)| path.clone()).collect()
 }
 
 /// What the service's spec has on the path of `file` today.
-pub(super) fn reference<'a>(site: &Site<'a>, path: &str, file: &FileContent) -> Option<&'a Reference> {
-    let mount = mount_path(file.kind?, path);
-    site.service?.references.iter().find(|have| mount_path(have.kind, &have.path) == mount)
+pub(super) fn reference<'a>(
+    context: &Context<'a>,
+    site: &Site<'a>,
+    path: &str,
+    file: &FileContent,
+) -> Option<&'a Reference> {
+    context.reference(site.service?, &mount_path(file.kind?, path))
 }
 
 /// Whether the service's reference is just what it should be: the object, and what the target says of the file.
@@ -48,9 +52,11 @@ pub(super) fn consider(context: &Context<'_>, due: &Due<'_>, delivery: &Delivery
         return;
     }
     note(due, None, draft);
+    if delivery.proof != Some(Proof::Converged) || service.running == 0 || due.site.verify.is_none() {
+        return;
+    }
     let parcel = parcel_of(context, due, Vec::new());
-    let unproven = delivery.proof == Some(Proof::Converged) && parcel.proof != ProofAsk::Converged;
-    if !unproven || service.running == 0 {
+    if parcel.proof == ProofAsk::Converged {
         return;
     }
     if !delivery.effort.may_try(context.now) {

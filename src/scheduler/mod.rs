@@ -72,8 +72,21 @@ pub struct Handle {
     events: Arc<Notify>,
     /// What was seen last; `None` before the first look has ended.
     pub picture: watch::Receiver<Option<Picture>>,
-    /// When it looks again without another reason.
-    pub wakes_at: watch::Receiver<Option<Timestamp>>,
+    /// How the looks go.
+    pub looks: watch::Receiver<Looks>,
+}
+
+/// How the looks go.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Looks {
+    /// How many there were since the start.
+    pub count: u64,
+    /// When the last one began.
+    pub last_at: Option<Timestamp>,
+    /// How long it has taken: to observe, to plan, to begin what can be begun.
+    pub took: Duration,
+    /// When the next one is, without another reason.
+    pub next_at: Option<Timestamp>,
 }
 
 /// The daemon's loop.
@@ -86,8 +99,9 @@ pub struct Scheduler {
     events: Arc<Notify>,
     picture: watch::Sender<Option<Picture>>,
     orders: Vec<orders::Open>,
-    wakes_at: watch::Sender<Option<Timestamp>>,
+    looks: watch::Sender<Looks>,
     looked_at: Duration,
+    gave_back_at: Option<Duration>,
     pulse: Pulse,
     stocking: Option<JoinHandle<()>>,
 }
@@ -104,14 +118,14 @@ impl Scheduler {
     pub fn new(household: Household) -> (Self, Handle) {
         let (sender, words) = mpsc::channel(16);
         let (picture, seen) = watch::channel(None);
-        let (wakes_at, wakes) = watch::channel(None);
+        let (looks, looked) = watch::channel(Looks::default());
         let (stop, events) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let handle = Handle {
             words: sender,
             stop: Arc::clone(&stop),
             events: Arc::clone(&events),
             picture: seen,
-            wakes_at: wakes,
+            looks: looked,
         };
         let scheduler = Self {
             flow: Flow::new(household.executor.concurrency),
@@ -122,8 +136,9 @@ impl Scheduler {
             events,
             picture,
             orders: Vec::new(),
-            wakes_at,
+            looks,
             looked_at: Duration::ZERO,
+            gave_back_at: None,
             pulse: Pulse::default(),
             stocking: None,
         };
@@ -161,6 +176,10 @@ impl Scheduler {
     async fn look(&mut self) {
         let (executor, desired) = (Arc::clone(&self.household.executor), Arc::clone(&self.household.desired));
         self.looked_at = self.clock.monotonic();
+        if let Err(fatal) = executor.expire_approvals().await {
+            // A state that cannot be written ends the next step, too, and is told of there.
+            tracing::warn!("what has expired could not be noted: {fatal}");
+        }
         let inventory = executor.observe(&desired).await;
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
@@ -173,9 +192,26 @@ impl Scheduler {
             executor.tidy(&desired).await;
             self.restock();
         }
+        let idle = begun == 0 && self.flow.is_idle();
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
-        self.wakes_at.send_replace(self.next_wake(&plan, now));
+        let took = self.clock.monotonic().saturating_sub(self.looked_at);
+        let next_at = self.next_wake(&plan, inventory.approvals.next_expiry(), now);
+        let count = self.looks.borrow().count + 1;
+        self.looks.send_replace(Looks { count, last_at: Some(now), took, next_at });
         self.picture.send_replace(Some(Arc::new(inventory)));
+        drop(plan);
+        if idle {
+            self.give_back();
+        }
+    }
+
+    /// What the looks and the work have taken for a moment is not kept over the sleep.
+    fn give_back(&mut self) {
+        let now = self.clock.monotonic();
+        if self.gave_back_at.is_none_or(|at| now.saturating_sub(at) >= LONGEST_SLEEP) {
+            self.gave_back_at = Some(now);
+            crate::memory::give_back();
+        }
     }
 
     /// Nothing waits for those who are told: only for the record, before what follows changes more.
@@ -214,15 +250,15 @@ impl Scheduler {
         }
     }
 
-    /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure.
-    fn next_wake(&self, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
+    /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure, that of a request.
+    fn next_wake(&self, plan: &Plan, expiry: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let schedule = &self.household.schedule;
         let check = schedule.check().next(now, schedule.timezone());
         let rest = self.flow.rests_until().map(|until| {
             let left = until.saturating_sub(self.clock.monotonic()) + Duration::from_secs(1);
             now.saturating_add(left).unwrap_or(Timestamp::MAX)
         });
-        [plan.next_wake, check, rest].into_iter().flatten().min()
+        [plan.next_wake, check, rest, expiry].into_iter().flatten().min()
     }
 
     /// Until there is a reason to look again.
@@ -260,7 +296,7 @@ impl Scheduler {
 
     /// What is left until the next look, as far as one sleep may go.
     fn left(&self, now: Timestamp) -> Duration {
-        let left = self.wakes_at.borrow().map_or(SignedDuration::MAX, |at| at.duration_since(now));
+        let left = self.looks.borrow().next_at.map_or(SignedDuration::MAX, |at| at.duration_since(now));
         Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
     }
 

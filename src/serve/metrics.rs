@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -22,6 +23,12 @@ pub struct Tally {
     pub steps: BTreeMap<(&'static str, bool), u64>,
     /// When the process has started.
     pub started_at: Option<Timestamp>,
+    /// How often the records and the world were looked at.
+    pub looks: u64,
+    /// When the last look began.
+    pub last_look_at: Option<Timestamp>,
+    /// How long it has taken.
+    pub last_look_took: Duration,
     /// Seconds of processor time.
     pub cpu_seconds: f64,
     /// Octets of memory that are resident.
@@ -53,7 +60,7 @@ fn registry(board: Option<&Board>, tally: &Tally) -> Registry {
     let mut registry = Registry::default();
     process(&mut registry, tally);
     if let Some(board) = board {
-        looks(&mut registry, board);
+        looks(&mut registry, board, tally);
         moments(&mut registry, board);
         states(&mut registry, board);
     }
@@ -85,9 +92,17 @@ fn process(registry: &mut Registry, tally: &Tally) {
 }
 
 /// Of the scheduler.
-fn looks(registry: &mut Registry, board: &Board) {
-    let help = "When the records and the world were looked at last";
-    one(registry, "keyturn_last_look_timestamp", help, Unit::Seconds, seconds(board.now));
+fn looks(registry: &mut Registry, board: &Board, tally: &Tally) {
+    let looks: Counter = Counter::default();
+    looks.inc_by(tally.looks);
+    registry.register("keyturn_looks", "How often the records and the world were looked at", looks);
+    if let Some(at) = tally.last_look_at {
+        let help = "When the records and the world were looked at last";
+        one(registry, "keyturn_last_look_timestamp", help, Unit::Seconds, seconds(at));
+        let help = "How long that look has taken, with the plan";
+        let took = tally.last_look_took.as_secs_f64();
+        one(registry, "keyturn_last_look_duration", help, Unit::Seconds, took);
+    }
     if let Some(at) = board.next_look {
         let help = "When they are looked at again, at the latest";
         one(registry, "keyturn_next_look_timestamp", help, Unit::Seconds, seconds(at));
@@ -98,6 +113,9 @@ fn looks(registry: &mut Registry, board: &Board) {
         stock[0].get_or_create(&labels).set(level.ready as f64);
         stock[1].get_or_create(&labels).set(level.wanted as f64);
     }
+    let waiting: Gauge<f64, AtomicU64> = Gauge::default();
+    waiting.set(board.waiting.len() as f64);
+    registry.register("keyturn_approvals_waiting", "Requests that wait for another person's word", waiting);
     let [ready, wanted] = stock;
     registry.register("keyturn_stock_ready", "Keys and parameters that are ready for a turn", ready);
     registry.register("keyturn_stock_wanted", "Keys and parameters that are to be ready", wanted);

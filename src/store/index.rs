@@ -13,8 +13,8 @@ use super::{MaterialId, StoreError, posture};
 
 mod quiet;
 
-/// sled keeps so much in memory: the values that are asked for are few and small.
-const CACHE: u64 = 16 << 20;
+/// sled keeps so much in memory, as it counts, and twice that in truth: a material is asked for once in its life.
+const CACHE: u64 = 256 << 10;
 /// Opening 100,000 records takes 125 ms; what takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Closing must leave room for the rest of a stop within ten seconds.

@@ -88,8 +88,9 @@ pub(super) struct Live {
     pub(super) materials: BTreeMap<MaterialId, Place>,
     /// Where the history stands.
     pub(super) audit: Position,
-    /// The history's entries that this file of the journal has.
+    /// The history's entries that this file of the journal has, for as long as somebody may ask for them.
     pub(super) entries: Vec<Entry>,
+    forgets_history: bool,
     /// Bytes that a base of all this would have.
     pub(super) bytes: u64,
     /// Whether the file still holds material that was destroyed.
@@ -126,10 +127,18 @@ impl Live {
             }
             Effect::Audited(entry) => {
                 self.audit = entry.position();
-                self.entries.push(entry);
+                if !self.forgets_history {
+                    self.entries.push(entry);
+                }
             }
             Effect::Position(position) => self.audit = position,
         }
+    }
+
+    /// Who has completed audit.log needs the entries no more: they would be most of what is kept in memory.
+    pub(super) fn forget_history(&mut self) {
+        self.entries = Vec::new();
+        self.forgets_history = true;
     }
 
     fn forget(&mut self, key: usize, place: Option<Place>) {

@@ -17,8 +17,8 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::model::{AssetId, AssetKind, DeliveryState, Place, Proof, Revision};
 use crate::planner::{self, Lane, Seed};
-use crate::scheduler::Picture;
-use crate::serve::{Asset, Board, Facts, Shown, Stock, Tally, Target};
+use crate::scheduler::{Looks, Picture};
+use crate::serve::{Asset, Board, Facts, Shown, Stock, Tally, Target, Waiting};
 
 /// How far the timeline looks.
 const AHEAD: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -33,7 +33,7 @@ pub(super) type Steps = Arc<Mutex<BTreeMap<(&'static str, bool), u64>>>;
 pub(super) struct Boards {
     current: Arc<Current>,
     picture: watch::Receiver<Option<Picture>>,
-    wakes_at: watch::Receiver<Option<Timestamp>>,
+    looks: watch::Receiver<Looks>,
     clock: Arc<dyn Clock>,
     steps: Steps,
     started_at: Timestamp,
@@ -51,12 +51,12 @@ impl Boards {
     pub(super) fn new(
         current: Arc<Current>,
         picture: watch::Receiver<Option<Picture>>,
-        wakes_at: watch::Receiver<Option<Timestamp>>,
+        looks: watch::Receiver<Looks>,
         clock: Arc<dyn Clock>,
         steps: Steps,
     ) -> Self {
         let started_at = clock.now();
-        Self { current, picture, wakes_at, clock, steps, started_at, last: tokio::sync::Mutex::default() }
+        Self { current, picture, looks, clock, steps, started_at, last: tokio::sync::Mutex::default() }
     }
 
     fn seen(&self) -> Option<Picture> {
@@ -76,7 +76,7 @@ impl Facts for Boards {
             return Some(Arc::clone(&made.board));
         }
         let (config, _) = self.current.get();
-        let (now, next_look, seen) = (self.clock.now(), *self.wakes_at.borrow(), Arc::clone(&picture));
+        let (now, next_look, seen) = (self.clock.now(), self.looks.borrow().next_at, Arc::clone(&picture));
         let work = tokio::task::spawn_blocking(move || board(&config, &seen, now, next_look, true));
         let board = Arc::new(work.await.ok()?);
         *last = Some(Made { at, of: picture, board: Arc::clone(&board) });
@@ -86,12 +86,20 @@ impl Facts for Boards {
     fn standing(&self) -> Option<Board> {
         let picture = self.seen()?;
         let (config, _) = self.current.get();
-        Some(board(&config, &picture, self.clock.now(), *self.wakes_at.borrow(), false))
+        Some(board(&config, &picture, self.clock.now(), self.looks.borrow().next_at, false))
     }
 
     fn tally(&self) -> Tally {
         let steps = lock(&self.steps).clone();
-        Tally { steps, started_at: Some(self.started_at), ..usage::now() }
+        let looks = *self.looks.borrow();
+        Tally {
+            steps,
+            started_at: Some(self.started_at),
+            looks: looks.count,
+            last_look_at: looks.last_at,
+            last_look_took: looks.took,
+            ..usage::now()
+        }
     }
 }
 
@@ -129,6 +137,16 @@ fn board(
             .stock
             .iter()
             .map(|level| Stock { kind: level.ware.to_string(), ready: level.ready, wanted: level.wanted })
+            .collect(),
+        waiting: report
+            .waiting
+            .iter()
+            .map(|request| Waiting {
+                number: request.number,
+                what: request.bound.what.clone(),
+                by: format!("uid:{}", request.by),
+                expires_at: request.expires_at,
+            })
             .collect(),
         assets: report
             .assets

@@ -22,21 +22,23 @@ pub(super) struct Journal {
 
 impl Reporter for Journal {
     fn started(&self, step: &Step) {
-        tracing::debug!(
-            assets = report::names(step).join(" "),
-            action = step.action.name(),
-            reason = step.reason,
-            "begin"
-        );
+        let (asset, assets) = report::labels(step);
+        tracing::debug!(asset, assets, action = step.action.name(), reason = step.reason, "begin");
     }
 
     fn finished(&self, step: &Step, problem: Option<&Problem>) {
         board::count(&self.steps, step.action.name(), problem.is_none());
-        let (assets, action) = (report::names(step).join(" "), step.action.name());
+        let ((asset, assets), action) = (report::labels(step), step.action.name());
+        // In the journal, the fields are not to be seen at first.
+        let what = format!("{action} {}", report::names(step).join(", "));
         match problem {
-            Some(problem) => tracing::warn!(assets, action, code = problem.code.name(), "failed: {problem}"),
-            None if step.action.is_silent() => tracing::debug!(assets, action, "done: {}", step.reason),
-            None => tracing::info!(assets, action, "done: {}", step.reason),
+            Some(problem) => {
+                tracing::warn!(asset, assets, action, code = problem.code.name(), "{what} failed: {problem}");
+            }
+            None if step.action.is_silent() => {
+                tracing::debug!(asset, assets, action, "{what}: {}", step.reason);
+            }
+            None => tracing::info!(asset, assets, action, "{what}: {}", step.reason),
         }
         if let Some(line) = report::ended(step, problem) {
             // Often nobody listens.

@@ -32,20 +32,20 @@ pub(super) struct Messengers {
 
 impl Messengers {
     /// Starts those that `config` asks for.
-    pub(super) fn start(config: &Config, base: &Base, pulse: &Pulse) -> Self {
+    pub(super) fn start(config: &Arc<Config>, base: &Base, pulse: &Pulse) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(work(config.clone(), base.clone(), pulse.clone(), stopped, None));
+        let running = tokio::spawn(work(Arc::clone(config), base.clone(), pulse.clone(), stopped, None));
         Self { pulse: pulse.clone(), stop, running: Some(running) }
     }
 
     /// Those of another configuration: they begin when the others have ended what they are at, so that nothing is told twice.
-    pub(super) fn replace(&mut self, config: &Config, base: &Base) {
+    pub(super) fn replace(&mut self, config: &Arc<Config>, base: &Base) {
         self.stop.send_replace(true);
         let before = self.running.take();
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
         self.running =
-            Some(tokio::spawn(work(config.clone(), base.clone(), self.pulse.clone(), stopped, before)));
+            Some(tokio::spawn(work(Arc::clone(config), base.clone(), self.pulse.clone(), stopped, before)));
     }
 
     /// What is on its way may arrive, within reason.
@@ -68,7 +68,7 @@ impl Drop for Messengers {
 }
 
 async fn work(
-    config: Config,
+    config: Arc<Config>,
     base: Base,
     pulse: Pulse,
     stopped: watch::Receiver<bool>,

@@ -2,17 +2,18 @@
 
 mod board;
 mod desk;
+mod doors;
 mod journal;
 mod library;
 mod messengers;
+mod requests;
 mod usage;
 mod vitals;
 
-use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::model::{Code, Problem};
 use crate::scheduler::{Handle, Household, Scheduler, Word};
-use crate::serve::{self, Door, Limits};
+use crate::serve::{self, Door};
 use crate::systemd;
 use board::{Boards, Steps};
 use desk::Desk;
@@ -36,9 +37,10 @@ use messengers::Messengers;
 use vitals::Vitals;
 
 pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = Arc::new(state::config(cli)?);
     state::warn(&config);
-    Base::run(&config, async |base| Daemon::start(cli, &config, base).await?.live().await)?;
+    let socket = doors::handed_over(&config)?;
+    Base::run(&config, async |base| Daemon::start(cli, &config, base, socket).await?.live().await)?;
     Ok(DONE)
 }
 
@@ -78,7 +80,12 @@ struct Signals {
 }
 
 impl<'a> Daemon<'a> {
-    async fn start(cli: &'a Cli, config: &Config, base: Base) -> Result<Self, Failure> {
+    async fn start(
+        cli: &'a Cli,
+        config: &Arc<Config>,
+        base: Base,
+        socket: Option<UnixListener>,
+    ) -> Result<Self, Failure> {
         // A signal that comes while we start is not lost.
         let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
@@ -86,6 +93,7 @@ impl<'a> Daemon<'a> {
         let steps = Steps::default();
         let house = house(config, &base, &pages, (&told, &steps))?;
         let current = Arc::new(Current::new(config, &house));
+        requests::resume(config, &house).await?;
         let household = household(config, house, &base);
         let shelves =
             Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));
@@ -99,14 +107,14 @@ impl<'a> Daemon<'a> {
         let boards = Arc::new(Boards::new(
             Arc::clone(&current),
             handle.picture.clone(),
-            handle.wakes_at.clone(),
+            handle.looks.clone(),
             Arc::clone(&base.clock),
             Arc::clone(&steps),
         ));
         let private = serve::private(vitals, boards);
-        let mut doors = doors(config, &base, &shelves, private).await?;
+        let mut doors = doors::pages(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
-        doors.push(control(config, Arc::new(desk), &base).await?);
+        doors.push(doors::control(config, socket, Arc::new(desk), &base).await?);
         let watchdog = Task(tokio::spawn(systemd::watchdog(pulse, Arc::clone(&base.clock))));
         let events = swarm.map(|swarm| listen(swarm, handle.clone()));
         let loop_of = tokio::spawn(scheduler.run());
@@ -169,7 +177,7 @@ impl<'a> Daemon<'a> {
     }
 
     async fn reloaded(&mut self) -> Result<String, Failure> {
-        let config = state::config(self.cli)?;
+        let config = Arc::new(state::config(self.cli)?);
         state::warn(&config);
         let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
@@ -213,48 +221,17 @@ fn household(config: &Config, house: House, base: &Base) -> Household {
 struct Current(Mutex<(Arc<Config>, House)>);
 
 impl Current {
-    fn new(config: &Config, house: &House) -> Self {
-        Self(Mutex::new((Arc::new(config.clone()), house.clone())))
+    fn new(config: &Arc<Config>, house: &House) -> Self {
+        Self(Mutex::new((Arc::clone(config), house.clone())))
     }
 
     fn get(&self) -> (Arc<Config>, House) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, config: &Config, house: &House) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::new(config.clone()), house.clone());
+    fn set(&self, config: &Arc<Config>, house: &House) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(config), house.clone());
     }
-}
-
-/// The socket that orders come in by.
-async fn control(config: &Config, desk: Arc<Desk>, base: &Base) -> Result<Door, Failure> {
-    let path = config.daemon().control_socket();
-    let door = serve::open_unix(path, desk.router(), Limits::ORDERS, Arc::clone(&base.clock)).await;
-    door.with_context(|| {
-        format!("could not make the control socket {} (daemon.control_socket)", path.display())
-    })
-    .map_err(Failure::failed)
-}
-
-async fn doors(
-    config: &Config,
-    base: &Base,
-    shelves: &Arc<Shelves>,
-    private: Router,
-) -> Result<Vec<Door>, Failure> {
-    let public = serve::public(Arc::clone(shelves) as Arc<dyn serve::Library>);
-    let daemon = config.daemon();
-    let open = async |key: &str, address: SocketAddr, router: Router| {
-        let door = serve::open_tcp(address, router, Limits::PAGES, Arc::clone(&base.clock)).await;
-        door.with_context(|| format!("could not listen on {address} (daemon.{key})")).map_err(Failure::failed)
-    };
-    Ok(match daemon.public_listen() {
-        None => vec![open("listen", daemon.listen(), private.merge(public)).await?],
-        Some(address) => vec![
-            open("listen", daemon.listen(), private).await?,
-            open("public_listen", address, public).await?,
-        ],
-    })
 }
 
 /// Has the scheduler look whenever the engine says that something has changed.

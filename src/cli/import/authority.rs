@@ -35,7 +35,7 @@ impl Wish {
     ) -> Result<(), Failure> {
         let executor = &house.executor;
         let inventory = executor.books.inventory().await;
-        let record = inventory.assets.get(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
+        let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
         let elsewhere = csr::is_elsewhere(config, id, Some(&record));
         if !elsewhere && !record.revisions.is_empty() {
             return Err(Failure::usage(format!(

@@ -24,7 +24,7 @@ pub(super) async fn take(
 ) -> Result<(), Failure> {
     let executor = &house.executor;
     let (now, inventory) = (executor.clock.now(), executor.books.inventory().await);
-    let record = inventory.assets.get(id);
+    let record = inventory.record(id);
     if !csr::is_elsewhere(config, id, record) {
         return Err(Failure::usage(format!("{id} has its root here, and makes that root's lists itself")));
     }
@@ -78,7 +78,7 @@ fn spanned(list: &ListFacts, now: Timestamp) -> Result<(Timestamp, Timestamp), F
 async fn above(house: &House, id: &AssetId) -> Result<Vec<String>, Failure> {
     let inventory = house.executor.books.inventory().await;
     let mut above = Vec::new();
-    for revision in inventory.assets.get(id).into_iter().flat_map(|record| record.revisions.values()) {
+    for revision in inventory.record(id).into_iter().flat_map(|record| record.revisions.values()) {
         if revision.state < RevisionState::Prepared || revision.state.is_over() {
             continue;
         }

@@ -12,7 +12,7 @@ fn too_large() {
     let text = "#".repeat(10 * 1024 * 1024);
     assert_eq!(
         faults(&text),
-        "keyturn.toml: is larger than 1 MiB, which no configuration is; is it the right file?"
+        "keyturn.toml: is larger than 2 MiB, which no configuration is; is it the right file?"
     );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keyturn.toml");

@@ -1,11 +1,12 @@
 //! The records as the store has them: JSON under names that say what it is of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{BooksError, tidings};
+use super::{BooksError, approvals, tidings};
 use crate::model::{
     AssetRecord, Inventory, Issued, IssuerRecord, ObjectRecord, RolloutRecord, Secret, Spare, SpareId,
 };
@@ -33,7 +34,7 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
     for (key, bytes) in records {
         if key.starts_with(ASSET) {
             let record: AssetRecord = decoded(key, bytes)?;
-            inventory.assets.insert(record.id.clone(), record);
+            inventory.assets.insert(record.id.clone(), Arc::new(record));
         } else if key.starts_with(OBJECT) {
             let record: ObjectRecord = decoded(key, bytes)?;
             inventory.objects.insert((record.kind, record.name.clone()), record);
@@ -46,7 +47,9 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUED) {
             let one: Issued = decoded(key, bytes)?;
             inventory.issued.insert((one.ca.clone(), one.serial.clone()), one);
-        } else if tidings::read(&mut inventory.tidings, key, bytes)? {
+        } else if tidings::read(&mut inventory.tidings, key, bytes)?
+            || approvals::read(&mut inventory.approvals, key, bytes)?
+        {
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }

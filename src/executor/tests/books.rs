@@ -79,7 +79,7 @@ impl Desk {
     /// The revisions that the books know, and those whose keys are kept.
     async fn numbers(&self) -> (Vec<u32>, Vec<u32>) {
         let record = self.books.inventory().await.assets.remove(&auth()).unwrap();
-        (record.revisions.into_keys().collect(), self.ledger.materials())
+        (record.revisions.keys().copied().collect(), self.ledger.materials())
     }
 }
 

@@ -169,7 +169,7 @@ impl House {
     }
 
     pub(super) async fn record(&self) -> AssetRecord {
-        self.inventory().await.assets.remove(&auth()).unwrap()
+        self.inventory().await.record(&auth()).unwrap().clone()
     }
 
     pub(super) async fn revision(&self, number: u32) -> Revision {

@@ -64,7 +64,7 @@ fn swaps(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> Vec<Swap> {
     for (path, file) in due.wanted.files.iter().filter(|_| due.site.service.is_some()) {
         let Some(kind) = file.kind else { continue };
         let Some((object, id)) = objects::provide(context, &due.spec.id, file, draft) else { continue };
-        let before = watch::reference(due.site, path, file);
+        let before = watch::reference(context, due.site, path, file);
         if watch::shows(before, file, id.as_deref()) {
             continue;
         }

@@ -121,11 +121,11 @@ impl Bench {
 
     pub(crate) fn record(&mut self, id: &str) -> &mut AssetRecord {
         let id: AssetId = id.parse().unwrap();
-        self.inventory.assets.entry(id.clone()).or_insert_with(|| AssetRecord::new(id))
+        self.inventory.record_mut(&id)
     }
 
     pub(crate) fn delivery(&mut self, id: &str, place: &str) -> &mut Delivery {
-        self.record(id).deliveries.entry(place.parse().unwrap()).or_default()
+        self.record(id).deliveries.or_default(place.parse().unwrap())
     }
 
     pub(crate) fn web(&mut self) -> &mut Service {
@@ -166,7 +166,7 @@ impl Bench {
                 let apart = rollout.parcels.len() > 1;
                 for parcel in &rollout.parcels {
                     let record = self.record(&parcel.asset.to_string());
-                    let delivery = record.deliveries.entry(rollout.place.clone()).or_default();
+                    let delivery = record.deliveries.or_default(rollout.place.clone());
                     delivery.state = DeliveryState::Failed;
                     let against = Some(parcel.against.clone());
                     delivery.effort.failed(problem.clone(), against, &DELIVERY_PAUSES, now);

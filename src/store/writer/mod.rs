@@ -252,6 +252,7 @@ impl Writer {
         compact::switch(&self.dir)?;
         self.log = Appender::open(&journal::path(&self.dir))?;
         self.state = replay::read(self.log.file(), self.log.path(), &self.key)?;
+        self.state.live.forget_history();
         self.postponed = 0;
         if let Some(index) = self.index.take() {
             index.close();

@@ -35,7 +35,7 @@ impl Writer {
             create(&dir, &key, &entropy, now)?;
         }
         let mut log = Appender::open(&journal::path(&dir))?;
-        let state = replay::read(log.file(), log.path(), &key)?;
+        let mut state = replay::read(log.file(), log.path(), &key)?;
         check_rest(&dir)?;
         lock.sign();
         posture::remove_file(&journal::new_path(&dir))?;
@@ -44,6 +44,7 @@ impl Writer {
         notices.extend(found.notices);
         let (trail, seen) = Trail::open(&dir, &state.live)?;
         notices.extend(seen);
+        state.live.forget_history();
         let writer = Self {
             dir,
             key,

@@ -229,10 +229,12 @@ fn take_away(dir: &Path, stem: &str) -> Result<(), Problem> {
         }
     }
     let _ = fs::remove_dir(&saved);
-    match fs::remove_file(dir.join(stem)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", &dir.join(stem))(error)),
-        _ => Ok(()),
+    let link = dir.join(stem);
+    // Where nothing can be written, not even what is not there can be removed.
+    if fs::symlink_metadata(&link).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(());
     }
+    fs::remove_file(&link).map_err(failed("remove", &link))
 }
 
 /// Removes the asset's folders but for that of `identity`: they hold private keys that nobody uses.
