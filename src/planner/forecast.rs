@@ -184,7 +184,7 @@ fn root_end(inventory: &Inventory, make: &Make) -> Option<Timestamp> {
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {
-    let NewObject { kind, name, asset, part, revisions } = new.clone();
+    let NewObject { kind, name, asset, part, revisions, password } = new.clone();
     let id = format!("id-{kind}-{name}");
     if let Some((_, number)) = name.rsplit_once('.')
         && let Ok(number) = number.parse()
@@ -213,6 +213,7 @@ fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: 
         asset,
         part,
         revisions,
+        password,
         id: Some(id),
         created_at: at,
         replaced_at: None,
