@@ -16,10 +16,12 @@
 //! - [`issuer`], [`keys`], [`target`], [`verify`], [`notify`] and [`store`] are the adapters; they never see each other.
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
-//!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others, [`memory`] gives
+//!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others,
+//!   [`guests`] those for being spoken to, [`memory`] gives
 //!   back what is free.
 //! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
 //!   systemd is told.
+//! - [`doctor`] judges a house that runs, purely: what was seen of its state, clock, engine and servers.
 //! - [`cli`] is the composition root: it alone names concrete types.
 //!
 //! `tests/architecture.rs` holds these arrows.
@@ -29,8 +31,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod desired;
+pub mod doctor;
 pub mod executor;
 pub mod failpoint;
+pub mod guests;
 pub mod issuer;
 pub mod keys;
 pub mod memory;

@@ -2,7 +2,9 @@
 //!
 //! Beside the adapters, because several of them do it: a file target's test and reload, a hook of dns-01.
 
-use std::process::Stdio;
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -22,6 +24,50 @@ pub enum Environment {
     Only(&'static [&'static str]),
 }
 
+/// How a command has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+    /// It was killed, since it took too long.
+    Killed,
+    /// It could not be started, or watched.
+    NotRun,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "{code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Killed => f.write_str("killed after its time"),
+            Self::NotRun => f.write_str("not run"),
+        }
+    }
+}
+
+impl Exit {
+    fn of(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::NotRun,
+        }
+    }
+}
+
+/// A command that did not exit with 0 in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    /// With the command's own words.
+    pub message: String,
+    /// How it has ended.
+    pub exit: Exit,
+}
+
 /// Runs a command to its end. Lines of `private` files are not repeated, should it print them.
 ///
 /// # Errors
@@ -33,7 +79,7 @@ pub async fn run(
     environment: Environment,
     private: &[&str],
 ) -> Result<(), String> {
-    output(command, timeout, environment, &[], private).await.map(drop)
+    output(command, timeout, environment, &[], private).await.map(drop).map_err(|failed| failed.message)
 }
 
 /// Runs a command to its end, with these variables beside its environment, and gives the last words that it printed.
@@ -47,7 +93,8 @@ pub async fn output(
     environment: Environment,
     variables: &[(&str, String)],
     private: &[&str],
-) -> Result<String, String> {
+) -> Result<String, Failed> {
+    let fail = |exit, message: String| Failed { message, exit };
     let Some((program, arguments)) = command.split_first() else { return Ok(String::new()) };
     let shown = command.join(" ");
     let mut child = Command::new(program);
@@ -56,17 +103,22 @@ pub async fn output(
     child.envs(variables.iter().map(|(name, value)| (*name, value)));
     // A command that hangs is killed with all that it has started.
     child.kill_on_drop(true).process_group(0);
-    let mut child = child.spawn().map_err(|error| format!("`{shown}` could not be started: {error}"))?;
+    let not_started = |error| fail(Exit::NotRun, format!("`{shown}` could not be started: {error}"));
+    let mut child = child.spawn().map_err(not_started)?;
     let group = Group(child.id());
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let end = async { tokio::join!(child.wait(), last_words(out), last_words(err)) };
     let Ok((status, out, err)) = tokio::time::timeout(timeout, end).await else {
-        return Err(format!("`{shown}` did not end within {} s and was killed", timeout.as_secs()));
+        let message = format!("`{shown}` did not end within {} s and was killed", timeout.as_secs());
+        return Err(fail(Exit::Killed, message));
     };
     group.has_ended();
-    let status = status.map_err(|error| format!("`{shown}`: {error}"))?;
+    let status = status.map_err(|error| fail(Exit::NotRun, format!("`{shown}`: {error}")))?;
     let words = last(&[err, out].concat(), private);
-    if status.success() { Ok(words) } else { Err(format!("`{shown}` ended with {status}: {words}")) }
+    if status.success() {
+        return Ok(words);
+    }
+    Err(fail(Exit::of(status), format!("`{shown}` ended with {status}: {words}")))
 }
 
 fn restrict(child: &mut Command, environment: Environment) {

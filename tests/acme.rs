@@ -17,6 +17,7 @@ mod acme {
     mod dns;
     mod dual;
     mod failures;
+    mod import;
     mod orders;
     mod outages;
     mod outside;

@@ -17,6 +17,8 @@ mod garbage;
 mod help;
 #[path = "cli/import.rs"]
 mod import;
+#[path = "cli/import_key.rs"]
+mod import_key;
 #[path = "cli/revoke.rs"]
 mod revoke;
 #[path = "cli/rotate.rs"]

@@ -1,10 +1,14 @@
 //! The daemon on files alone: what it does by itself, what it is told, and what it withstands.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)]
 
 mod support;
 
+#[path = "daemon/approvals.rs"]
+mod approvals;
 #[path = "daemon/control.rs"]
 mod control;
+#[path = "daemon/hostile.rs"]
+mod hostile;
 #[path = "daemon/life.rs"]
 mod life;
 #[path = "daemon/pages.rs"]

@@ -23,17 +23,23 @@ use keyturn::config::{Config, DnsKeyNeed, DnsProviderSpec, Environment, dns_prov
 use support::{Engine, Pebble, Ran, engine_or_skip, in_netns, nginx_image, skipped};
 
 /// Pages whose blocks are all looked at.
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 26] = [
     "README.md",
+    "docs/3am.md",
+    "docs/README.md",
     "docs/acme.md",
     "docs/alerts.md",
+    "docs/approvals.md",
     "docs/by-hand.md",
     "docs/configuration.md",
     "docs/container.md",
     "docs/databases.md",
     "docs/dh.md",
     "docs/dns.md",
+    "docs/doctor.md",
+    "docs/faults.md",
     "docs/files.md",
+    "docs/first-day.md",
     "docs/internal-ca.md",
     "docs/jwt.md",
     "docs/keys.md",
@@ -47,7 +53,7 @@ const PAGES: [&str; 20] = [
 ];
 
 /// Blocks that cannot be run in a test, each with its reason above it.
-const NOT_RUN: usize = 19;
+const NOT_RUN: usize = 25;
 
 #[derive(Debug)]
 struct Block {
@@ -320,6 +326,50 @@ fn commands_on_a_swarm_do_what_is_shown() {
     for block in &blocks {
         ground.play(block);
     }
+}
+
+/// Who reads the index finds every page.
+#[test]
+fn every_page_is_in_the_index() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") && name != "README.md" {
+            assert!(index.contains(&format!("]({name})")), "docs/{name} is not in docs/README.md");
+        }
+    }
+}
+
+/// A code that is named anywhere, in the sources or in a page, is one that `explain` and docs/problems.md know.
+#[test]
+fn every_code_that_is_named_is_explained() {
+    let problems = fs::read_to_string(root().join("docs/problems.md")).unwrap();
+    let mut named = 0;
+    let mut folders: Vec<PathBuf> =
+        ["src", "docs", "examples", "hooks"].map(|name| root().join(name)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            for rest in text.split("KT-").skip(1) {
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || *c == '-')
+                    .collect();
+                // `KT-…`, `KT-NAME` and `KT-TLS-*` stand for others.
+                if name.is_empty() || name == "NAME" || name.ends_with('-') {
+                    continue;
+                }
+                named += 1;
+                let heading = format!("## KT-{name}\n");
+                assert!(problems.contains(&heading), "{}: KT-{name} is explained nowhere", path.display());
+            }
+        }
+    }
+    assert!(named > 200, "{named}");
 }
 
 /// What a part of a configuration leaves out.

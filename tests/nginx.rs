@@ -5,58 +5,10 @@
 mod support;
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Keyturn, pause, self_signed, wait_for};
-
-/// An NGINX of the test's own, with its own prefix, port and PID file.
-struct Web {
-    child: Child,
-    port: u16,
-}
-
-impl Web {
-    /// Serves `tls/tls.crt` of the site, where a self-signed pair of the operator's lies at first.
-    fn start(keyturn: &Keyturn) -> Self {
-        let dir = keyturn.dir();
-        let pair = self_signed("placeholder.test");
-        fs::create_dir_all(dir.join("tls")).unwrap();
-        fs::write(dir.join("tls/tls.crt"), pair.certificate).unwrap();
-        fs::write(dir.join("tls/tls.key"), pair.key).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let at = dir.display();
-        keyturn.write(
-            "nginx.conf",
-            &format!(
-                "daemon off; master_process on; worker_processes 1; pid {at}/nginx.pid; error_log {at}/error.log;\n\
-                 events {{}}\nhttp {{ access_log off; client_body_temp_path {at}/a; proxy_temp_path {at}/b; \
-                 fastcgi_temp_path {at}/c; uwsgi_temp_path {at}/d; scgi_temp_path {at}/e;\n\
-                 server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {at}/tls/tls.crt; \
-                 ssl_certificate_key {at}/tls/tls.key; return 200 ok; }} }}\n"
-            ),
-        );
-        let child = nginx(dir).spawn().unwrap();
-        assert!(wait_for(Duration::from_secs(10), || dir.join("nginx.pid").exists()));
-        pause(Duration::from_millis(300));
-        Self { child, port }
-    }
-}
-
-impl Drop for Web {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
-    }
-}
-
-fn nginx(dir: &Path) -> Command {
-    let mut command = Command::new("/usr/sbin/nginx");
-    command.arg("-c").arg(dir.join("nginx.conf")).arg("-e").arg(dir.join("start.log"));
-    command
-}
+use support::{Keyturn, Web};
 
 fn configure(keyturn: Keyturn, port: u16, more: &str) -> Keyturn {
     keyturn.config(&format!(
@@ -81,8 +33,8 @@ verify = {{ connect = ["127.0.0.1:{port}"], server_name = "edge.test" }}
 }
 
 fn site(more: &str) -> Option<(Keyturn, Web)> {
-    if !Path::new("/usr/sbin/nginx").exists() {
-        support::skipped("nginx", "NGINX is not installed (nginx-light)");
+    if let Some(reason) = Web::missing() {
+        support::skipped("nginx", &reason);
         return None;
     }
     let keyturn = Keyturn::alone();

@@ -120,14 +120,14 @@ pub(super) enum Verb {
         /// The certificate
         asset: String,
     },
-    /// Take in a certificate that a person has had issued; or a CA that is there already, of which nothing is made yet
+    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet
     Import {
-        /// certificates/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
+        /// certificates/NAME, jwt_keys/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
         /// The certificate, PEM; what stands above it may follow
         #[arg(long, value_name = "FILE")]
-        cert: PathBuf,
-        /// Its private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
+        cert: Option<PathBuf>,
+        /// The private key, PKCS#8 PEM, encrypted or not; that of `csr` is here already
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         /// What stands above it, in any order; of a CA's intermediate up to the root
@@ -136,6 +136,9 @@ pub(super) enum Verb {
         /// The first line is the password of the key
         #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
+        /// Of a JWT key: the key ID that its tokens name; its RFC 7638 thumbprint where it is not said
+        #[arg(long, requires = "key")]
+        kid: Option<String>,
     },
     /// Print one part of an asset
     Export {
@@ -169,6 +172,33 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Look at the state, the clock, the engine, the services and the servers' TLS, and say what is wrong, why, and what
+    /// to do; changes nothing. Exit code 1 when something is a fault
+    Doctor {
+        /// Do not ask the ACME CAs what time it is
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Print NGINX's TLS configuration for a certificate's files, as its version can have it
+    NginxSnippet {
+        /// The certificate
+        certificate: String,
+        /// Which of Mozilla's sets
+        #[arg(long, value_enum, default_value_t = super::snippet::Profile::Intermediate)]
+        profile: super::snippet::Profile,
+        /// Of NGINX [default: that of this machine's]
+        #[arg(long, value_name = "VERSION")]
+        version: Option<String>,
+        /// Of OpenSSL [default: the one that this machine's NGINX runs with; beside --version 1.1.1]
+        #[arg(long, value_name = "VERSION")]
+        openssl: Option<String>,
+        /// Offer DHE suites too, with the DH parameters that go to the same server
+        #[arg(long)]
+        dhe: bool,
+        /// Ask clients for a certificate: of the roots in the part `ca`, against the lists in the part `crl`
+        #[arg(long)]
+        verify_clients: bool,
+    },
     /// The internal CAs
     Ca {
         #[command(subcommand)]
@@ -178,6 +208,18 @@ pub(super) enum Verb {
     Acme {
         #[command(subcommand)]
         verb: AcmeVerb,
+    },
+    /// The requests that wait for another person's word, and what has become of the others
+    Approvals,
+    /// Say yes to what somebody else has asked for; the daemon does it then
+    Approve {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
+    },
+    /// Say no to a request, or take your own back
+    Deny {
+        /// The request's number, of `keyturn approvals`
+        id: u64,
     },
     /// The history: who did what to which asset
     Audit {

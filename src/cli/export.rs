@@ -3,25 +3,33 @@
 use super::args::Cli;
 use super::compose::House;
 use super::fail::{DONE, Failure};
-use super::wish::Wish;
-use super::{output, state};
+use super::wish::{Answer, By, Wish};
+use super::{output, reading, state};
 use crate::audit::Event;
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::keys::encodings;
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Inventory, Material, Part, Revision, RevisionState, Secret,
+    AssetId, AssetKind, AssetRecord, Guarded, Inventory, Material, Part, Revision, RevisionState,
 };
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
 
 pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = state::client_config(cli)?;
     let id = state::asset(&config, asset)?;
     let part = part_of(&id, part)?;
+    let wish = Wish::Export { asset: id.to_string(), part: part.to_string(), revision };
     if part.is_public() {
-        return print(&config, &id, part, revision);
+        return match reading::by_daemon(cli, &config, &wish)? {
+            Some(answer) => Ok(answer.print()),
+            None => print(&config, &id, part, revision),
+        };
+    }
+    if config.guards().requires(Guarded::ExportPrivateKey) {
+        // Whoever could read the state's key could read this one, too; the daemon is asked all the same.
+        return super::run::run(cli, &wish);
     }
     super::owner::must_be_allowed(config.daemon().state_dir())?;
     // Which key goes out is settled first, so that the record names it, and what cannot be had leaves no record.
@@ -36,7 +44,7 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
 
 /// The revision that a part of one revision would be made of.
 fn the_one(config: &Config, id: &AssetId, part: Part, asked: Option<u32>) -> Result<u32, Failure> {
-    let nothing = || Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"));
+    let nothing = || nothing(id);
     let inventory = state::inventory(config)?;
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
     let numbers = revisions(config, &inventory, record, part, asked)?;
@@ -45,10 +53,15 @@ fn the_one(config: &Config, id: &AssetId, part: Part, asked: Option<u32>) -> Res
 
 /// `jwks NAME` is `export jwt_keys/NAME --part jwks`.
 pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = state::client_config(cli)?;
     let text = if name.contains('/') { name.to_owned() } else { format!("jwt_keys/{name}") };
     let id = state::asset(&config, &text)?;
-    print(&config, &id, part_of(&id, "jwks")?, None)
+    let part = part_of(&id, "jwks")?;
+    let wish = Wish::Export { asset: id.to_string(), part: part.to_string(), revision: None };
+    match reading::by_daemon(cli, &config, &wish)? {
+        Some(answer) => Ok(answer.print()),
+        None => print(&config, &id, part, None),
+    }
 }
 
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
@@ -71,10 +84,16 @@ fn is_planned(part: Part) -> bool {
     matches!(part, Part::Pkcs12 | Part::Crl)
 }
 
-/// A part that is not for everyone.
-pub(super) fn private_part(config: &Config, asset: &str, part: &str) -> Result<(AssetId, Part), Failure> {
+/// A part of an asset.
+pub(super) fn part(config: &Config, asset: &str, part: &str) -> Result<(AssetId, Part), Failure> {
     let id = state::asset(config, asset)?;
     let part = part_of(&id, part)?;
+    Ok((id, part))
+}
+
+/// A part that is not for everyone.
+pub(super) fn private_part(config: &Config, asset: &str, name: &str) -> Result<(AssetId, Part), Failure> {
+    let (id, part) = part(config, asset, name)?;
     if part.is_public() {
         return Err(Failure::usage(format!("`{part}` is public: nothing is noted of it")));
     }
@@ -103,8 +122,63 @@ pub(super) async fn note(
     Ok(())
 }
 
+/// Of which revisions the daemon makes it: those that a request for it is bound to.
+pub(super) async fn chosen(
+    config: &Config,
+    house: &House,
+    (id, part): (&AssetId, Part),
+    asked: Option<u32>,
+) -> Result<Vec<u32>, Failure> {
+    let inventory = house.executor.books.inventory().await;
+    let record = inventory.assets.get(id).ok_or_else(|| nothing(id))?;
+    revisions(config, &inventory, record, part, asked)
+}
+
+/// Gives it out: what is private on the record, and with its request used up, before it is out.
+pub(super) async fn give(
+    config: &Config,
+    house: &House,
+    asset: &str,
+    part_name: &str,
+    asked: Option<u32>,
+    by: &By,
+) -> Result<Answer, Failure> {
+    let (id, part) = part(config, asset, part_name)?;
+    let (books, maker) = (&house.executor.books, &house.executor.maker);
+    let numbers = chosen(config, house, (&id, part), asked).await?;
+    let mut materials = Vec::new();
+    for number in &numbers {
+        materials.extend(books.material(&id, *number).await?);
+    }
+    if materials.is_empty() {
+        return Err(nothing(&id));
+    }
+    let bytes = maker.render(part, &materials).map_err(Failure::failed)?;
+    if !part.is_public() {
+        let mut redeemed = Ok(());
+        let edit = |edit: &mut crate::executor::Edit<'_>| {
+            redeemed = by.redeem(edit);
+            if redeemed.is_ok() {
+                let request = by.ticket.as_ref().map(|one| ("request".to_owned(), one.number.to_string()));
+                let detail = [("part".to_owned(), part.to_string())].into_iter().chain(request).collect();
+                let (at, actor, action) = (edit.now, by.actor.clone(), "exported".to_owned());
+                let revision = numbers.last().copied();
+                edit.audit(Event { at, actor, action, asset: Some(id.clone()), revision, detail });
+            }
+        };
+        books.edit(edit).await?;
+        redeemed?;
+        crate::failpoint::hit("exported");
+    }
+    Ok(Answer { secret: Some(bytes), ..Answer::done(String::new()) })
+}
+
+fn nothing(id: &AssetId) -> Failure {
+    Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"))
+}
+
 fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<u8, Failure> {
-    let nothing = || Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"));
+    let nothing = || nothing(id);
     let snapshot = state::snapshot(config)?.ok_or_else(nothing)?;
     let inventory = crate::executor::inventory_of(&snapshot.records())?;
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
@@ -116,13 +190,8 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     if materials.is_empty() {
         return Err(nothing());
     }
-    output::bytes(rendered(part, &materials)?.expose());
+    output::bytes(encodings::render(part, &materials).map_err(Failure::failed)?.expose());
     Ok(DONE)
-}
-
-fn rendered(part: Part, materials: &[Material]) -> Result<Secret, Failure> {
-    let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
-    encodings::render(part, &sources).map_err(Failure::failed)
 }
 
 /// The revisions that a part is made of: those that verifiers must know now, the one asked for, or the one in use. A

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigErrors;
 use crate::executor::{BooksError, Fatal};
+use crate::model::Refusal;
 use crate::store::StoreError;
 
 /// Done.
@@ -10,6 +11,8 @@ pub(super) const DONE: u8 = 0;
 pub(super) const FAILED: u8 = 1;
 /// Usage or configuration.
 pub(super) const USAGE: u8 = 2;
+/// Waits for approval.
+pub(super) const WAITS: u8 = 3;
 /// The state is locked, or the daemon cannot be reached.
 pub(super) const LOCKED: u8 = 4;
 /// Refused to the caller.
@@ -81,6 +84,13 @@ impl From<BooksError> for Failure {
             BooksError::Store(error) => error.into(),
             other => Self::failed(other),
         }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = if matches!(refusal, Refusal::Unknown(_)) { USAGE } else { REFUSED };
+        Self { code, error: refusal.into() }
     }
 }
 

@@ -1,6 +1,7 @@
-//! `import`: a CA that was there before goes on here, or a certificate that a person has had issued is taken in.
+//! `import`: what was there before goes on here: a CA, a JWT key that signs, a certificate.
 
 mod certificate;
+mod jwt_key;
 
 use std::path::Path;
 
@@ -22,14 +23,18 @@ use crate::pki;
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     asset: String,
+    /// Empty where none is named.
     certificate: String,
     key: Option<Secret>,
     chain: String,
+    /// Of a JWT key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
 }
 
 /// The files that are named.
 pub(super) struct Files<'a> {
-    pub(super) certificate: &'a Path,
+    pub(super) certificate: Option<&'a Path>,
     pub(super) key: Option<&'a Path>,
     pub(super) chain: Option<&'a Path>,
     pub(super) password: Option<&'a Path>,
@@ -40,8 +45,8 @@ const FIRST: u32 = 1;
 
 impl Wish {
     /// Reads the files, as whoever has typed it.
-    pub(super) fn read(asset: &str, files: &Files<'_>) -> Result<Self, Failure> {
-        let certificate = text(files.certificate)?;
+    pub(super) fn read(asset: &str, files: &Files<'_>, kid: Option<String>) -> Result<Self, Failure> {
+        let certificate = files.certificate.map(text).transpose()?.unwrap_or_default();
         // What stands above it may be in the same file.
         let mut chain = certificate.clone();
         if let Some(file) = files.chain {
@@ -55,15 +60,29 @@ impl Wish {
             None => None,
             Some(file) => Some(private_key(file, password.as_ref())?),
         };
-        Ok(Self { asset: asset.to_owned(), certificate, key, chain })
+        Ok(Self { asset: asset.to_owned(), certificate, key, chain, kid })
     }
 
     pub(super) fn checked(&self, config: &Config) -> Result<AssetId, Failure> {
         let id = state::asset(config, &self.asset)?;
         match id.kind {
-            AssetKind::Ca => Ok(id),
-            AssetKind::Certificate => certificate::checked(config, id),
-            _ => Err(Failure::usage(format!("{id}: only CAs and certificates can be imported yet"))),
+            AssetKind::JwtKey => return self.signs(config, &id).map(|_| id),
+            AssetKind::DhParams => {
+                return Err(Failure::usage(format!(
+                    "{id}: nobody misses old DH parameters: `run` makes new ones"
+                )));
+            }
+            AssetKind::Ca => {}
+            AssetKind::Certificate => {
+                certificate::taken_in(config, &id)?;
+            }
+        }
+        if self.certificate.is_empty() {
+            return Err(Failure::usage(format!("{id}: its certificate is needed (--cert FILE)")));
+        }
+        match self.kid {
+            Some(_) => Err(Failure::usage(format!("{id}: only JWT keys have a key ID (--kid)"))),
+            None => Ok(id),
         }
     }
 
@@ -72,6 +91,7 @@ impl Wish {
         let id = self.checked(config)?;
         match id.kind {
             AssetKind::Certificate => self.take_certificate(config, house, &id, by).await?,
+            AssetKind::JwtKey => self.take_jwt_key(config, house, &id, by).await?,
             _ => self.take_ca(house, &id, by).await?,
         }
         crate::failpoint::hit("imported");

@@ -3,22 +3,8 @@
 use super::fail::{Failure, USAGE};
 
 /// As DESIGN.md and the manual will have them.
-const PLANNED: [&str; 14] = [
-    "rollback",
-    "hold",
-    "resume",
-    "adopt",
-    "release",
-    "stack-env",
-    "approvals",
-    "approve",
-    "deny",
-    "backup",
-    "restore",
-    "state",
-    "cluster",
-    "doctor",
-];
+const PLANNED: [&str; 10] =
+    ["rollback", "hold", "resume", "adopt", "release", "stack-env", "backup", "restore", "state", "cluster"];
 
 /// The same, under `ca`.
 const PLANNED_OF_CA: [&str; 0] = [];

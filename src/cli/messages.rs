@@ -35,14 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Who carries messages by `config`.
 pub(super) fn postman(config: &Config, base: &Base) -> Postman {
-    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock))
+    Postman::new(Arc::clone(&base.books), &Desired::of(config), channels(config, &base.clock), &base.actor)
 }
 
 /// Who runs its hooks.
 pub(super) fn errands(config: &Config, base: &Base) -> Errands {
     let hooks = Desired::of(config).listeners.hooks;
     let programs = Programs { instance: config.daemon().instance().to_owned() };
-    Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs))
+    Errands::new(Arc::clone(&base.books), hooks, Arc::new(programs), &base.actor)
 }
 
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> BTreeMap<String, Arc<dyn Channel>> {

@@ -1,6 +1,7 @@
 //! The command line: the composition root, one file a verb.
 
 mod acme;
+mod approvals;
 mod args;
 mod audit;
 mod ca;
@@ -10,6 +11,7 @@ mod control;
 mod csr;
 mod daemon;
 mod dhparam;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -25,12 +27,14 @@ mod notices;
 mod output;
 mod owner;
 mod plan;
+mod reading;
 mod report;
 mod revoke;
 mod rotate;
 mod run;
 mod shell;
 mod sign;
+mod snippet;
 mod state;
 mod status;
 mod wish;
@@ -89,18 +93,31 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             )
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file } => {
-            let (key, chain, password) = (key.as_deref(), chain.as_deref(), password_file.as_deref());
-            let files = import::Files { certificate: cert, key, chain, password };
-            run::run(cli, &Wish::Import(import::Wish::read(asset, &files)?))
+        Verb::Import { asset, cert, key, chain, password_file, kid } => {
+            let files = import::Files {
+                certificate: cert.as_deref(),
+                key: key.as_deref(),
+                chain: chain.as_deref(),
+                password: password_file.as_deref(),
+            };
+            run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
         Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),
+        Verb::NginxSnippet { certificate, profile, version, openssl, dhe, verify_clients } => {
+            let (version, openssl) = (version.as_deref(), openssl.as_deref());
+            let (profile, dhe, verify_clients) = (*profile, *dhe, *verify_clients);
+            snippet::run(cli, &snippet::Ask { certificate, profile, version, openssl, dhe, verify_clients })
+        }
+        Verb::Doctor { offline } => doctor::run(cli, *offline),
         Verb::Ca { verb } => ca::run(cli, verb),
         Verb::Acme { verb } => acme::run(cli, verb),
         Verb::Audit { verify } => audit::run(cli, *verify),
+        Verb::Approvals => approvals::run(cli),
+        Verb::Approve { id } => run::run(cli, &Wish::Approve { id: *id }),
+        Verb::Deny { id } => run::run(cli, &Wish::Deny { id: *id }),
         Verb::Config { verb } => config::run(cli, verb),
         Verb::Explain { code, markdown } => explain::run(cli, code.as_deref(), *markdown),
         Verb::Notify { verb: NotifyVerb::Test { name } } => notices::test(cli, name.as_deref()),

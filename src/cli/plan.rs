@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
-use super::fail::{DONE, Failure};
-use super::{compose, output, state};
+use super::fail::Failure;
+use super::wish::{Answer, Manner, Wish};
+use super::{compose, reading, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
@@ -18,22 +19,47 @@ use crate::target::Target;
 use crate::target::file::Directories;
 
 pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
+    let config = state::client_config(cli)?;
+    let wish = Wish::Plan { at: at.map(str::to_owned), until: until.map(str::to_owned) };
+    if let Some(answer) = reading::by_daemon(cli, &config, &wish)? {
+        return Ok(answer.print());
+    }
     let clock: Arc<dyn Clock> = Arc::new(System::new());
-    let now = at.map(moment).transpose()?.unwrap_or_else(|| clock.now());
-    let until = until
-        .map(duration)
-        .transpose()?
-        .map_or(now, |ahead| now.checked_add(ahead).unwrap_or(Timestamp::MAX));
+    let span = Span::of(at, until)?;
     let desired = Desired::of(&config);
     let mut inventory = state::inventory(&config)?;
     inventory.world = compose::block_on(look(&config, &desired, &clock))?;
-    let forecast = planner::forecast(&desired, &inventory, now, until, Seed::of(&desired.instance));
-    match cli.output {
-        Format::Json => output::json(&as_json(&forecast, now)),
-        Format::Table => output::bytes(planner::render(&forecast).as_bytes()),
+    Ok(span.answer(&desired, &inventory, clock.now(), Manner { format: cli.output }).print())
+}
+
+/// From when on, and how far ahead.
+pub(super) struct Span {
+    at: Option<Timestamp>,
+    ahead: Option<SignedDuration>,
+}
+
+impl Span {
+    /// As it was typed.
+    pub(super) fn of(at: Option<&str>, until: Option<&str>) -> Result<Self, Failure> {
+        Ok(Self { at: at.map(moment).transpose()?, ahead: until.map(duration).transpose()? })
     }
-    Ok(DONE)
+
+    /// What is foreseen.
+    pub(super) fn answer(
+        &self,
+        desired: &Desired,
+        inventory: &Inventory,
+        now: Timestamp,
+        manner: Manner,
+    ) -> Answer {
+        let now = self.at.unwrap_or(now);
+        let until = self.ahead.map_or(now, |ahead| now.checked_add(ahead).unwrap_or(Timestamp::MAX));
+        let forecast = planner::forecast(desired, inventory, now, until, Seed::of(&desired.instance));
+        Answer::done(match manner.format {
+            Format::Json => format!("{:#}\n", as_json(&forecast, now)),
+            Format::Table => planner::render(&forecast),
+        })
+    }
 }
 
 /// What is noted on the way is no news.
@@ -42,7 +68,11 @@ fn shown(forecast: &Forecast) -> impl Iterator<Item = &Step> {
 }
 
 /// The world, as a pass would see it.
-async fn look(config: &Config, desired: &Desired, clock: &Arc<dyn Clock>) -> Result<World, Failure> {
+pub(super) async fn look(
+    config: &Config,
+    desired: &Desired,
+    clock: &Arc<dyn Clock>,
+) -> Result<World, Failure> {
     let watch = watch(desired);
     let mut world = Inventory::default().world;
     Directories.observe(&watch, &mut world).await;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose::House;
 use super::fail::Failure;
 use super::state;
+use super::wish::By;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::desired::{AssetSpec, KindSpec};
@@ -44,9 +45,15 @@ pub(super) async fn ask(
     house: &House,
     chosen: &BTreeSet<AssetId>,
     compromised: bool,
-    by: &str,
+    by: &By,
 ) -> Result<(), Failure> {
+    let mut redeemed = Ok(());
+    let actor = by.actor.as_str();
     let edit = |edit: &mut crate::executor::Edit<'_>| {
+        redeemed = by.redeem(edit);
+        if redeemed.is_err() {
+            return;
+        }
         let at = edit.now;
         for id in chosen {
             let spec = house.desired.assets.get(id);
@@ -55,20 +62,22 @@ pub(super) async fn ask(
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
             let request =
-                Request { at, by: by.to_owned(), after, compromised, new_root: id.kind == AssetKind::Ca };
+                Request { at, by: actor.to_owned(), after, compromised, new_root: id.kind == AssetKind::Ca };
             record.ask(request, spec.is_some_and(key_stays));
             let why = compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
+            let request = by.ticket.as_ref().map(|one| ("request".to_owned(), one.number.to_string()));
             edit.audit(Event {
                 at,
-                actor: by.to_owned(),
+                actor: actor.to_owned(),
                 action: "rotate-asked".to_owned(),
                 asset: Some(id.clone()),
                 revision: Some(after),
-                detail: why.into_iter().collect::<BTreeMap<_, _>>(),
+                detail: why.into_iter().chain(request).collect::<BTreeMap<_, _>>(),
             });
         }
     };
     house.executor.books.edit(edit).await?;
+    redeemed?;
     crate::failpoint::hit("rotate-asked");
     Ok(())
 }

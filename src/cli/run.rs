@@ -6,14 +6,13 @@ use super::args::{Cli, Format};
 use super::compose::{Base, House};
 use super::fail::Failure;
 use super::report::Lines;
-use super::wish::{Answer, Manner, Next, Wish};
-use super::{control, messages, state};
+use super::wish::{Answer, By, Manner, Next, Wish};
+use super::{approvals, control, messages, state};
 use crate::config::Config;
 use crate::planner::{self, Seed};
 
 pub(super) fn run(cli: &Cli, wish: &Wish) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
-    Ok(granted(cli, &config, wish)?.print())
+    Ok(granted(cli, &state::client_config(cli)?, wish)?.print())
 }
 
 /// What has come of the wish.
@@ -22,7 +21,9 @@ pub(super) fn granted(cli: &Cli, config: &Config, wish: &Wish) -> Result<Answer,
     if let Some(answer) = control::asked(config, wish, manner)? {
         return Ok(answer);
     }
+    let config = &state::config(cli)?;
     wish.check(config)?;
+    approvals::must_not_wait(config, wish)?;
     state::warn(config);
     Base::run(config, async |base| here(config, base, wish, manner).await)
 }
@@ -33,6 +34,7 @@ async fn tell(house: &House, base: &Base) -> Result<(), Failure> {
         return Ok(());
     }
     let (executor, desired) = (&house.executor, &house.desired);
+    executor.expire_approvals().await?;
     let inventory = executor.observe(desired).await;
     let plan = planner::plan(desired, &inventory, base.clock.now(), Seed::of(&desired.instance));
     Ok(base.herald.tell(desired, &inventory, &plan.problems).await?)
@@ -42,7 +44,7 @@ async fn tell(house: &House, base: &Base) -> Result<(), Failure> {
 async fn here(config: &Config, base: Base, wish: &Wish, manner: Manner) -> Result<Answer, Failure> {
     let lines = Arc::new(Lines::new(manner.format == Format::Json));
     let house = base.house(config, Arc::clone(&lines), lines, None)?;
-    match wish.note(config, &house, &base.actor, manner).await? {
+    match wish.note(config, &house, &By::themselves(base.actor.clone()), manner).await? {
         Next::Done(answer) => Ok(answer),
         Next::Pass(only) => {
             tell(&house, &base).await?;

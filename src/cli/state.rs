@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::args::Cli;
 use super::fail::Failure;
 use crate::clock::{Clock, Entropy};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::executor::inventory_of;
 use crate::model::{AssetId, AssetKind, Code, Inventory, Problem};
 use crate::store::{KeySource, NoticeKind, OpenOptions, Snapshot, StateKey, Store, StoreError};
@@ -13,18 +13,28 @@ use crate::store::{KeySource, NoticeKind, OpenOptions, Snapshot, StateKey, Store
 /// Where a configuration is looked for.
 const DEFAULTS: [&str; 2] = ["/etc/keyturn/keyturn.toml", "keyturn.toml"];
 
+/// Where systemd lays out the credentials of the shipped unit: an operator's shell has no variable that says so.
+const CREDENTIALS: &str = "/run/credentials/keyturn.service";
+
 /// Reads and checks the configuration.
 pub(super) fn config(cli: &Cli) -> Result<Config, Failure> {
-    let file = match &cli.config {
-        Some(file) => file.clone(),
-        None => default_file().ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no configuration in {}: name one with --config FILE",
-                DEFAULTS.join(" or in ")
-            ))
-        })?,
-    };
-    Ok(Config::load(&file)?)
+    Ok(Config::load(&file(cli)?)?)
+}
+
+/// The same, for who asks the daemon: credentials are the daemon's, and need not be there for the caller.
+pub(super) fn client_config(cli: &Cli) -> Result<Config, Failure> {
+    let environment = Environment::of_process().or_credentials(CREDENTIALS);
+    Ok(Config::load_in(&file(cli)?, &environment)?)
+}
+
+/// Where it is.
+pub(super) fn file(cli: &Cli) -> Result<PathBuf, Failure> {
+    cli.config.clone().or_else(default_file).ok_or_else(|| {
+        Failure::usage(format!(
+            "there is no configuration in {}: name one with --config FILE",
+            DEFAULTS.join(" or in ")
+        ))
+    })
 }
 
 /// Says what is odd about the configuration: where something is about to be done by it, not at every look.

@@ -7,31 +7,50 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::args::{Cli, Format};
-use super::fail::{DONE, Failure};
-use super::{limits, output, state};
+use super::fail::Failure;
+use super::wish::{Answer, Manner, Wish};
+use super::{approvals, limits, output, reading, state};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem, Proof,
-    Renewal, Revision, RevisionState,
+    Approval, AssetId, AssetKind, AssetRecord, Code, Delivery, DeliveryState, Inventory, Place, Problem,
+    Proof, Renewal, Revision, RevisionState,
 };
 use crate::planner::{self, IssuerUse, Seed, StockLevel};
 
 pub(super) fn run(cli: &Cli, asset: Option<&str>) -> Result<u8, Failure> {
-    let config = state::config(cli)?;
-    let only = asset.map(|text| state::asset(&config, text)).transpose()?;
-    let inventory = state::inventory(&config)?;
-    let now = System::new().now();
-    let desired = Desired::of(&config);
-    let problems = planner::health(&desired, &inventory, now, Seed::of(&desired.instance));
-    let mut report = Report::of(&config, &inventory, &problems, now);
+    let config = state::client_config(cli)?;
+    let wish = Wish::Status { asset: asset.map(str::to_owned) };
+    let answer = match reading::by_daemon(cli, &config, &wish)? {
+        Some(answer) => answer,
+        None => {
+            // What is asked for wrongly is said before the state is looked for.
+            wish.check(&config)?;
+            let inventory = state::inventory(&config)?;
+            answer(&config, &inventory, System::new().now(), asset, Manner { format: cli.output })?
+        }
+    };
+    Ok(answer.print())
+}
+
+/// What is told of the records.
+pub(super) fn answer(
+    config: &Config,
+    inventory: &Inventory,
+    now: Timestamp,
+    asset: Option<&str>,
+    manner: Manner,
+) -> Result<Answer, Failure> {
+    let only = asset.map(|text| state::asset(config, text)).transpose()?;
+    let desired = Desired::of(config);
+    let problems = planner::health(&desired, inventory, now, Seed::of(&desired.instance));
+    let mut report = Report::of(config, inventory, &problems, now);
     report.assets.retain(|asset| only.as_ref().is_none_or(|only| asset.id == *only));
-    match cli.output {
-        Format::Json => output::json(&report.json()),
-        Format::Table => output::line(&report.table()),
-    }
-    Ok(DONE)
+    Ok(Answer::done(match manner.format {
+        Format::Json => format!("{:#}\n", report.json()),
+        Format::Table => report.table() + "\n",
+    }))
 }
 
 /// Problems that make a pass fail, whoever caused them. A CA that wants to be left alone for a while, or is still at work,
@@ -62,6 +81,8 @@ pub(super) struct Report {
     pub(super) problems: Vec<Problem>,
     pub(super) issuers: Vec<IssuerUse>,
     pub(super) stock: Vec<StockLevel>,
+    /// What waits for somebody's word.
+    pub(super) waiting: Vec<Approval>,
     pub(super) assets: Vec<Row>,
 }
 
@@ -101,8 +122,14 @@ impl Report {
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
         let of_site = planner::tidings::trouble(&inventory.tidings);
-        let problems = of_site.into_iter().map(|(_, problem)| problem).collect();
-        Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), assets }
+        let waiting: Vec<Approval> =
+            inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
+        let waits = waiting.iter().map(Approval::problem);
+        // An asset that the configuration no longer has is in no row.
+        let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
+        let of_none = of_none.map(|(_, problem)| problem.clone());
+        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).chain(waits).collect();
+        Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), waiting, assets }
     }
 
     /// As DESIGN.md documents it.
@@ -112,6 +139,7 @@ impl Report {
             "problems": self.problems.iter().map(problem).collect::<Vec<_>>(),
             "issuers": self.issuers.iter().map(limits::json).collect::<Vec<_>>(),
             "stock": self.stock.iter().map(stock).collect::<Vec<_>>(),
+            "approvals": self.waiting.iter().map(approvals::json).collect::<Vec<_>>(),
         })
     }
 

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{ca, csr, export, import, output, revoke, rotate, sign, status};
+use super::{approvals, audit, ca, csr, export, import, output, plan, revoke, rotate, sign, state, status};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::executor::Passed;
-use crate::model::{AssetId, Deferred, Inventory, Problem};
+use crate::executor::{Edit, Passed};
+use crate::model::{AssetId, Deferred, Guarded, Inventory, Part, Problem, Refusal, Secret};
 use crate::planner;
 
 /// A writing verb with its arguments, as they were typed.
@@ -68,6 +68,85 @@ pub(super) enum Wish {
         /// Of which revision.
         revision: u32,
     },
+    /// `export`, of what the caller cannot or may not read
+    Export {
+        /// Whose.
+        asset: String,
+        /// Which part.
+        part: String,
+        /// Instead of the one in use.
+        revision: Option<u32>,
+    },
+    /// `status`, for who cannot read the state
+    Status {
+        /// Only this one.
+        asset: Option<String>,
+    },
+    /// `plan`, likewise
+    Plan {
+        /// Instead of now.
+        at: Option<String>,
+        /// How far ahead.
+        until: Option<String>,
+    },
+    /// `audit`, likewise
+    Audit {
+        /// Whether the chain is only checked.
+        verify: bool,
+    },
+    /// `approvals`, likewise
+    Approvals {},
+    /// `approve`
+    Approve {
+        /// The request's number.
+        id: u64,
+    },
+    /// `deny`
+    Deny {
+        /// The request's number.
+        id: u64,
+    },
+}
+
+/// What the caller must be for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Someone who may see how things stand.
+    Read,
+    /// Someone who may change things.
+    Operate,
+    /// The state's owner, or root in its place.
+    Own,
+}
+
+impl Need {
+    /// As the refusal says it.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Read => {
+                "[roles] read, operate or approve names who may, beside root and the owner of the state"
+            }
+            Self::Operate => "[roles] operate names who may, beside root and the owner of the state",
+            Self::Own => "only root and the owner of the state may, unless [approvals] guards it",
+        }
+    }
+}
+
+/// On whose behalf something is done.
+#[derive(Debug, Clone)]
+pub(super) struct By {
+    /// For the audit: `uid:1000`.
+    pub(super) actor: String,
+    /// The request that is being carried out.
+    pub(super) ticket: Option<Ticket>,
+}
+
+/// A request that somebody else has approved.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    pub(super) number: u64,
+    /// The configuration that it is carried out under.
+    pub(super) config: String,
 }
 
 /// How people want to be answered.
@@ -84,6 +163,9 @@ pub(super) struct Answer {
     pub(super) stdout: String,
     pub(super) stderr: Vec<String>,
     pub(super) exit: u8,
+    /// A private part that was asked for; it is shown after `stdout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<Secret>,
 }
 
 /// What follows once the wish is on record.
@@ -109,8 +191,33 @@ impl Wish {
             Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
-            Self::NoteExport { .. } => "export",
+            Self::NoteExport { .. } | Self::Export { .. } => "export",
+            Self::Status { .. } => "status",
+            Self::Plan { .. } => "plan",
+            Self::Audit { .. } => "audit",
+            Self::Approvals {} => "approvals",
+            Self::Approve { .. } => "approve",
+            Self::Deny { .. } => "deny",
         }
+    }
+
+    /// What the caller must be. Whose word counts on a request is told by the request.
+    pub(super) fn needs(&self, config: &Config) -> Need {
+        match self {
+            Self::Status { .. } | Self::Plan { .. } | Self::Audit { .. } | Self::Approvals {} => Need::Read,
+            Self::Approve { .. } | Self::Deny { .. } => Need::Read,
+            Self::Export { part, .. } => match Part::from_name(part) {
+                Some(part) if part.is_public() => Need::Read,
+                _ if config.guards().requires(Guarded::ExportPrivateKey) => Need::Operate,
+                _ => Need::Own,
+            },
+            _ => Need::Operate,
+        }
+    }
+
+    /// Whether only a daemon can grant it.
+    pub(super) fn is_about_requests(&self) -> bool {
+        matches!(self, Self::Approve { .. } | Self::Deny { .. })
     }
 
     /// Whether this user may wish for it without being an operator.
@@ -130,6 +237,11 @@ impl Wish {
             Self::CaSign(wish) => wish.check(config),
             Self::AcmeRollover { issuer } | Self::AcmeRegister { issuer } => account::known(config, issuer),
             Self::NoteExport { asset, part, .. } => export::private_part(config, asset, part).map(drop),
+            Self::Export { asset, part, .. } => export::part(config, asset, part).map(drop),
+            Self::Status { asset: Some(asset) } => state::asset(config, asset).map(drop),
+            Self::Status { .. } | Self::Audit { .. } | Self::Approvals {} => Ok(()),
+            Self::Approve { .. } | Self::Deny { .. } => Ok(()),
+            Self::Plan { at, until } => plan::Span::of(at.as_deref(), until.as_deref()).map(drop),
         }
     }
 
@@ -138,9 +250,10 @@ impl Wish {
         &self,
         config: &Config,
         house: &House,
-        by: &str,
+        by: &By,
         manner: Manner,
     ) -> Result<Next, Failure> {
+        let actor = by.actor.as_str();
         match self {
             Self::Run {} => Ok(Next::Pass(None)),
             Self::Stock {} => stock(house, manner).await.map(Next::Done),
@@ -151,14 +264,14 @@ impl Wish {
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
             }
             Self::Revoke(wish) => {
-                let id = wish.ask(config, house, by).await?;
+                let id = wish.ask(config, house, actor).await?;
                 let concerned = rotate::with_authorities(config, &[id].into());
                 Ok(Next::Pass(Some(rotate::with_clients(config, &concerned))))
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
-            Self::Csr { asset } => csr::grant(config, house, asset, by).await.map(Next::Done),
-            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, by).await?].into()))),
-            Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
+            Self::Csr { asset } => csr::grant(config, house, asset, actor).await.map(Next::Done),
+            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, actor).await?].into()))),
+            Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await
             }
@@ -166,10 +279,43 @@ impl Wish {
                 account::Change::RegisterAnew.make(config, house, issuer, manner).await
             }
             Self::NoteExport { asset, part, revision } => {
-                export::note(config, house, asset, part, *revision, by).await?;
+                export::note(config, house, asset, part, *revision, actor).await?;
                 Ok(Next::Done(Answer::done(String::new())))
             }
+            Self::Export { asset, part, revision } => {
+                export::give(config, house, asset, part, *revision, by).await.map(Next::Done)
+            }
+            Self::Status { asset } => {
+                let inventory = house.executor.books.inventory().await;
+                let now = house.executor.clock.now();
+                status::answer(config, &inventory, now, asset.as_deref(), manner).map(Next::Done)
+            }
+            Self::Plan { at, until } => {
+                let inventory = house.executor.observe(&house.desired).await;
+                let span = plan::Span::of(at.as_deref(), until.as_deref())?;
+                Ok(Next::Done(span.answer(&house.desired, &inventory, house.executor.clock.now(), manner)))
+            }
+            Self::Audit { verify } => audit::answer_of_daemon(config, *verify, manner).await.map(Next::Done),
+            Self::Approvals {} => {
+                let inventory = house.executor.books.inventory().await;
+                Ok(Next::Done(approvals::list(&inventory.approvals, house.executor.clock.now(), manner)))
+            }
+            Self::Approve { .. } | Self::Deny { .. } => {
+                Err(Failure::usage(format!("`{}` is for the daemon's control socket", self.name())))
+            }
         }
+    }
+}
+
+impl By {
+    /// Somebody, for themselves.
+    pub(super) fn themselves(actor: impl Into<String>) -> Self {
+        Self { actor: actor.into(), ticket: None }
+    }
+
+    /// Uses up the request, if there is one; what else `edit` writes is its outcome, and durable with it.
+    pub(super) fn redeem(&self, edit: &mut Edit<'_>) -> Result<(), Refusal> {
+        self.ticket.as_ref().map_or(Ok(()), |ticket| approvals::redeem(edit, ticket))
     }
 }
 
@@ -184,12 +330,12 @@ async fn stock(house: &House, manner: Manner) -> Result<Answer, Failure> {
 
 impl Answer {
     pub(super) fn done(stdout: String) -> Self {
-        Self { stdout, stderr: Vec::new(), exit: DONE }
+        Self { stdout, stderr: Vec::new(), exit: DONE, secret: None }
     }
 
     /// What a failure looks like to the caller.
     pub(super) fn of_failure(failure: &Failure) -> Self {
-        Self { stdout: String::new(), stderr: vec![failure.text()], exit: failure.code }
+        Self { stdout: String::new(), stderr: vec![failure.text()], exit: failure.code, secret: None }
     }
 
     /// What has come of a pass.
@@ -205,7 +351,7 @@ impl Answer {
         let exit = if failed { FAILED } else { DONE };
         let report = status::Report::of(config, inventory, &passed.problems, clock.now());
         if manner.format == Format::Json {
-            return Self { stdout: format!("{:#}\n", report.json()), stderr: Vec::new(), exit };
+            return Self { stdout: format!("{:#}\n", report.json()), stderr: Vec::new(), exit, secret: None };
         }
         let mut stdout = String::new();
         if passed.done == 0 && passed.failures.is_empty() {
@@ -214,11 +360,12 @@ impl Answer {
         stdout.push_str(&report.table());
         stdout.push('\n');
         passed.deferred.iter().for_each(|deferred| stdout.push_str(&waits(deferred)));
-        Self { stdout, stderr: complaints(passed), exit }
+        Self { stdout, stderr: complaints(passed), exit, secret: None }
     }
 
     pub(super) fn print(&self) -> u8 {
         output::bytes(self.stdout.as_bytes());
+        self.secret.iter().for_each(|secret| output::bytes(secret.expose()));
         self.stderr.iter().for_each(|line| output::warning(line));
         self.exit
     }

@@ -11,7 +11,7 @@ use super::report::Lines;
 use crate::clock::Entropy;
 use crate::config::Config;
 use crate::executor::Maker;
-use crate::issuer::internal::{Edition, InternalCa, Signed};
+use crate::issuer::internal::{Edition, InternalCa, Signed, Signing};
 use crate::issuer::{Request, Under};
 use crate::keys::jwk::thumbprint;
 use crate::keys::{PrivateKey, dh, encodings};
@@ -57,6 +57,7 @@ pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetI
             permitted_dns: ca.permitted_dns().to_vec(),
             key_algorithm: KeyAlgorithm::EcdsaP256,
             entropy: entropy.clone(),
+            signing: Signing::default(),
         };
         (AssetId::new(AssetKind::Ca, name), authority)
     };
@@ -132,8 +133,7 @@ impl Maker for Workshop {
     }
 
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {
-        let sources: Vec<encodings::Source<'_>> = materials.iter().map(|material| (None, material)).collect();
-        encodings::render(part, &sources)
+        encodings::render(part, materials)
             .map_err(|error| Problem::new(Code::MaterialBad, format!("{part}: {error}")))
     }
 

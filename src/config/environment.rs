@@ -26,6 +26,11 @@ impl Environment {
         Self { credentials: Some(folder.into()) }
     }
 
+    /// Where nobody has said where credentials are, they are in `folder`.
+    pub fn or_credentials(self, folder: impl Into<PathBuf>) -> Self {
+        Self { credentials: self.credentials.or_else(|| Some(folder.into())) }
+    }
+
     /// Where `credential:name` is.
     pub(super) fn credential(&self, name: &str) -> Result<PathBuf, String> {
         let plain = !name.is_empty() && !matches!(name, "." | "..") && !name.contains(['/', '\0']);

@@ -49,7 +49,7 @@ pub use issuer::InternalCa;
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};
-pub use roles::{Principal, Roles};
+pub use roles::{Guards, Principal, Roles};
 pub use schedule::{Cron, Schedule};
 pub use signing::{Network, SigningRole};
 pub use target::{
@@ -74,6 +74,7 @@ pub struct Config {
     delivery: Delivery,
     keys: Keys,
     roles: Roles,
+    guards: Guards,
     internal_cas: BTreeMap<String, InternalCa>,
     acme_issuers: BTreeMap<String, AcmeIssuer>,
     manual_issuers: BTreeSet<String>,
@@ -82,6 +83,7 @@ pub struct Config {
     dh_params: BTreeMap<String, DhParams>,
     channels: BTreeMap<String, Channel>,
     hooks: Vec<Hook>,
+    digest: String,
     warnings: Vec<Finding>,
     owners: Vec<(Finding, OwnerCheck)>,
 }
@@ -147,6 +149,7 @@ impl Config {
             return Err(failed(findings, &source, file));
         };
         config.warnings = findings.finish(&source)?;
+        config.digest = digest(text);
         let located = |(spot, check)| (source.finding(spot, String::new()), check);
         config.owners = owners.into_iter().map(located).collect();
         Ok(config)
@@ -185,6 +188,16 @@ impl Config {
     /// `[roles]`.
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// `[approvals]`.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// SHA-256 of the file's text, lower-case hex: another one is another configuration, whatever differs.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// `[issuers.*]` with `kind = "internal"`, by name; as assets they are `ca/NAME`.
@@ -248,6 +261,11 @@ impl Config {
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
     }
+}
+
+fn digest(text: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The faults of a configuration that could not be read to its end.

@@ -6,6 +6,7 @@ mod example;
 mod faults;
 mod hostile;
 mod notify;
+mod roles;
 mod targets;
 
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! Edits that come while the store is at work gather, and become durable together, in one step: twenty orders side by
 //! side wait for a handful of syncs, not for twenty times as many ([`pages`]).
 
+mod approvals;
 mod edit;
 mod pages;
 mod records;

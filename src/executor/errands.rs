@@ -9,9 +9,10 @@ use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Books, Fatal};
+use crate::audit::Event;
 use crate::failpoint;
 use crate::model::{Code, Errand, Hook, Problem};
-use crate::notify::Caller;
+use crate::notify::{Caller, Exit};
 
 /// Pauses in seconds between tries.
 const PAUSES: [i64; 4] = [60, 300, 900, 3600];
@@ -24,12 +25,19 @@ pub struct Errands {
     books: Arc<Books>,
     hooks: Vec<Hook>,
     caller: Arc<dyn Caller>,
+    /// On whose behalf, for the audit.
+    actor: String,
 }
 
 impl Errands {
-    /// For these hooks.
-    pub fn new(books: Arc<Books>, hooks: Vec<Hook>, caller: Arc<dyn Caller>) -> Self {
-        Self { books, hooks, caller }
+    /// For these hooks; `actor` stands in the audit.
+    pub fn new(
+        books: Arc<Books>,
+        hooks: Vec<Hook>,
+        caller: Arc<dyn Caller>,
+        actor: impl Into<String>,
+    ) -> Self {
+        Self { books, hooks, caller, actor: actor.into() }
     }
 
     /// Runs what is due: one after the other for each command, the commands side by side. Says when the next is due.
@@ -60,7 +68,7 @@ impl Errands {
 
     async fn run(&self, number: u64, errand: &Errand) -> Result<(), Fatal> {
         let hook = |hook: &&Hook| hook.command == errand.command && hook.moment == errand.moment;
-        let Some(hook) = self.hooks.iter().find(hook) else { return self.forget(number).await };
+        let Some(hook) = self.hooks.iter().find(hook) else { return self.forget(number, None).await };
         failpoint::hit("hook-running");
         let outcome = self.caller.call(hook, errand).await;
         failpoint::hit("hook-ran");
@@ -68,22 +76,50 @@ impl Errands {
         match outcome {
             Ok(words) => {
                 tracing::info!(hook = hook.command.join(" "), output = words, "ran for {what}");
-                self.forget(number).await
+                let event = self.event("hook-ran", errand, &Exit::Code(0));
+                self.forget(number, Some(event)).await
             }
-            Err(error) => self.failed(number, format!("for {what}: {error}")).await,
+            Err(failed) => {
+                let event = self.event("hook-failed", errand, &failed.exit);
+                self.failed(number, format!("for {what}: {failed}"), event).await
+            }
         }
     }
 
-    async fn forget(&self, number: u64) -> Result<(), Fatal> {
-        self.books.edit(|edit| drop(edit.tidings().errands.remove(&number))).await
+    /// For the history: which command, on what, and its end. Not what it has said, which may be anything.
+    fn event(&self, action: &str, errand: &Errand, exit: &Exit) -> Event {
+        let name = errand.command.first().map_or("", String::as_str);
+        let detail = [
+            ("hook", name.to_owned()),
+            ("event", errand.moment.name().to_owned()),
+            ("exit", exit.to_string()),
+        ];
+        Event {
+            at: self.books.now(),
+            actor: self.actor.clone(),
+            action: action.to_owned(),
+            asset: Some(errand.asset.clone()),
+            revision: Some(errand.revision),
+            detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        }
     }
 
-    async fn failed(&self, number: u64, message: String) -> Result<(), Fatal> {
+    async fn forget(&self, number: u64, event: Option<Event>) -> Result<(), Fatal> {
+        self.books
+            .edit(|edit| {
+                edit.tidings().errands.remove(&number);
+                event.into_iter().for_each(|event| edit.audit(event));
+            })
+            .await
+    }
+
+    async fn failed(&self, number: u64, message: String, event: Event) -> Result<(), Fatal> {
         let problem = Problem::new(Code::HookFailed, message);
         tracing::warn!("{problem}");
         self.books
             .edit(|edit| {
                 let now = edit.now;
+                edit.audit(event);
                 let errands = &mut edit.tidings().errands;
                 let Some(errand) = errands.get_mut(&number) else { return };
                 if now.duration_since(errand.at) > LONGEST_TRIED {

@@ -120,7 +120,10 @@ impl Herald {
         conditions: &Conditions,
     ) -> Result<bool, Fatal> {
         let now = self.books.now();
-        let judge = |tidings: &mut Tidings| tidings::judge(tidings, &desired.listeners, conditions, now);
+        let judge = |tidings: &mut Tidings| {
+            tidings::settle(tidings, &inventory.approvals);
+            tidings::judge(tidings, &desired.listeners, conditions, now);
+        };
         let mut draft = inventory.tidings.clone();
         judge(&mut draft);
         if draft == inventory.tidings {

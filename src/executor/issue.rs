@@ -72,6 +72,7 @@ impl Executor {
         if let Some(key) = begun.and_then(|material| material.private_key) {
             return Ok(Ok(key));
         }
+        let since = self.clock.monotonic();
         let kept = self.kept(make).await?.and_then(|material| material.private_key);
         let drawn = match (&kept, certificate.algorithm.rsa_bits()) {
             (None, Some(_)) => self.books.draw(Ware::Key(certificate.algorithm)).await,
@@ -100,6 +101,7 @@ impl Executor {
             })
             .await?;
         failpoint::hit("key-stored");
+        self.trace_key(make, drawn.is_some(), since);
         Ok(Ok(key))
     }
 

@@ -1,5 +1,7 @@
 //! Makes revisions: keys, parameters and CAs; certificates are [`super::issue`]'s.
 
+use std::time::Duration;
+
 use super::stock::Drawn;
 use super::{Executor, Fatal, Outcome};
 use crate::audit::Event;
@@ -29,13 +31,18 @@ impl Executor {
                 self.maker.authority(make, root.unwrap_or(make.revision), under, self.clock.now()).await
             }
             kind => {
+                let since = self.clock.monotonic();
                 // What is ready is used; that it is used up is part of the same step.
                 let drawn = match planner::ware_of(kind) {
                     Some(ware) => self.books.draw(ware).await,
                     None => None,
                 };
                 return match self.made_of(kind, drawn.as_ref()).await {
-                    Ok(made) => self.generated(spec, make, reason, made, drawn.as_ref()).await.map(Ok),
+                    Ok(made) => {
+                        self.generated(spec, make, reason, made, drawn.as_ref()).await?;
+                        self.trace_key(make, drawn.is_some(), since);
+                        Ok(Ok(()))
+                    }
                     Err(problem) => self.not_made(make, problem).await,
                 };
             }
@@ -90,6 +97,12 @@ impl Executor {
             .await?;
         failpoint::hit("key-stored");
         Ok(())
+    }
+
+    /// How long a revision had to wait for its key, until that was durable: docs/keys.md has what is to be expected.
+    pub(super) fn trace_key(&self, make: &Make, drawn: bool, since: Duration) {
+        let took_ms = self.clock.monotonic().saturating_sub(since).as_secs_f64() * 1e3;
+        tracing::debug!(asset = %make.asset, revision = make.revision, drawn, took_ms, "the key is there");
     }
 
     /// What the revision whose key is to go on is made of.

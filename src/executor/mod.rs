@@ -3,6 +3,7 @@
 //! Every effect stands between two durable notes: the intent before it, the outcome after it. After a crash
 //! the next pass looks at the world and at the notes, and finishes the work.
 
+mod approvals;
 mod authority;
 mod books;
 mod consult;
@@ -38,6 +39,7 @@ use crate::planner::{self, Seed};
 use crate::target::Target;
 use crate::verify::Verifier;
 
+pub use approvals::of_request;
 use authority::crl_key;
 pub use authority::crl_record;
 pub use books::{Books, BooksError, Edit, inventory_of};

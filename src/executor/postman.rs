@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Books, Fatal};
+use crate::audit::Event;
 use crate::desired::Desired;
 use crate::failpoint;
 use crate::model::{Alert, Batch, Code, Listener, Message, Post, Problem, Tidings};
@@ -28,6 +29,8 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(25);
 pub struct Postman {
     books: Arc<Books>,
     instance: String,
+    /// On whose behalf, for the audit.
+    actor: String,
     channels: BTreeMap<String, Arc<dyn Channel>>,
     listeners: BTreeMap<String, Listener>,
 }
@@ -44,10 +47,15 @@ pub enum Carried {
 }
 
 impl Postman {
-    /// For these channels, by name.
-    pub fn new(books: Arc<Books>, desired: &Desired, channels: BTreeMap<String, Arc<dyn Channel>>) -> Self {
+    /// For these channels, by name; `actor` stands in the audit.
+    pub fn new(
+        books: Arc<Books>,
+        desired: &Desired,
+        channels: BTreeMap<String, Arc<dyn Channel>>,
+        actor: impl Into<String>,
+    ) -> Self {
         let (instance, listeners) = (desired.instance.clone(), desired.listeners.channels.clone());
-        Self { books, instance, channels, listeners }
+        Self { books, instance, actor: actor.into(), channels, listeners }
     }
 
     /// Whether this one is shown all alerts, again and again.
@@ -77,8 +85,15 @@ impl Postman {
         }
         match channel.show(&self.instance, &alerts, now).await {
             Ok(()) if post == Post::default() => Ok(Carried::Nothing),
+            // It was away, and is there again: that is a change, the showing itself is none.
             Ok(()) => {
-                self.books.edit(|edit| drop(edit.tidings().posts.remove(name))).await?;
+                let event = self.event("told", name, &[("alerts", alerts.len().to_string())]);
+                self.books
+                    .edit(|edit| {
+                        edit.tidings().posts.remove(name);
+                        edit.audit(event);
+                    })
+                    .await?;
                 Ok(Carried::Nothing)
             }
             Err(error) => self.failed(name, None, 0, error).await,
@@ -114,7 +129,7 @@ impl Postman {
         };
         let message = self.message(&known, name, &batch);
         if message.items.is_empty() {
-            self.end(name, &batch).await?;
+            self.end(name, &batch, None).await?;
             return Ok(Carried::Sent);
         }
         failpoint::hit("notify-sending");
@@ -123,7 +138,7 @@ impl Postman {
         match sent {
             Ok(()) => {
                 tracing::info!(channel = name, items = message.items.len(), "{name} was told");
-                self.end(name, &batch).await?;
+                self.end(name, &batch, Some(&message)).await?;
                 Ok(Carried::Sent)
             }
             Err(error) => self.failed(name, Some(&batch), message.items.len(), error).await,
@@ -150,10 +165,18 @@ impl Postman {
         }
     }
 
-    async fn end(&self, name: &str, batch: &Batch) -> Result<(), Fatal> {
+    async fn end(&self, name: &str, batch: &Batch, sent: Option<&Message>) -> Result<(), Fatal> {
         self.books
             .edit(|edit| {
                 let next = edit.now + GAP;
+                if let Some(message) = sent {
+                    let details = [
+                        ("message", message.id.clone()),
+                        ("items", message.items.len().to_string()),
+                        ("given-way", message.dropped.to_string()),
+                    ];
+                    edit.audit(self.event("told", name, &details));
+                }
                 tidings::delivered(edit.tidings(), name, batch.last);
                 *post(edit.tidings(), name) = Post { next_try_at: Some(next), ..Post::default() };
             })
@@ -176,6 +199,15 @@ impl Postman {
                 if let Some(batch) = given_up {
                     tidings::delivered(edit.tidings(), name, batch.last);
                 }
+                let before = edit.tidings().posts.get(name).map_or(0, |post| post.failures);
+                let reason = ("reason", error.message.clone());
+                // The first of a row, and the end: what is tried again for hours is one thing to know.
+                if let Some(batch) = given_up {
+                    let details = [("message", batch.id.clone()), ("items", items.to_string()), reason];
+                    edit.audit(self.event("telling-given-up", name, &details));
+                } else if before == 0 {
+                    edit.audit(self.event("telling-failed", name, &[reason]));
+                }
                 let post = post(edit.tidings(), name);
                 let pause = PAUSES.get(post.failures as usize).or(PAUSES.last()).copied().unwrap_or(60);
                 let pause = SignedDuration::from_secs(pause).max(error.retry_after.unwrap_or_default());
@@ -192,6 +224,21 @@ impl Postman {
             })
             .await?;
         Ok(Carried::Until(next))
+    }
+}
+
+impl Postman {
+    /// For the history: which channel, never its address.
+    fn event(&self, action: &str, channel: &str, details: &[(&str, String)]) -> Event {
+        let detail = details.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Event {
+            at: self.books.now(),
+            actor: self.actor.clone(),
+            action: action.to_owned(),
+            asset: None,
+            revision: None,
+            detail: detail.chain([("channel".to_owned(), channel.to_owned())]).collect(),
+        }
     }
 }
 

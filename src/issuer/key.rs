@@ -34,7 +34,7 @@ pub(super) struct SubjectKey(PublicKey);
 impl SubjectKey {
     pub(super) fn read(key: &Secret, entropy: &Entropy) -> Result<Self, String> {
         let der = pem::decode(pem::PRIVATE_KEY, key.expose_str()).map_err(|error| error.to_string())?;
-        PublicKey::of_pkcs8(&der, entropy.ring()).map(Self).map_err(|error| error.to_string())
+        PublicKey::stated_in_pkcs8(&der, entropy.ring()).map(Self).map_err(|error| error.to_string())
     }
 
     /// Of a key that somebody else has.

@@ -138,6 +138,11 @@ impl DhParams {
         self.prime.first().map_or(0, |top| self.prime.len() * 8 - top.leading_zeros() as usize)
     }
 
+    /// The prime, big-endian, without leading zeros.
+    pub fn prime(&self) -> &[u8] {
+        &self.prime
+    }
+
     /// The prime in limbs, least significant first.
     #[cfg(test)]
     pub(super) fn limbs(&self) -> Vec<u64> {

@@ -55,10 +55,6 @@ pub enum RenderError {
     },
 }
 
-/// A revision to render: its key ID where its record has one (an imported JWT key keeps the ID it is in use
-/// under), and its material.
-pub type Source<'a> = (Option<&'a str>, &'a Material);
-
 /// The bytes of `part`.
 ///
 /// Of `revisions`, oldest first, the parts that span revisions (`jwks`, `public-keys`, `ca`) take all in
@@ -68,10 +64,9 @@ pub type Source<'a> = (Option<&'a str>, &'a Material);
 /// # Errors
 ///
 /// When the material has not what the part is made of, or it cannot be read.
-pub fn render(part: Part, revisions: &[Source<'_>]) -> Result<Secret, RenderError> {
-    let last = revisions.last().ok_or(RenderError::NoRevision(part))?;
-    let one = Reader { part, kid: last.0, material: last.1 };
-    let all = || revisions.iter().map(|&(kid, material)| Reader { part, kid, material });
+pub fn render(part: Part, revisions: &[Material]) -> Result<Secret, RenderError> {
+    let one = Reader { part, material: revisions.last().ok_or(RenderError::NoRevision(part))? };
+    let all = || revisions.iter().map(|material| Reader { part, material });
     match part {
         Part::Certificate => one.certificates(one.leaf()?),
         Part::Chain => one.certificates(one.material.chain.iter().map(String::as_str)),
@@ -94,7 +89,6 @@ pub fn render(part: Part, revisions: &[Source<'_>]) -> Result<Secret, RenderErro
 /// One revision, on its way to one part.
 struct Reader<'a> {
     part: Part,
-    kid: Option<&'a str>,
     material: &'a Material,
 }
 
@@ -154,15 +148,15 @@ impl<'a> Reader<'a> {
 
     fn kid(&self) -> Result<String, RenderError> {
         let jwk_error = |source| RenderError::Jwk { part: self.part, source };
-        match self.kid {
-            Some(kid) => Ok(kid.to_owned()),
+        match &self.material.kid {
+            Some(kid) => Ok(kid.clone()),
             None => thumbprint(self.key()?.public()).map_err(jwk_error),
         }
     }
 
     fn jwk(&self) -> Result<Jwk, RenderError> {
         let jws: JwsAlgorithm = self.material.jws.ok_or_else(|| self.missing("JWS algorithm"))?;
-        Jwk::new(self.key()?.public(), jws, self.kid)
+        Jwk::new(self.key()?.public(), jws, self.material.kid.as_deref())
             .map_err(|source| RenderError::Jwk { part: self.part, source })
     }
 

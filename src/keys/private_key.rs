@@ -52,7 +52,13 @@ impl PrivateKey {
         let pkcs8 = match algorithm.rsa_bits() {
             Some(_) => rsa_key::generate(algorithm, |bytes| entropy.fill(bytes))?,
             None if algorithm == KeyAlgorithm::Ed25519 => ec::generate_ed25519(entropy)?,
-            None => ec::generate_ecdsa(algorithm, entropy)?,
+            None => {
+                // ring has computed the public half from the private one just now; that they fit is looked at whenever
+                // the key is read again, before it is delivered (`encodings`).
+                let pkcs8 = ec::generate_ecdsa(algorithm, entropy)?;
+                let public = PublicKey::stated_in_pkcs8(&pkcs8, entropy.ring())?;
+                return Ok(Self { pkcs8, public });
+            }
         };
         // Reading it back is the test (FIPS 186-5 §A.1.1, pairwise consistency) before anybody uses it.
         Self::from_pkcs8_der(pkcs8)

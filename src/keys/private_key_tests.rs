@@ -55,6 +55,28 @@ fn keys_that_openssl_made_are_read() {
 }
 
 #[test]
+fn what_a_key_states_of_its_public_half_is_what_is_computed_from_it() {
+    let entropy = Entropy::system();
+    let assert_same = |pkcs8: &[u8]| {
+        let computed = PublicKey::of_pkcs8(pkcs8, entropy.ring()).unwrap();
+        assert_eq!(PublicKey::stated_in_pkcs8(pkcs8, entropy.ring()).unwrap(), computed);
+    };
+    for algorithm in KeyAlgorithm::ALL {
+        assert_same(generated(algorithm).pkcs8_der());
+    }
+    for curve in ["P-256", "P-384"] {
+        let curve = format!("ec_paramgen_curve:{curve}");
+        let theirs = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", &curve], b"");
+        assert_same(&pem::decode(pem::PRIVATE_KEY, std::str::from_utf8(&theirs).unwrap()).unwrap());
+    }
+    // Where it states none, ring is asked, which wants one.
+    let whole = generated(KeyAlgorithm::EcdsaP256);
+    let bare = openssl(&["ec", "-no_public", "-outform", "DER"], whole.to_pkcs8_pem().expose());
+    let bare = openssl(&["pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER"], &bare);
+    assert!(PublicKey::stated_in_pkcs8(&bare, entropy.ring()).is_err());
+}
+
+#[test]
 fn pkcs1_is_openssls() {
     let key = generated(KeyAlgorithm::Rsa2048);
     let theirs = openssl(&["rsa", "-traditional"], key.to_pkcs8_pem().expose());

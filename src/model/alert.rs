@@ -120,6 +120,8 @@ pub enum Topic {
     State,
     /// A channel that takes no messages.
     Notify,
+    /// A request that waits for a person's word.
+    Approval,
 }
 
 impl Topic {
@@ -148,6 +150,7 @@ impl Topic {
             Code::AuthorityEnding | Code::Overdue | Code::Expiring | Code::Expired => Self::Expiry,
             Code::HookFailed => Self::Hook,
             Code::NotifyFailed => Self::Notify,
+            Code::ApprovalWaits => Self::Approval,
             Code::NotConfigured
             | Code::StateRepaired
             | Code::StateBehind
@@ -163,6 +166,7 @@ impl Topic {
         match self {
             Self::Expiry => Event::Expiry,
             Self::Drift => Event::Drift,
+            Self::Approval => Event::Approval,
             _ => Event::Failure,
         }
     }
@@ -182,6 +186,7 @@ impl Topic {
             Self::Engine => "engine",
             Self::State => "state",
             Self::Notify => "notify",
+            Self::Approval => "approval",
         }
     }
 }
@@ -194,7 +199,7 @@ pub struct Subject {
     pub asset: Option<AssetId>,
     /// What of it.
     pub topic: Topic,
-    /// Of a channel that takes no messages: which. Empty for all else.
+    /// Of a channel that takes no messages, or of a request: which. Empty for all else.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
 }

@@ -13,7 +13,7 @@ pub struct Facts {
     pub serial: Option<String>,
     /// Of a certificate: SHA-256 over its DER, lower-case hex.
     pub fingerprint_sha256: Option<String>,
-    /// Of a JWT key: its RFC 7638 thumbprint.
+    /// Of a JWT key: its ID; its RFC 7638 thumbprint, unless it was in use under another before.
     pub kid: Option<String>,
     /// Of a CA: when its root ends.
     pub root_ends: Option<Timestamp>,

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 /// Bytes that are wiped when dropped and that no `Debug` shows.
 ///
-/// It serialises to its text, because the state is where secrets are kept (sealed); it must never be
-/// part of a value that is logged, audited or sent.
+/// It serialises to its text, because the state is where secrets are kept (sealed), and the control socket is where
+/// they are taken in and handed out; it must never be part of a value that is logged, audited or sent elsewhere.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
@@ -91,4 +91,7 @@ pub struct Material {
     /// Of a JWT key: the algorithm it signs with, which its JWK names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jws: Option<super::JwsAlgorithm>,
+    /// Of a JWT key that was in use before: the ID that its tokens name; the others have their thumbprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
 }

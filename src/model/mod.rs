@@ -1,8 +1,11 @@
 //! What everything here is made of: plain values, without I/O, clock or randomness.
 
 mod alert;
+mod approval;
 mod asset;
 mod authority;
+mod delivery;
+mod effort;
 mod few;
 mod hook;
 mod inventory;
@@ -13,15 +16,20 @@ mod message;
 mod part;
 mod plan;
 mod problem;
+mod record;
 mod revision;
 mod stock;
 mod tidings;
+mod tls;
 mod validity;
 mod world;
 
 pub use alert::*;
+pub use approval::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
 pub use authority::{CrlNote, CrlUrls, Issued};
+pub use delivery::*;
+pub use effort::*;
 pub use few::Few;
 pub use hook::*;
 pub use inventory::*;
@@ -32,8 +40,10 @@ pub use message::*;
 pub use part::{ObjectKind, Part};
 pub use plan::*;
 pub use problem::{Code, Problem};
+pub use record::*;
 pub use revision::{Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
 pub use tidings::*;
+pub use tls::*;
 pub use validity::Validity;
 pub use world::*;

@@ -92,6 +92,25 @@ pub enum Engine {
     Down(Problem),
 }
 
+/// An engine and its Swarm, as `doctor` looks at them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// The node's name.
+    pub node: String,
+    /// Of the engine.
+    pub version: String,
+    /// Of its API, as it was agreed on.
+    pub api_version: String,
+    /// The managers by name, and whether each can be reached.
+    pub managers: Vec<(String, bool)>,
+    /// Whether the key to the raft logs is kept off the disk.
+    pub autolock: bool,
+    /// When the Swarm's own CA ends.
+    pub root_ends: Option<Timestamp>,
+    /// What its host's clock showed.
+    pub time: Option<Timestamp>,
+}
+
 /// A Swarm service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {

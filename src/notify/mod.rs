@@ -64,8 +64,10 @@ pub trait Caller: Send + Sync {
     /// # Errors
     ///
     /// When it does not exit with 0 in time.
-    async fn call(&self, hook: &Hook, errand: &Errand) -> Result<String, String>;
+    async fn call(&self, hook: &Hook, errand: &Errand) -> Result<String, HookFailed>;
 }
+
+pub use crate::process::{Exit, Failed as HookFailed};
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

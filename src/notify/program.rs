@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Caller;
+use super::{Caller, HookFailed};
 use crate::model::{Errand, Hook};
 use crate::process::{self, Environment};
 
@@ -18,7 +18,7 @@ pub struct Programs {
 
 #[async_trait]
 impl Caller for Programs {
-    async fn call(&self, hook: &Hook, errand: &Errand) -> Result<String, String> {
+    async fn call(&self, hook: &Hook, errand: &Errand) -> Result<String, HookFailed> {
         let variables = [
             ("KEYTURN_INSTANCE", self.instance.clone()),
             ("KEYTURN_EVENT", errand.moment.name().to_owned()),

@@ -1,6 +1,6 @@
 //! What a message says, before a channel gives it its form: headings, lines, and how many of them fit.
 
-use crate::model::{Item, Message, Phase, Severity};
+use crate::model::{Code, Item, Message, Phase, Severity};
 
 /// With no more items than this each gets its text and what to do; with more it gets a line.
 const FEW: usize = 5;
@@ -34,6 +34,8 @@ pub fn words(item: &Item) -> Words {
     };
     let text = match item.phase {
         Phase::Opened | Phase::Lasting => item.text.clone(),
+        // Whether somebody said yes or no is what there is to tell.
+        Phase::Closed if item.code == Some(Code::ApprovalWaits) => item.text.clone(),
         Phase::Closed | Phase::Happened => String::new(),
     };
     let action = match (item.phase, item.code) {

@@ -37,7 +37,15 @@ pub fn facts(text: &str) -> Result<Facts, PkiError> {
 ///
 /// When it cannot be read.
 pub fn facts_of_der(der: &[u8]) -> Result<Facts, PkiError> {
-    let certificate = parse(der)?;
+    facts_of(&parse(der)?, der)
+}
+
+/// The same of a certificate that has been parsed already, and its DER.
+///
+/// # Errors
+///
+/// When a date cannot be read.
+pub fn facts_of(certificate: &X509Certificate<'_>, der: &[u8]) -> Result<Facts, PkiError> {
     let validity = certificate.validity();
     Ok(Facts {
         validity: Some(Validity {

@@ -7,14 +7,18 @@ mod certificate;
 mod chain;
 mod crl;
 mod csr;
+mod ocsp;
 pub mod pem;
 mod private_key;
 mod public_key;
 
-pub use certificate::{Names, facts, facts_of_der, is_signed_by, names, parse, spki_of_certificate};
+pub use certificate::{
+    Names, facts, facts_of, facts_of_der, is_signed_by, names, parse, spki_of_certificate,
+};
 pub use chain::{above, certificates, is_root};
 pub use crl::list_of;
 pub use csr::{SigningRequest, signing_request};
+pub use ocsp::{Ocsp, ocsp};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 
@@ -24,6 +28,16 @@ pub enum PkiError {
     /// No PEM block of the label wanted.
     #[error("there is no PEM block `{0}`")]
     NoBlock(&'static str),
+    /// A PEM block of another label than the one wanted.
+    #[error("there is no PEM block `{wanted}`, only `{found}`{hint}")]
+    OtherBlock {
+        /// The label wanted.
+        wanted: &'static str,
+        /// The label that is there.
+        found: String,
+        /// What makes the one of the other; empty where nothing does.
+        hint: &'static str,
+    },
     /// A PEM block whose inside is broken.
     #[error("the PEM block `{0}` is broken: its base64 or its END line is wrong")]
     BadBlock(&'static str),

@@ -6,8 +6,8 @@ use ring::signature::{
     Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use rsa::pkcs1::{RsaPrivateKey, RsaPublicKey};
-use rsa::pkcs8::der::asn1::{AnyRef, BitStringRef, Null};
-use rsa::pkcs8::der::{Decode, Encode};
+use rsa::pkcs8::der::asn1::{AnyRef, BitStringRef, Null, OctetStringRef};
+use rsa::pkcs8::der::{Decode, Encode, Reader, SliceReader, TagMode, TagNumber};
 use rsa::pkcs8::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use rsa::pkcs8::{ObjectIdentifier, PrivateKeyInfo};
 
@@ -23,6 +23,8 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// rsaEncryption (RFC 8017 §A.1).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// What an uncompressed point begins with (SEC 1 §2.3.3).
+const UNCOMPRESSED: u8 = 4;
 
 /// Why a private key cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +77,25 @@ impl PublicKey {
                 Err(_) => Err(PublicKeyError::NotPkcs8),
             },
             other => Err(PublicKeyError::Unsupported(other.to_string())),
+        }
+    }
+
+    /// The public half as the private key states it, for keys that we have made, or have checked when they came: for
+    /// an ECDSA key that has it written beside it (RFC 5915 §3), nothing is computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublicKey::of_pkcs8`] has them.
+    pub fn stated_in_pkcs8(pkcs8: &[u8], random: &dyn SecureRandom) -> Result<Self, PublicKeyError> {
+        let info = PrivateKeyInfo::try_from(pkcs8).map_err(|_| PublicKeyError::NotPkcs8)?;
+        let algorithm = match (info.algorithm.oid, info.algorithm.parameters_oid()) {
+            (EC, Ok(P256)) => KeyAlgorithm::EcdsaP256,
+            (EC, Ok(P384)) => KeyAlgorithm::EcdsaP384,
+            _ => return Self::of_pkcs8(pkcs8, random),
+        };
+        match stated_point(info.private_key, algorithm) {
+            Some(bits) => Ok(Self { algorithm, bits }),
+            None => Self::of_pkcs8(pkcs8, random),
         }
     }
 
@@ -141,6 +162,21 @@ fn ecdsa(
     };
     let pair = EcdsaKeyPair::from_pkcs8(ring, pkcs8, random).map_err(damaged("ECDSA"))?;
     Ok(PublicKey { algorithm, bits: pair.public_key().as_ref().to_vec() })
+}
+
+/// The uncompressed point in an ECPrivateKey (RFC 5915 §3), where there is one.
+fn stated_point(ec_private_key: &[u8], algorithm: KeyAlgorithm) -> Option<Vec<u8>> {
+    let coordinate = if algorithm == KeyAlgorithm::EcdsaP384 { 48 } else { 32 };
+    let written = SliceReader::new(ec_private_key).and_then(|mut reader| {
+        reader.sequence(|fields| {
+            fields.decode::<u8>()?;
+            fields.decode::<OctetStringRef<'_>>()?;
+            fields.context_specific::<ObjectIdentifier>(TagNumber::N0, TagMode::Explicit)?;
+            fields.context_specific::<BitStringRef<'_>>(TagNumber::N1, TagMode::Explicit)
+        })
+    });
+    let point = written.ok()??.as_bytes()?;
+    (point.len() == 1 + 2 * coordinate && point.first() == Some(&UNCOMPRESSED)).then(|| point.to_vec())
 }
 
 fn ed25519(pkcs8: &[u8]) -> Result<PublicKey, PublicKeyError> {

@@ -40,8 +40,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::desired::Desired;
-use crate::model::{AssetId, Code, Deferred, Inventory, Plan, Problem, Step};
+use crate::desired::{AssetSpec, Desired};
+use crate::model::{AssetId, AssetRecord, Code, Deferred, Inventory, Plan, Problem, Step};
 
 pub use content::identity;
 pub use context::Context;
@@ -63,12 +63,14 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
 pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed) -> Plan {
     let context = Context::new(desired, inventory, now, seed);
     let mut draft = Draft::new(now);
-    if let Some(problem) = clock_behind(inventory, now) {
-        let all = desired.assets.keys().map(|id| (id.clone(), problem.clone()));
-        draft.plan.problems.extend(all);
+    if clock_behind(inventory, now).is_some() {
+        draft.plan.problems = health(desired, inventory, now, seed);
         return draft.plan;
     }
-    for spec in desired.assets.values() {
+    // What ends first goes first: after a long sleep all is due at once, and what a CA allows may not be enough for all.
+    let mut specs: Vec<&AssetSpec> = desired.assets.values().collect();
+    specs.sort_by_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
+    for spec in specs {
         turn::consider(&context, spec, &mut draft);
         crl::consider(&context, spec, &mut draft);
         issuing::consult(&context, spec, &mut draft);
@@ -79,7 +81,7 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     compromise::consider(&context, &mut draft);
     objects::consider_old(&context, &mut draft);
     draft.plan.problems.extend(health(desired, inventory, now, seed));
-    draft.finish()
+    draft.finish(inventory)
 }
 
 /// The revisions of a JWT key that its verifiers must know at `now`, oldest first.
@@ -94,8 +96,21 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
+/// When what is in use of an asset ends; what has no end, or is not there yet, keeps nobody from going first.
+fn ends(inventory: &Inventory, id: &AssetId) -> Timestamp {
+    let active = inventory.record(id).and_then(AssetRecord::active);
+    active.and_then(|revision| revision.validity).map_or(Timestamp::MAX, |validity| validity.not_after)
+}
+
+/// Nothing of this program is older: a clock that shows an earlier time has not been set yet.
+const FIRST_DAY: i64 = 1_735_689_600; // 2025-01-01
+
 /// Issuing, rotating and deleting by a clock that stands in the past does harm that lasts.
 fn clock_behind(inventory: &Inventory, now: Timestamp) -> Option<Problem> {
+    if now.as_second() < FIRST_DAY {
+        let message = format!("the clock shows {now}: it has not been set yet");
+        return Some(Problem::new(Code::ClockBack, message));
+    }
     let seen = inventory.last_seen?;
     (seen.duration_since(now) > CLOCK_TOLERANCE).then(|| {
         Problem::new(Code::ClockBack, format!("the clock shows {now}, but the state was written at {seen}"))
@@ -143,8 +158,9 @@ impl Draft {
     }
 
     /// Puts the steps in an order that can be followed, and says nothing twice.
-    fn finish(mut self) -> Plan {
-        self.plan.steps.sort_by_key(|step| objects::rank(&step.action));
+    fn finish(mut self, inventory: &Inventory) -> Plan {
+        let first = |step: &Step| step.assets.iter().map(|id| ends(inventory, id)).min();
+        self.plan.steps.sort_by_cached_key(|step| (objects::rank(&step.action), first(step)));
         let mut said = HashSet::new();
         self.plan.deferred.retain(|one| said.insert((one.asset.clone(), one.reason.clone())));
         let mut warned = HashSet::new();

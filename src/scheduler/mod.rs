@@ -176,6 +176,10 @@ impl Scheduler {
     async fn look(&mut self) {
         let (executor, desired) = (Arc::clone(&self.household.executor), Arc::clone(&self.household.desired));
         self.looked_at = self.clock.monotonic();
+        if let Err(fatal) = executor.expire_approvals().await {
+            // A state that cannot be written ends the next step, too, and is told of there.
+            tracing::warn!("what has expired could not be noted: {fatal}");
+        }
         let inventory = executor.observe(&desired).await;
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));
@@ -191,7 +195,8 @@ impl Scheduler {
         let idle = begun == 0 && self.flow.is_idle();
         orders::answer(&mut self.orders, &plan, &inventory, &self.flow);
         let took = self.clock.monotonic().saturating_sub(self.looked_at);
-        let (count, next_at) = (self.looks.borrow().count + 1, self.next_wake(&plan, now));
+        let next_at = self.next_wake(&plan, inventory.approvals.next_expiry(), now);
+        let count = self.looks.borrow().count + 1;
         self.looks.send_replace(Looks { count, last_at: Some(now), took, next_at });
         self.picture.send_replace(Some(Arc::new(inventory)));
         drop(plan);
@@ -245,15 +250,15 @@ impl Scheduler {
         }
     }
 
-    /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure.
-    fn next_wake(&self, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
+    /// The first of: what the plan waits for, the schedule's next look, the end of a rest after a failure, that of a request.
+    fn next_wake(&self, plan: &Plan, expiry: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let schedule = &self.household.schedule;
         let check = schedule.check().next(now, schedule.timezone());
         let rest = self.flow.rests_until().map(|until| {
             let left = until.saturating_sub(self.clock.monotonic()) + Duration::from_secs(1);
             now.saturating_add(left).unwrap_or(Timestamp::MAX)
         });
-        [plan.next_wake, check, rest].into_iter().flatten().min()
+        [plan.next_wake, check, rest, expiry].into_iter().flatten().min()
     }
 
     /// Until there is a reason to look again.

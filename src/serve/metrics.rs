@@ -113,6 +113,9 @@ fn looks(registry: &mut Registry, board: &Board, tally: &Tally) {
         stock[0].get_or_create(&labels).set(level.ready as f64);
         stock[1].get_or_create(&labels).set(level.wanted as f64);
     }
+    let waiting: Gauge<f64, AtomicU64> = Gauge::default();
+    waiting.set(board.waiting.len() as f64);
+    registry.register("keyturn_approvals_waiting", "Requests that wait for another person's word", waiting);
     let [ready, wanted] = stock;
     registry.register("keyturn_stock_ready", "Keys and parameters that are ready for a turn", ready);
     registry.register("keyturn_stock_wanted", "Keys and parameters that are to be ready", wanted);

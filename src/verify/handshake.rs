@@ -66,7 +66,10 @@ fn names(ask: &Handshakes) -> Result<Vec<(&str, ServerName<'static>)>, VerifyErr
     ask.connect.iter().map(String::as_str).map(name).collect()
 }
 
-fn name_for(endpoint: &str, server_name: Option<&str>) -> Result<ServerName<'static>, VerifyError> {
+pub(super) fn name_for(
+    endpoint: &str,
+    server_name: Option<&str>,
+) -> Result<ServerName<'static>, VerifyError> {
     let port = |(host, port): (&'_ str, &str)| port.parse::<u16>().is_ok().then(|| host.to_owned());
     let host = endpoint.rsplit_once(':').and_then(port);
     let host =

@@ -7,6 +7,7 @@
 mod chain;
 mod handshake;
 mod jwks;
+pub mod probe;
 mod witness;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
 
 use crate::clock::Clock;
 use crate::model::KeyAlgorithm;
@@ -173,6 +175,14 @@ pub trait Verifier: Send + Sync {
     ///
     /// When it cannot be fetched within [`JWKS_TIMEOUT`] and 1 MiB, is no JWKS, or lacks one.
     async fn jwks(&self, url: &str, kids: &[String]) -> Result<Seen, VerifyError>;
+}
+
+/// What a client of today may mind about a chain (leaf first, DER) that a server shows: dates, name, and the way to one of
+/// `anchors` (PEM).
+pub fn remarks(chain: &[Vec<u8>], name: &str, anchors: &[String], now: Timestamp) -> Vec<String> {
+    let chain: Vec<CertificateDer<'_>> =
+        chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+    chain::remarks(&chain, name, anchors, now)
 }
 
 /// Looks over the network of this machine.

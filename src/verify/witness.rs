@@ -1,11 +1,15 @@
 //! A client that takes any certificate, but lets the server prove that it has the key.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite};
+use rustls::{
+    ALL_VERSIONS, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::model::KeyAlgorithm;
@@ -23,6 +27,7 @@ pub(super) struct Witness {
     schemes: Vec<SignatureScheme>,
     shown: Mutex<Chain>,
     proven: Mutex<Option<Chain>>,
+    stapled: AtomicBool,
 }
 
 impl Witness {
@@ -36,13 +41,34 @@ impl Witness {
             schemes,
             shown: Mutex::default(),
             proven: Mutex::default(),
+            stapled: AtomicBool::default(),
+        })
+    }
+
+    /// For one handshake with whatever key the server likes best.
+    pub(super) fn of_any_key() -> Arc<Self> {
+        let provider = ring::default_provider();
+        Arc::new(Self {
+            schemes: provider.signature_verification_algorithms.supported_schemes(),
+            provider: Arc::new(provider),
+            shown: Mutex::default(),
+            proven: Mutex::default(),
+            stapled: AtomicBool::default(),
         })
     }
 
     /// A client for one handshake; it has no session to resume, and keeps none.
     pub(super) fn client(self: &Arc<Self>) -> Result<Arc<ClientConfig>, Error> {
+        self.client_of(ALL_VERSIONS)
+    }
+
+    /// The same, that speaks only `versions`.
+    pub(super) fn client_of(
+        self: &Arc<Self>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Arc<ClientConfig>, Error> {
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
+            .with_protocol_versions(versions)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::<Self>::clone(self))
             .with_no_client_auth();
@@ -53,6 +79,11 @@ impl Witness {
     /// The chain whose leaf's key has signed the handshake.
     pub(super) fn proven(&self) -> Option<Chain> {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an OCSP response came with the certificate.
+    pub(super) fn stapled(&self) -> bool {
+        self.stapled.load(Ordering::Relaxed)
     }
 
     fn signed(
@@ -99,11 +130,12 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _: &[u8],
+        ocsp_response: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = std::iter::once(leaf).chain(intermediates).map(|one| one.clone().into_owned()).collect();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        self.stapled.store(!ocsp_response.is_empty(), Ordering::Relaxed);
         // Whose it is decides the fingerprint; that it is the server's, the signature below.
         Ok(ServerCertVerified::assertion())
     }

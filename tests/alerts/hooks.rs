@@ -42,6 +42,12 @@ fn a_hook_runs_once_for_each_event() {
     assert_eq!(runs(&keyturn).len(), 1);
     keyturn.ok(&["rotate", "edge"]);
     assert_eq!(runs(&keyturn).len(), 2);
+    assert_eq!(keyturn.audited("hook-ran"), 2, "{}", keyturn.ok(&["audit"]));
+    let history = keyturn.ok(&["audit"]);
+    assert!(
+        history.contains("event=activated exit=0 hook=./hook") || history.contains("exit=0 hook=/"),
+        "{history}"
+    );
 }
 
 #[test]
@@ -63,6 +69,9 @@ fn what_fails_is_a_problem_and_is_tried_again() {
     keyturn.run(&["run"]);
     assert_eq!(runs(&keyturn).len(), 2);
     assert!(!status(&keyturn)["certificates/edge"]["problems"].to_string().contains("KT-HOOK"));
+    let history = keyturn.ok(&["audit"]);
+    assert_eq!((keyturn.audited("hook-failed"), keyturn.audited("hook-ran")), (1, 1), "{history}");
+    assert!(history.contains("exit=3") && !history.contains("no way"), "its end, not its words: {history}");
     keyturn.ok(&["run"]);
     let told: Vec<String> =
         inbox.received().iter().map(|one| one.json()["text"].as_str().unwrap().to_owned()).collect();

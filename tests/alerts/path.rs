@@ -52,6 +52,7 @@ fn one_shot_passes_tell_a_beginning_and_an_end_once() {
     assert_eq!(told(&inbox), [OPENED, CLOSED]);
     keyturn.ok(&["run"]);
     assert_eq!(told(&inbox).len(), 2);
+    assert_eq!(keyturn.audited("told"), 2, "{}", keyturn.ok(&["audit"]));
     let message = &inbox.received()[0];
     assert!(message.field("keyturn-id").unwrap().starts_with("site-ops-"), "{message:?}");
 }
@@ -78,6 +79,8 @@ fn the_daemon_tells_and_a_restart_repeats_nothing() {
     let daemon = Daemon::start(&keyturn, &port);
     inbox.wait(2);
     assert_eq!(told(&inbox), [OPENED, CLOSED]);
+    assert!(wait_for(Duration::from_secs(10), || keyturn.audited("told") == 2), "{}", keyturn.ok(&["audit"]));
+    assert!(!keyturn.ok(&["audit"]).contains("very-secret-part"));
     assert!(!daemon.log().contains("very-secret-part"), "{}", daemon.log());
     daemon.stop();
 }
@@ -107,6 +110,8 @@ fn a_server_that_is_away_is_waited_for_over_a_restart() {
     let ids: Vec<String> =
         inbox.received().iter().map(|one| one.field("keyturn-id").unwrap().to_owned()).collect();
     assert_eq!(ids[0], ids[1], "the same message has the same name");
+    assert!(wait_for(Duration::from_secs(10), || keyturn.audited("told") == 1));
+    assert_eq!(keyturn.audited("telling-failed"), 1, "{}", keyturn.ok(&["audit"]));
     daemon.stop();
 }
 

@@ -77,6 +77,8 @@ fn an_alertmanager_shows_what_is_open_and_a_heartbeat() {
     keyturn.ok(&["rotate", "edge"]);
     assert!(wait_for(PATIENCE, || named("Keyturn").is_empty()), "{:?} {}", named("Keyturn"), daemon.log());
     assert_eq!(named("KeyturnHeartbeat").len(), 1);
+    // Beats and showings come again and again: the history is not filled with them.
+    assert_eq!(keyturn.audited("told"), 0, "{}", keyturn.ok(&["audit"]));
     daemon.stop();
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use keyturn::model::{AssetId, AssetKind, Code, Event, Item, Message, Phase, Severity};
-use keyturn::notify::{discord, slack, teams};
+use keyturn::notify::{discord, mattermost, slack, teams, telegram};
 use serde_json::{Value, json};
 
-use super::support::{chat_node, chat_python, command, fed, skipped};
+use super::support::{bots_python, chat_node, chat_python, command, fed, skipped};
 
 const HOSTILE: &str = "<!channel> @everyone *b* [l](https://evil.example) \u{202e} \" \\ </b> 🔥";
 
@@ -37,6 +37,7 @@ fn faults(vendor: &str, payload: &Value) -> Vec<String> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts");
     let script = |name: &str| scripts.join(name).display().to_string();
     let checker = match vendor {
+        "telegram" => command(bots_python().unwrap().to_str().unwrap(), [script("validate_telegram.py")]),
         "slack" => command(chat_python().unwrap().to_str().unwrap(), [script("validate.py")]),
         vendor => {
             let folder = chat_node().unwrap().display().to_string();
@@ -92,4 +93,48 @@ fn teams_takes_it() {
     bad["attachments"][0]["content"]["body"][0]["inlines"][0]["weight"] = json!("Fat");
     bad["attachments"][0]["content"]["body"][1]["type"] = json!("RichTextBlok");
     assert_eq!(faults("teams", &bad).len(), 2, "the check checks");
+}
+
+/// aiogram has Telegram's methods and their fields from the Bot API's own page, and takes the marks of a text apart as the
+/// API does.
+#[test]
+fn telegram_takes_it() {
+    if bots_python().is_none() {
+        return skipped("telegram_takes_it", "aiogram of PyPI is not installed (scripts/install-test-deps)");
+    }
+    let payload = |items| telegram::payload(&message(items), "-1001234567890");
+    for items in [0, 1, 5, 6, 500] {
+        assert_eq!(faults("telegram", &payload(items)), [] as [String; 0], "{items} items");
+    }
+    let bad = |change: &dyn Fn(&mut Value)| {
+        let mut bad = payload(1);
+        change(&mut bad);
+        faults("telegram", &bad).len()
+    };
+    assert_eq!(bad(&|one| one["parse_mode"] = "Markdwn".into()), 1, "the check checks");
+    assert_eq!(bad(&|one| one["link_preview_options"]["is_disabld"] = true.into()), 1);
+    assert_eq!(bad(&|one| one["tekst"] = one["text"].take()), 2);
+    assert_eq!(bad(&|one| one["text"] = "<b>open".into()), 1);
+    assert_eq!(bad(&|one| one["text"] = "a < b".into()), 1);
+    assert_eq!(bad(&|one| one["text"] = "x".repeat(4097).into()), 1);
+}
+
+/// No library of the vendor's reads what an incoming webhook gets. These are the fields, and their JSON types, of
+/// `IncomingWebhookRequest` in the server's own source (server/public/model/incoming_webhook.go), which ignores others; and
+/// the length of a post (model/post.go), over which the server splits it.
+#[test]
+fn mattermost_knows_every_field() {
+    const KNOWN: [&str; 9] =
+        ["text", "username", "icon_url", "channel", "props", "attachments", "type", "icon_emoji", "priority"];
+    const LONGEST_POST: usize = 16_383;
+    for items in [0, 1, 5, 6, 500] {
+        let payload = mattermost::payload(&message(items));
+        for (field, value) in payload.as_object().unwrap() {
+            assert!(KNOWN.contains(&field.as_str()) && value.is_string(), "{field}: {value}");
+        }
+        let text = payload["text"].as_str().unwrap();
+        assert!(!text.is_empty() && text.chars().count() <= LONGEST_POST, "{items} items");
+        assert!(payload["username"].as_str().unwrap().len() <= 64);
+        assert!(!text.contains("@everyone") && !text.contains("](https://evil"), "{text}");
+    }
 }

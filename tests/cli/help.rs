@@ -66,7 +66,6 @@ fn planned_verbs_say_that_they_are_not_built_yet() {
         "restore",
         "state",
         "cluster",
-        "doctor",
         "notify",
         "health",
     ];

@@ -13,24 +13,23 @@ use super::daemon::get;
 use super::engine::wait_for;
 use super::ports::Port;
 use super::skip::not_installed;
-use super::{Authority, Guarded};
+use super::{Authority, Guarded, venv};
 
 /// Synapse makes its database when it is started first.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where scripts/install-test-deps puts what comes from PyPI for these; the rule is the same there.
 fn program(name: &str) -> Option<PathBuf> {
-    let folder = match std::env::var_os("KEYTURN_TEST_VENV") {
-        Some(named) => PathBuf::from(named),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".cache/keyturn-test-venv"),
-    };
-    let program = PathBuf::from(format!("{}-chat", folder.display())).join("bin").join(name);
-    program.exists().then_some(program)
+    venv::program_of("-chat", name)
 }
 
 /// The Python that has what comes from PyPI for these.
 pub fn chat_python() -> Option<PathBuf> {
     program("python")
+}
+
+/// The Python that has the Bot API of Telegram.
+pub fn bots_python() -> Option<PathBuf> {
+    venv::program_of("-bots", "python")
 }
 
 /// The folder with what comes from npm.
@@ -43,10 +42,7 @@ pub fn chat_node() -> Option<PathBuf> {
 }
 
 fn missing(name: &str) -> Option<String> {
-    match program(name) {
-        Some(_) => None,
-        None => Some(format!("`{name}` of PyPI is not installed (scripts/install-test-deps)")),
-    }
+    venv::missing_of("-chat", name)
 }
 
 /// What curl answers, as JSON.

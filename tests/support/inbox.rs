@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::engine::wait_for;
+use super::engine::{Engine, wait_for};
+use super::namespace::enter;
 
 /// Longer than any message of a test takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,6 +76,17 @@ impl Inbox {
             }
         });
         Self { address, shelf }
+    }
+
+    /// The same in the engine's network.
+    pub fn beside(engine: &Engine) -> Self {
+        let network = std::fs::File::open(engine.network()).unwrap();
+        // What it starts and opens is where its thread is.
+        let start = move || {
+            enter(&network);
+            Self::start()
+        };
+        std::thread::spawn(start).join().unwrap()
     }
 
     /// `http://127.0.0.1:PORT/PATH`

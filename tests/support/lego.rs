@@ -39,6 +39,18 @@ pub fn lego(
     names: &[&str],
     more: &[&str],
 ) -> String {
+    lego_pair(place, directory, ca_file, proof, names, more).0
+}
+
+/// The same; the chain, and the private key in the form that lego leaves it in.
+pub fn lego_pair(
+    place: &Place,
+    directory: &str,
+    ca_file: &Path,
+    proof: &Proof<'_>,
+    names: &[&str],
+    more: &[&str],
+) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut lego = command("lego", ["--server", directory, "--email", "ops@example.test", "--accept-tos"]);
     lego.arg("--path").arg(folder.path()).env("LEGO_CA_CERTIFICATES", ca_file);
@@ -59,6 +71,9 @@ pub fn lego(
     lego.args(more).arg("run");
     let ran = place.run(lego);
     assert!(ran.ok(), "{ran:#?}");
-    let file = format!("certificates/{}.crt", names[0].replace('*', "_"));
-    std::fs::read_to_string(folder.path().join(file)).unwrap()
+    let read = |end: &str| {
+        let file = format!("certificates/{}.{end}", names[0].replace('*', "_"));
+        std::fs::read_to_string(folder.path().join(file)).unwrap()
+    };
+    (read("crt"), read("key"))
 }

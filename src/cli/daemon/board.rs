@@ -18,7 +18,7 @@ use crate::desired::Desired;
 use crate::model::{AssetId, AssetKind, DeliveryState, Place, Proof, Revision};
 use crate::planner::{self, Lane, Seed};
 use crate::scheduler::{Looks, Picture};
-use crate::serve::{Asset, Board, Facts, Shown, Stock, Tally, Target};
+use crate::serve::{Asset, Board, Facts, Shown, Stock, Tally, Target, Waiting};
 
 /// How far the timeline looks.
 const AHEAD: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -137,6 +137,16 @@ fn board(
             .stock
             .iter()
             .map(|level| Stock { kind: level.ware.to_string(), ready: level.ready, wanted: level.wanted })
+            .collect(),
+        waiting: report
+            .waiting
+            .iter()
+            .map(|request| Waiting {
+                number: request.number,
+                what: request.bound.what.clone(),
+                by: format!("uid:{}", request.by),
+                expires_at: request.expires_at,
+            })
             .collect(),
         assets: report
             .assets

@@ -17,10 +17,11 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::Current;
 use super::journal::Told;
 use crate::audit::Event;
+use crate::cli::approvals;
 use crate::cli::compose::House;
 use crate::cli::control::{Letter, PATH, Reply};
 use crate::cli::fail::Failure;
-use crate::cli::wish::{Answer, Next, Wish};
+use crate::cli::wish::{Answer, By, Manner, Need, Next, Wish};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::scheduler::{Handle, Order, Word};
@@ -40,7 +41,14 @@ pub(super) struct Desk {
     pub(super) handle: Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) told: broadcast::Sender<Told>,
-    refused: Mutex<HashMap<u32, Duration>>,
+    refused: Mutex<HashMap<(u32, &'static str), Duration>>,
+}
+
+/// Who has sent a wish, as the kernel sees them.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) uid: u32,
+    pub(super) groups: Vec<u32>,
 }
 
 impl Desk {
@@ -57,18 +65,17 @@ impl Desk {
         Router::new().route(PATH, post(wish)).with_state(self)
     }
 
-    /// Once in a while for each caller.
-    fn is_news(&self, uid: u32) -> bool {
+    /// Once in a while for each caller and reason.
+    pub(super) fn is_news(&self, uid: u32, why: &'static str) -> bool {
         let now = self.clock.monotonic();
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.retain(|_, at| now.saturating_sub(*at) < REFUSALS_APART);
-        refused.insert(uid, now).is_none()
+        refused.insert((uid, why), now).is_none()
     }
 
     /// A refusal is on record before it is told (I9).
-    async fn refuse(&self, house: &House, caller: UCred, wish: &Wish) -> Response {
-        let uid = caller.uid();
-        if self.is_news(uid) {
+    async fn refuse(&self, house: &House, uid: u32, wish: &Wish, need: Need) -> Response {
+        if self.is_news(uid, "") {
             let by = format!("uid:{uid}");
             let record = |edit: &mut crate::executor::Edit<'_>| {
                 let detail = [("verb".to_owned(), wish.name().to_owned())].into();
@@ -79,10 +86,7 @@ impl Desk {
                 return said(StatusCode::SERVICE_UNAVAILABLE, &format!("{:#}", anyhow::Error::from(fatal)));
             }
         }
-        let message = format!(
-            "uid {uid} may not `{}`: [roles] operate names who may, beside root and the owner of the state",
-            wish.name()
-        );
+        let message = format!("uid {uid} may not `{}`: {}", wish.name(), need.words());
         tracing::warn!("refused: {message}");
         said(StatusCode::FORBIDDEN, &message)
     }
@@ -98,14 +102,19 @@ async fn wish(
         Err(response) => return response,
     };
     let (config, house) = desk.current.get();
-    if !may_operate(&config, caller) && !letter.wish.is_for(&config, caller.uid(), &groups(caller)) {
-        return desk.refuse(&house, caller, &letter.wish).await;
+    let caller = Caller { uid: caller.uid(), groups: groups(caller) };
+    let need = letter.wish.needs(&config);
+    if !caller.is(need, &config) && !letter.wish.is_for(&config, caller.uid, &caller.groups) {
+        return desk.refuse(&house, caller.uid, &letter.wish, need).await;
     }
-    let (uid, verb) = (caller.uid(), letter.wish.name());
-    tracing::info!(uid, verb, "uid {uid} asks for {verb}");
+    let (uid, verb) = (caller.uid, letter.wish.name());
+    match need {
+        Need::Read => tracing::debug!(uid, verb, "uid {uid} asks for {verb}"),
+        _ => tracing::info!(uid, verb, "uid {uid} asks for {verb}"),
+    }
     let (lines, replies) = mpsc::channel(64);
     tokio::spawn(async move {
-        let answer = desk.grant(&config, &house, caller, &letter, &lines).await;
+        let answer = desk.grant((&config, &house), &caller, &letter, &lines).await;
         let answer = answer.unwrap_or_else(|failure| Answer::of_failure(&failure));
         let _ = lines.send(Reply::Answer(answer)).await;
     });
@@ -125,10 +134,17 @@ async fn read(request: Request<Body>) -> Result<Letter, Response> {
     serde_json::from_slice(&body).map_err(misread)
 }
 
-/// Root and the owner of the state could do it without us.
-fn may_operate(config: &Config, caller: UCred) -> bool {
-    let uid = caller.uid();
-    uid == 0 || uid == nix::unistd::geteuid().as_raw() || config.roles().may_operate(uid, &groups(caller))
+impl Caller {
+    /// Root and the owner of the state could do it without us.
+    fn is(&self, need: Need, config: &Config) -> bool {
+        let roles = config.roles();
+        let owns = self.uid == 0 || self.uid == nix::unistd::geteuid().as_raw();
+        owns || match need {
+            Need::Own => false,
+            Need::Operate => roles.may_operate(self.uid, &self.groups),
+            Need::Read => roles.may_read(self.uid, &self.groups),
+        }
+    }
 }
 
 /// The kernel tells one group of the caller; the others are the user's.
@@ -141,17 +157,36 @@ fn groups(caller: UCred) -> Vec<u32> {
 impl Desk {
     async fn grant(
         &self,
-        config: &Config,
-        house: &House,
-        caller: UCred,
+        (config, house): (&Config, &House),
+        caller: &Caller,
         letter: &Letter,
         lines: &mpsc::Sender<Reply>,
     ) -> Result<Answer, Failure> {
-        letter.wish.check(config)?;
+        let (wish, manner) = (&letter.wish, letter.manner);
+        wish.check(config)?;
+        if let Wish::Approve { id } | Wish::Deny { id } = wish {
+            let word = (*id, matches!(wish, Wish::Approve { .. }));
+            return self.decide((config, house), caller, word, manner, lines).await;
+        }
+        if let Some(guard) = approvals::guard(config, wish)? {
+            return self.ask((config, house), caller, (wish, guard), manner, lines).await;
+        }
+        let by = By::themselves(format!("uid:{}", caller.uid));
+        self.carry_out((config, house), wish, &by, manner, lines).await
+    }
+
+    /// Does it, and waits for it, with a line for each step.
+    pub(super) async fn carry_out(
+        &self,
+        (config, house): (&Config, &House),
+        wish: &Wish,
+        by: &By,
+        manner: Manner,
+        lines: &mpsc::Sender<Reply>,
+    ) -> Result<Answer, Failure> {
         // From here on, so that nothing that is done for it is missed.
         let mut told = self.told.subscribe();
-        let by = format!("uid:{}", caller.uid());
-        let only = match letter.wish.note(config, house, &by, letter.manner).await? {
+        let only = match wish.note(config, house, by, manner).await? {
             Next::Done(answer) => return Ok(answer),
             Next::Pass(only) => only,
         };
@@ -173,7 +208,7 @@ impl Desk {
             }
         };
         let clock = self.clock.as_ref();
-        Ok(Answer::of_pass(config, &rested.passed, &rested.inventory, only.as_ref(), clock, letter.manner))
+        Ok(Answer::of_pass(config, &rested.passed, &rested.inventory, only.as_ref(), clock, manner))
     }
 }
 

@@ -6,6 +6,7 @@ mod doors;
 mod journal;
 mod library;
 mod messengers;
+mod requests;
 mod usage;
 mod vitals;
 
@@ -92,6 +93,7 @@ impl<'a> Daemon<'a> {
         let steps = Steps::default();
         let house = house(config, &base, &pages, (&told, &steps))?;
         let current = Arc::new(Current::new(config, &house));
+        requests::resume(config, &house).await?;
         let household = household(config, house, &base);
         let shelves =
             Arc::new(Shelves::new(Arc::clone(&base.books), Arc::clone(&base.clock), Arc::clone(&pages)));

@@ -11,9 +11,21 @@ use crate::issuer::manual;
 use crate::model::{AssetId, AssetRecord, Made, Material, Revision, RevisionState, Secret};
 use crate::pki;
 
-/// Only what nobody else renews is carried by hand.
-pub(super) fn checked(config: &Config, id: AssetId) -> Result<AssetId, Failure> {
-    csr::by_hand(config, &id).map(|_| id)
+/// The certificate, and who is to have issued it: a person's CA, or the first that speaks ACME, where it may come from
+/// what spoke to it before. What our own CA signs is made anew at no cost.
+pub(super) fn taken_in<'c>(config: &'c Config, id: &AssetId) -> Result<(&'c Certificate, &'c str), Failure> {
+    let certificate = config.certificates().get(&id.name);
+    let certificate = certificate.ok_or_else(|| Failure::usage(format!("{id} is no certificate")))?;
+    let foreign = |issuer: &&String| {
+        config.manual_issuers().contains(*issuer) || config.acme_issuers().contains_key(*issuer)
+    };
+    match certificate.issuers().iter().find(foreign) {
+        Some(issuer) => Ok((certificate, issuer)),
+        None => Err(Failure::usage(format!(
+            "{id} is issued by {}, a CA of Keyturn's own: `keyturn run` makes it, and there is nothing to import",
+            certificate.issuers().join(", ")
+        ))),
+    }
 }
 
 /// A key that the certificate may be for, and the revision that waits for it.
@@ -27,7 +39,8 @@ impl Wish {
         id: &AssetId,
         by: &str,
     ) -> Result<(), Failure> {
-        let wanted = csr::by_hand(config, id)?;
+        let (wanted, issuer) = taken_in(config, id)?;
+        let by_hand = config.manual_issuers().contains(issuer);
         let executor = &house.executor;
         let inventory = executor.books.inventory().await;
         let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
@@ -38,7 +51,7 @@ impl Wish {
         }
         let leaf = certificates.remove(0);
         check_names(wanted, &leaf)?;
-        let (waiting, key) = self.key_of(&leaf, house, &record, &made_for).await?;
+        let (waiting, key) = self.key_of(&leaf, house, &record, &made_for, by_hand).await?;
         let mut chain = pki::above(&leaf, &certificates).map_err(Failure::usage)?;
         // Who trusts the root has it.
         if chain.last().is_some_and(|last| pki::is_root(last).unwrap_or(false)) {
@@ -63,9 +76,8 @@ impl Wish {
         (request.dns_names, request.ip_addresses) = (names.dns, names.ip);
         executor.maker.check(&request, &made).map_err(Failure::usage)?;
         let number = waiting.unwrap_or(record.newest_number() + 1);
-        let issuer = wanted.issuers().first().cloned();
         let edit = |edit: &mut crate::executor::Edit<'_>| {
-            note(edit, id, &made_for, (number, waiting.is_none()), issuer, made, by);
+            note(edit, id, &made_for, (number, waiting.is_none()), (issuer, by_hand), made, by);
         };
         Ok(executor.books.edit(edit).await?)
     }
@@ -77,6 +89,7 @@ impl Wish {
         house: &House,
         record: &AssetRecord,
         made_for: &str,
+        by_hand: bool,
     ) -> Result<Candidate, Failure> {
         let mut candidates: Vec<Candidate> = self.key.iter().map(|key| (None, key.clone())).collect();
         if self.key.is_none() {
@@ -97,6 +110,10 @@ impl Wish {
         }
         Err(Failure::usage(match self.key {
             Some(_) => format!("{}: the private key does not belong to the certificate", record.id),
+            None if !by_hand => format!(
+                "{}: the certificate is for no key that is here: name its key by --key (certbot has it in privkey.pem)",
+                record.id
+            ),
             None => format!(
                 "{}: the certificate is for no key that is here; `keyturn csr` prints the request for one that is, or name \
                  its key by --key",
@@ -124,7 +141,7 @@ fn note(
     id: &AssetId,
     made_for: &str,
     (number, is_new): (u32, bool),
-    issuer: Option<String>,
+    (issuer, by_hand): (&str, bool),
     made: Made,
     by: &str,
 ) {
@@ -135,7 +152,10 @@ fn note(
     }
     record.prepared(number, &made.facts, None, at);
     if let Some(revision) = record.revisions.get_mut(&number) {
-        revision.issuer = issuer;
+        revision.issuer = Some(issuer.to_owned());
+        // Its renewal is due when it would have been due where it comes from, not by what is left of it today.
+        let began = made.facts.validity.map(|validity| validity.not_before).filter(|_| !by_hand);
+        revision.issued_at = began.or(revision.issued_at);
     }
     let detail = [
         ("serial", made.facts.serial.clone()),

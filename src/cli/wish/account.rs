@@ -59,8 +59,11 @@ fn answer(account: Result<String, IssueError>, issuer: &str, done: &str, manner:
             Answer::done(format!("{:#}\n", json!({ "issuer": issuer, "account": account })))
         }
         Ok(account) => Answer::done(format!("the account {account} of issuers.{issuer} {done}\n")),
-        Err(error) => {
-            Answer { stdout: String::new(), stderr: vec![format!("keyturn: {error}")], exit: FAILED }
-        }
+        Err(error) => Answer {
+            stdout: String::new(),
+            stderr: vec![format!("keyturn: {error}")],
+            exit: FAILED,
+            secret: None,
+        },
     }
 }

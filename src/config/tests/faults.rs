@@ -267,12 +267,30 @@ fn dh_params() {
 #[test]
 fn what_comes_later() {
     assert_snapshot!(faults(
-        "[roles]\napprove = []\n[approvals]\n[cluster]\nenabled = false\n[backup]\ndir = \"x\"\n"
+        "[cluster]\nenabled = false\n[backup]\ndir = \"x\"\n"
     ), @r#"
-    keyturn.toml:2:1: roles.approve: not yet: approvals come with a later version; take this out
-    keyturn.toml:3:2: approvals: not yet: approvals come with a later version; take this out
-    keyturn.toml:4:2: cluster: not yet: several managers come with a later version; take this out
-    keyturn.toml:6:2: backup: not yet: backups come with a later version; take this out
+    keyturn.toml:1:2: cluster: not yet: several managers come with a later version; take this out
+    keyturn.toml:3:2: backup: not yet: backups come with a later version; take this out
+    "#);
+}
+
+#[test]
+fn approvals_that_nobody_could_give() {
+    assert_snapshot!(faults(
+        "[roles]\napprove = [\"uid:0\", \"root\"]\n\
+         [approvals]\nrequire = [\"ca-rotat\", \"restore\", \"restore\"]\nexpire = \"60d\"\n"
+    ), @r#"
+    keyturn.toml:2:12: roles.approve[0]: uid 0 never approves: whoever is root could be anybody; take it out
+    keyturn.toml:2:21: roles.approve[1]: `root` is no user or group; write uid:1000 or gid:2000 (`id` prints them)
+    keyturn.toml:4:12: approvals.require[0]: `ca-rotat` is not known; did you mean `ca-rotate`?
+    keyturn.toml:4:35: approvals.require[2]: is in this list twice
+    keyturn.toml:5:1: approvals.expire: must be at most 30d
+    "#);
+    assert_snapshot!(faults("[approvals]\n"), @r#"
+    keyturn.toml:1:2: approvals.require: nobody could approve what it names; write who may: [roles] approve = ["uid:1001", "gid:2000"]
+    "#);
+    assert_snapshot!(faults("[roles]\noperate = [\"uid:1000\"]\n[approvals]\nrequire = [\"compromised\"]\n"), @r#"
+    keyturn.toml:4:1: approvals.require: nobody could approve what it names; write who may: [roles] approve = ["uid:1001", "gid:2000"]
     "#);
 }
 

@@ -32,7 +32,7 @@ use jiff::SignedDuration;
 use super::raw::{Item, Table};
 use super::target::Account;
 use super::{Certificate, Config, DhParams, JwtKey};
-use crate::model::{AssetId, AssetKind};
+use crate::model::{AssetId, AssetKind, Guarded};
 pub(super) use overlap::Claim;
 
 /// Nothing that is turned over lives shorter: a pass, a rollout and a handshake take their time.
@@ -58,6 +58,8 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
     let delivery = t.section("delivery", daemon::delivery);
     let keys = t.section("keys", keys::keys);
     let roles = t.section("roles", roles::roles);
+    let guarded = t.has("approvals");
+    let guards = t.section("approvals", |t| roles::approvals(t, guarded, roles.as_ref()));
     let issuers =
         named(t, "issuers", AssetKind::Ca, |name, item| issuers::issuer(name, item, daemon.as_ref()));
     let certificates = named(t, "certificates", AssetKind::Certificate, |name, item| {
@@ -77,6 +79,7 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         delivery: delivery?,
         keys: keys?,
         roles: roles?,
+        guards: guards?,
         internal_cas: issuers.internal,
         acme_issuers: issuers.acme,
         manual_issuers: issuers.manual,
@@ -85,10 +88,12 @@ pub(super) fn root(t: &mut Table<'_>) -> Option<Config> {
         dh_params: whole(dh_params)?,
         channels: whole(channels)?,
         hooks: hooks?,
+        digest: String::new(),
         warnings: Vec::new(),
         owners: Vec::new(),
     };
     warn_unused(t, &config);
+    warn_idle_approvers(t, &config);
     Some(config)
 }
 
@@ -108,7 +113,6 @@ fn asset_names(
 }
 
 fn refuse_later_sections(t: &mut Table<'_>) {
-    t.not_yet(&["approvals"], "approvals come");
     t.not_yet(&["backup"], "backups come");
     t.not_yet(&["cluster"], "several managers come");
 }
@@ -146,6 +150,13 @@ fn refuse_same_variable<'a>(name: &'a str, item: &Item<'_>, variables: &mut BTre
 
 fn whole<T>(read: Read<T>) -> Option<BTreeMap<String, T>> {
     read.into_iter().map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn warn_idle_approvers(t: &Table<'_>, config: &Config) {
+    if !config.roles.approve.is_empty() && Guarded::ALL.into_iter().all(|what| !config.guards.requires(what))
+    {
+        t.warning("roles", "approve names who may approve, and nothing needs it: [approvals] is not there");
+    }
 }
 
 fn warn_unused(t: &mut Table<'_>, config: &Config) {

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::BooksError;
 use super::pages::Pages;
 use super::records::{ASSET, ISSUED, ISSUER, KEPT, LAST_SEEN, OBJECT, ROLLOUT, STOCK, encoded};
-use super::tidings;
+use super::{approvals, tidings};
 use crate::audit::Event;
 use crate::model::{
-    AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectKind, ObjectRecord, Place,
-    RolloutRecord, Secret, Spare, SpareId, Tidings,
+    Approvals, AssetId, AssetRecord, Inventory, Issued, IssuerRecord, Material, ObjectKind, ObjectRecord,
+    Place, RolloutRecord, Secret, Spare, SpareId, Standing, Tidings,
 };
 use crate::store::{Change, MaterialId};
 
@@ -60,6 +60,10 @@ impl<'a> Newest<'a> {
         self.layers().find_map(|touched| touched.tidings.as_ref()).unwrap_or(&self.base.tidings)
     }
 
+    fn approvals(self) -> &'a Approvals {
+        self.layers().find_map(|touched| touched.approvals.as_ref()).unwrap_or(&self.base.approvals)
+    }
+
     fn last_seen(self) -> Option<Timestamp> {
         self.layers().find_map(|touched| touched.last_seen).or(self.base.last_seen)
     }
@@ -76,6 +80,7 @@ pub(super) struct Touched {
     kept: BTreeMap<String, Option<Secret>>,
     stock: BTreeMap<SpareId, Option<Spare>>,
     tidings: Option<Tidings>,
+    approvals: Option<Approvals>,
     last_seen: Option<Timestamp>,
 }
 
@@ -131,6 +136,17 @@ impl Edit<'_> {
     pub fn tidings(&mut self) -> &mut Tidings {
         let base = self.base;
         self.touched.tidings.get_or_insert_with(|| base.tidings().clone())
+    }
+
+    /// What waits for somebody's word.
+    pub fn approvals(&mut self) -> &mut Approvals {
+        let base = self.base;
+        self.touched.approvals.get_or_insert_with(|| base.approvals().clone())
+    }
+
+    /// Which revisions the asset has, as this edit leaves it.
+    pub fn standing(&self, id: &AssetId) -> Standing {
+        Standing::of(self.touched.assets.get(id).or_else(|| self.base.asset(id)))
     }
 
     /// The object's record, where there is one.
@@ -205,6 +221,9 @@ impl Edit<'_> {
         if let Some(touched) = &self.touched.tidings {
             tidings::write(self.base.tidings(), touched, &mut change.puts)?;
         }
+        if let Some(touched) = &self.touched.approvals {
+            approvals::write(self.base.approvals(), touched, &mut change.puts)?;
+        }
         for (id, material) in self.materials {
             change.materials.push((id, encoded(material.as_ref())?.map(Secret::new)));
         }
@@ -241,6 +260,7 @@ impl Touched {
         self.kept.extend(later.kept);
         self.stock.extend(later.stock);
         self.tidings = later.tidings.or(self.tidings.take());
+        self.approvals = later.approvals.or(self.approvals.take());
         self.last_seen = later.last_seen.or(self.last_seen);
     }
 
@@ -269,6 +289,9 @@ impl Touched {
         inventory.issuers.extend(self.issuers);
         if let Some(tidings) = self.tidings {
             inventory.tidings = tidings;
+        }
+        if let Some(approvals) = self.approvals {
+            inventory.approvals = approvals;
         }
         inventory.last_seen = self.last_seen.or(inventory.last_seen);
         for (key, one) in self.issued {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{BooksError, tidings};
+use super::{BooksError, approvals, tidings};
 use crate::model::{
     AssetRecord, Inventory, Issued, IssuerRecord, ObjectRecord, RolloutRecord, Secret, Spare, SpareId,
 };
@@ -47,7 +47,9 @@ pub fn inventory_of(records: &BTreeMap<String, Vec<u8>>) -> Result<Inventory, Bo
         } else if key.starts_with(ISSUED) {
             let one: Issued = decoded(key, bytes)?;
             inventory.issued.insert((one.ca.clone(), one.serial.clone()), one);
-        } else if tidings::read(&mut inventory.tidings, key, bytes)? {
+        } else if tidings::read(&mut inventory.tidings, key, bytes)?
+            || approvals::read(&mut inventory.approvals, key, bytes)?
+        {
         } else if key == LAST_SEEN {
             inventory.last_seen = Some(decoded(key, bytes)?);
         }

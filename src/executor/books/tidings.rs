@@ -35,13 +35,13 @@ pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<boo
     Ok(true)
 }
 
-fn numbered(key: &str, number: &str) -> Result<u64, BooksError> {
+pub(super) fn numbered(key: &str, number: &str) -> Result<u64, BooksError> {
     let unreadable = |_| BooksError::Unreadable { what: key.to_owned(), why: "it has no number".to_owned() };
     number.parse().map_err(unreadable)
 }
 
 /// Records for a change of the store.
-type Puts = Vec<(String, Option<Vec<u8>>)>;
+pub(super) type Puts = Vec<(String, Option<Vec<u8>>)>;
 
 /// What differs between the two.
 pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Result<(), BooksError> {
@@ -82,7 +82,7 @@ pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Resul
     Ok(())
 }
 
-fn differences<K: Ord, V: PartialEq>(
+pub(super) fn differences<K: Ord, V: PartialEq>(
     before: &BTreeMap<K, V>,
     after: &BTreeMap<K, V>,
     key: impl Fn(&K) -> String,

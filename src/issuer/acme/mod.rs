@@ -13,7 +13,9 @@ mod addresses;
 mod authorization;
 mod chain;
 pub mod challenge;
+mod control;
 mod crl;
+mod date;
 mod directory;
 mod http;
 mod jws;
@@ -37,6 +39,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
+pub use self::date::time_at;
 use self::http::{Client, Line};
 use self::order::{Job, SharedSolver};
 use self::silence::Silence;

@@ -5,16 +5,20 @@
 mod crl;
 mod import;
 mod names;
+mod signing;
 mod template;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::crl::{Edition, Signed};
 pub use self::import::{Imported, import};
-use self::template::Authority;
+pub use self::signing::Signing;
+use self::template::{Authority, Certified};
 use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
 use crate::clock::Entropy;
@@ -49,6 +53,8 @@ pub struct InternalCa {
     pub key_algorithm: KeyAlgorithm,
     /// For keys, serial numbers and signatures.
     pub entropy: Entropy,
+    /// The intermediate that has signed last, ready to sign again.
+    pub signing: Signing,
 }
 
 impl InternalCa {
@@ -89,9 +95,9 @@ impl InternalCa {
         let mut params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         template::listed_at(&mut params, lists.as_ref().map(|lists| &lists.root));
-        let certificate = authority.sign(params, &subject).map_err(refused)?;
+        let Certified { certificate, facts } = authority.sign(params, &subject).map_err(refused)?;
         let root_ends = pki::facts(&root).map_err(refused)?.validity.map(|validity| validity.not_after);
-        let facts = Facts { root_ends, ..pki::facts(&certificate).map_err(refused)? };
+        let facts = Facts { root_ends, ..facts };
         let material = Material {
             private_key: Some(key),
             certificate: Some(certificate),
@@ -126,7 +132,7 @@ impl InternalCa {
         let mut params = template::cross(&name, span, &self.entropy).map_err(later)?;
         template::listed_at(&mut params, old.crl_urls.as_ref().map(|lists| &lists.root));
         let subject = SubjectKey::read(root_key, &self.entropy).map_err(refused)?;
-        authority.sign(params, &subject).map(Some).map_err(refused)
+        authority.sign(params, &subject).map(|cross| Some(cross.certificate)).map_err(refused)
     }
 
     /// The root that `anchor_key` belongs to; in a rollover there may be others.
@@ -175,9 +181,11 @@ impl InternalCa {
     }
 
     /// The intermediate that signs leaves.
-    fn signer(&self, material: &Material) -> Result<Authority, IssueError> {
+    fn signer(&self, material: &Material) -> Result<Arc<Authority>, IssueError> {
         match (&material.certificate, &material.private_key) {
-            (Some(certificate), Some(key)) => self.authority("intermediate", certificate, key),
+            (Some(certificate), Some(key)) => {
+                self.signing.get(certificate, key, || self.authority("intermediate", certificate, key))
+            }
             _ => Err(later(format!("issuers.{} has no signing intermediate yet", self.name))),
         }
     }
@@ -218,8 +226,7 @@ impl InternalCa {
         let mut params =
             template::leaf(request, subject.is_rsa(), validity, &self.entropy).map_err(refused)?;
         template::listed_at(&mut params, material.crl_urls.as_ref().map(|lists| &lists.own));
-        let certificate = authority.sign(params, &subject).map_err(refused)?;
-        let facts = pki::facts(&certificate).map_err(refused)?;
+        let Certified { certificate, facts } = authority.sign(params, &subject).map_err(refused)?;
         let cross = material.cross.iter().filter(|cross| outlasts(cross, validity));
         let chain = material.certificate.iter().chain(&material.chain).chain(cross).cloned().collect();
         let material = Material {

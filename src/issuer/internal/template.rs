@@ -1,18 +1,20 @@
 //! What stands in the certificates.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
-use x509_parser::prelude::ParsedExtension;
+use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
 use super::super::key::{SigningPair, SubjectKey};
 use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
 use crate::clock::Entropy;
 use crate::issuer::{Request, Usage};
-use crate::model::{Secret, Validity};
+use crate::model::{Facts, Secret, Validity};
 use crate::pki::{self, pem};
 
 /// ub-common-name (RFC 5280 Appendix A.1), in characters.
@@ -37,7 +39,17 @@ pub(super) fn unclipped(lifetime: SignedDuration, now: Timestamp) -> Result<Span
 pub(super) struct Authority {
     validity: Validity,
     certificate: Vec<u8>,
+    /// Its name, DER.
+    subject: Vec<u8>,
     issuer: rcgen::Issuer<'static, SigningPair>,
+    /// Whether a signature of its has been verified.
+    proven: AtomicBool,
+}
+
+/// What an authority has signed: PEM, and its facts.
+pub(super) struct Certified {
+    pub(super) certificate: String,
+    pub(super) facts: Facts,
 }
 
 impl Authority {
@@ -50,11 +62,13 @@ impl Authority {
         if has_an_empty_rdn(&der) {
             return Err("its subject has an empty part".to_owned());
         }
-        let facts = pki::facts_of_der(&der).map_err(|error| error.to_string())?;
+        let parsed = pki::parse(&der).map_err(|error| error.to_string())?;
+        let facts = pki::facts_of(&parsed, &der).map_err(|error| error.to_string())?;
         let validity = facts.validity.ok_or("its dates cannot be read")?;
+        let subject = parsed.subject().as_raw().to_vec();
         let issuer = rcgen::Issuer::from_ca_cert_der(&der.as_slice().into(), key)
             .map_err(|error| error.to_string())?;
-        Ok(Self { validity, certificate: der, issuer })
+        Ok(Self { validity, certificate: der, subject, issuer, proven: AtomicBool::new(false) })
     }
 
     /// The span for a certificate under this one: inside its own (FAULTS I14), and not much shorter than
@@ -101,16 +115,29 @@ impl Authority {
         &self.issuer
     }
 
-    /// Signs, and looks at what came out before anybody gets it. PEM.
-    pub(super) fn sign(&self, params: CertificateParams, subject: &SubjectKey) -> Result<String, String> {
+    /// Signs, and looks at what came out before anybody gets it.
+    pub(super) fn sign(&self, params: CertificateParams, subject: &SubjectKey) -> Result<Certified, String> {
         let signed = params.signed_by(subject, &self.issuer).map_err(|error| error.to_string())?;
         let certificate = pki::parse(signed.der()).map_err(|error| error.to_string())?;
-        let issuer = pki::parse(&self.certificate).map_err(|error| error.to_string())?;
-        // rcgen writes the issuer's name anew; an imported CA's may come out differently.
-        if !pki::is_signed_by(&certificate, &issuer) {
+        self.check(&certificate)?;
+        let facts = pki::facts_of(&certificate, signed.der()).map_err(|error| error.to_string())?;
+        Ok(Certified { certificate: pem::encode(pem::CERTIFICATE, signed.der()).to_string(), facts })
+    }
+
+    /// rcgen writes the issuer's name anew; an imported CA's may come out differently, so every certificate is looked at for
+    /// that. The key is the same each time: the first signature shows that it is the certificate's.
+    fn check(&self, signed: &X509Certificate<'_>) -> Result<(), String> {
+        let verifies = if self.proven.load(Ordering::Relaxed) {
+            signed.issuer().as_raw() == self.subject
+        } else {
+            let issuer = pki::parse(&self.certificate).map_err(|error| error.to_string())?;
+            pki::is_signed_by(signed, &issuer)
+        };
+        if !verifies {
             return Err("what it signed does not verify; its subject cannot be written again".to_owned());
         }
-        Ok(pem::encode(pem::CERTIFICATE, signed.der()).to_string())
+        self.proven.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ fn ca() -> InternalCa {
         permitted_dns: Vec::new(),
         key_algorithm: KeyAlgorithm::EcdsaP256,
         entropy: Entropy::system(),
+        signing: Signing::default(),
     }
 }
 
@@ -40,6 +41,29 @@ fn constrained() -> InternalCa {
 
 fn established(ca: &InternalCa) -> Material {
     ca.establish(Under::New(None), None, now()).unwrap().material
+}
+
+/// In a rollover both sign, one after the other.
+#[test]
+fn two_intermediates_in_turn_sign_with_their_own_keys() {
+    let ca = ca();
+    let authorities = [established(&ca), established(&ca)];
+    for authority in authorities.iter().cycle().take(6) {
+        let made = ca.sign(&request(authority)).unwrap();
+        let (leaf, issuer) = (der(leaf_of(&made)), der(authority.certificate.as_ref().unwrap()));
+        assert!(pki::is_signed_by(&pki::parse(&leaf).unwrap(), &pki::parse(&issuer).unwrap()));
+    }
+}
+
+/// The certificate is the same, the key is not.
+#[test]
+fn a_remembered_intermediate_answers_only_for_its_own_key() {
+    let ca = ca();
+    let authority = established(&ca);
+    ca.sign(&request(&authority)).unwrap();
+    let stolen = Material { private_key: Some(ec_key()), ..authority };
+    let error = ca.sign(&request(&stolen)).unwrap_err();
+    assert!(error.to_string().contains("does not belong"), "{error}");
 }
 
 fn ec_key() -> Secret {

@@ -57,7 +57,7 @@ fn material() -> Material {
     material_until(2030)
 }
 
-fn text(part: Part, revisions: &[Source<'_>]) -> String {
+fn text(part: Part, revisions: &[Material]) -> String {
     render(part, revisions).unwrap().expose_str().to_owned()
 }
 
@@ -76,7 +76,7 @@ fn certificate_parts_are_blocks_in_order() {
     let chain: Vec<_> = material.chain.iter().map(|text| normal(text)).collect();
     // As a person would import it: text before, carriage returns, no newline at the end.
     material.certificate = Some(format!("subject=leaf\r\n{}", leaf.trim_end().replace('\n', "\r\n")));
-    let source = [(None, &material)];
+    let source = [material.clone()];
     assert_eq!(text(Part::Certificate, &source), leaf);
     assert_eq!(text(Part::Chain, &source), chain.concat());
     assert_eq!(text(Part::Fullchain, &source), leaf.clone() + &chain.concat());
@@ -94,7 +94,7 @@ fn certificate_parts_are_blocks_in_order() {
 fn the_public_key_also_comes_from_the_certificate() {
     let material = material();
     let alone = Material { private_key: None, ..material.clone() };
-    assert_eq!(text(Part::PublicKey, &[(None, &material)]), text(Part::PublicKey, &[(None, &alone)]));
+    assert_eq!(text(Part::PublicKey, &[material]), text(Part::PublicKey, &[alone]));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn the_trust_bundle_has_each_root_once() {
     let (old, new) = (material(), material());
     let mut both = new.clone();
     both.anchors.insert(0, old.anchors[0].replace('\n', "\r\n"));
-    let bundle = text(Part::Ca, &[(None, &old), (None, &both), (None, &new)]);
+    let bundle = text(Part::Ca, &[old.clone(), both, new.clone()]);
     assert_eq!(bundle, normal(&old.anchors[0]) + &normal(&new.anchors[0]));
 }
 
@@ -112,9 +112,10 @@ fn jwt(algorithm: KeyAlgorithm, jws: JwsAlgorithm) -> Material {
 
 #[test]
 fn jwt_parts_span_revisions_in_order() {
-    let first = jwt(KeyAlgorithm::Rsa2048, JwsAlgorithm::Rs256);
+    let first =
+        Material { kid: Some("imported".to_owned()), ..jwt(KeyAlgorithm::Rsa2048, JwsAlgorithm::Rs256) };
     let second = jwt(KeyAlgorithm::EcdsaP256, JwsAlgorithm::Es256);
-    let revisions = [(Some("imported"), &first), (None, &second), (None, &second)];
+    let revisions = [first, second.clone(), second];
     let set: serde_json::Value = serde_json::from_str(&text(Part::Jwks, &revisions)).unwrap();
     let keys = set["keys"].as_array().unwrap();
     assert_eq!(keys.len(), 2);
@@ -130,7 +131,7 @@ fn jwt_parts_span_revisions_in_order() {
 #[test]
 fn what_is_not_there_is_said() {
     let empty = Material::default();
-    let reason = |part| render(part, &[(None, &empty)]).unwrap_err().to_string();
+    let reason = |part| render(part, std::slice::from_ref(&empty)).unwrap_err().to_string();
     assert_eq!(reason(Part::Fullchain), "`fullchain` cannot be made: the revision has no certificate");
     assert_eq!(reason(Part::Ca), "`ca` cannot be made: the revision has no root certificate");
     assert_eq!(reason(Part::Kid), "`kid` cannot be made: the revision has no private key");
@@ -143,7 +144,7 @@ fn what_is_not_there_is_said() {
 fn dh_parameters_come_out_as_they_are() {
     let pem = crate::keys::dh::rfc7919(2048).unwrap().to_pem();
     let material = Material { dh_params: Some(pem.clone()), ..Material::default() };
-    assert_eq!(text(Part::Dhparam, &[(None, &material)]), pem);
+    assert_eq!(text(Part::Dhparam, &[material]), pem);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod simulation;
 mod speed;
 mod stock;
 mod text;
+mod time;
 mod timeline;
 mod turning;
 

@@ -41,6 +41,9 @@ pub fn conditions(
     for (subject, problem) in super::trouble(&inventory.tidings) {
         add(&mut conditions, inventory, subject, &problem, now);
     }
+    for request in inventory.approvals.waiting().filter(|request| request.expires_at > now) {
+        add(&mut conditions, inventory, super::of_request(request.number), &request.problem(), now);
+    }
     conditions
 }
 

@@ -24,7 +24,8 @@ pub use conditions::{Condition, Conditions, conditions};
 pub use moments::{Happened, has_news, untold};
 
 use crate::model::{
-    Alert, AssetId, AssetRecord, Code, Listener, Listeners, Post, Problem, Severity, Subject, Tidings, Topic,
+    Alert, ApprovalState, Approvals, AssetId, AssetRecord, Code, Listener, Listeners, Post, Problem,
+    Severity, Subject, Tidings, Topic,
 };
 
 /// So many tries of a channel fail before the others are told of it.
@@ -60,6 +61,21 @@ pub fn trouble(tidings: &Tidings) -> Vec<(Subject, Problem)> {
         (subject, Problem::new(Code::NotifyFailed, message))
     });
     posts.collect()
+}
+
+/// What a request is told under.
+fn of_request(number: u64) -> Subject {
+    Subject { asset: None, topic: Topic::Approval, name: number.to_string() }
+}
+
+/// What was decided on is told as over, with what has become of it.
+pub fn settle(tidings: &mut Tidings, approvals: &Approvals) {
+    for request in approvals.requests.values().filter(|request| request.state != ApprovalState::Waiting) {
+        let alert = tidings.alerts.get_mut(&of_request(request.number)).filter(|alert| alert.is_open());
+        if let Some(alert) = alert {
+            alert.problem.message = request.outcome();
+        }
+    }
 }
 
 /// What has failed among the hooks of an asset.

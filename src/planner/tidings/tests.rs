@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, untold};
+use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, untold};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Code, Event, Hook, Inventory, Item, Listener, Listeners, MOST_NOTES,
-    Moment, Phase, Problem, Revision, RevisionState, Severity, Subject, Tidings, Topic, Validity,
+    AssetId, AssetKind, AssetRecord, Bound, Code, Event, Guarded, Hook, Inventory, Item, Listener, Listeners,
+    MOST_NOTES, Moment, Phase, Problem, Revision, RevisionState, Severity, Subject, Tidings, Topic, Validity,
+    Voter,
 };
 
 fn asset(name: &str) -> AssetId {
@@ -129,6 +130,36 @@ fn an_engine_that_is_away_is_one_alert_whatever_number_of_assets_it_is_for() {
     let problems: Vec<_> = (0..500).map(|n| (asset(&format!("a{n}")), down.clone())).collect();
     let found = conditions(&inventory, &problems, &[], start());
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
+    let (mut tidings, who) = (Tidings::default(), listeners());
+    let mut inventory = Inventory::default();
+    let bound = Bound {
+        guard: Guarded::Compromised,
+        verb: "rotate --compromised".to_owned(),
+        what: "rotate --compromised certificates/edge".to_owned(),
+        wish: String::new(),
+        assets: BTreeMap::new(),
+        config: String::new(),
+    };
+    let end = start() + SignedDuration::from_hours(24);
+    let (number, _) = inventory.approvals.ask(bound, 1000, start(), end).unwrap();
+    let look = |tidings: &mut Tidings, inventory: &Inventory| {
+        settle(tidings, &inventory.approvals);
+        judge(tidings, &who, &conditions(inventory, &[], &[], start()), start());
+        taken(tidings)
+    };
+    let told = look(&mut tidings, &inventory);
+    assert_eq!((told.len(), told[0].event, told[0].phase), (1, Event::Approval, Phase::Opened));
+    assert!(told[0].text.contains("request 1 of uid:1000") && told[0].text.contains("certificates/edge"));
+    assert_eq!(look(&mut tidings, &inventory), []);
+    let voter = Voter { uid: 1001, may_approve: true };
+    inventory.approvals.deny(number, voter, start()).unwrap();
+    let told = look(&mut tidings, &inventory);
+    assert_eq!((told.len(), told[0].event, told[0].phase), (1, Event::Recovery, Phase::Closed));
+    assert!(told[0].text.contains("denied by uid:1001"), "{:?}", told[0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::words::{counted, moment};
-use super::{Asset, Board, asset, chart};
+use super::{Asset, Board, Waiting, asset, chart};
 use crate::model::{AssetId, Problem, RevisionState};
 use crate::planner::Ahead;
 
@@ -23,6 +23,12 @@ pub(super) fn body(board: &Board) -> Markup {
                 section aria-labelledby="wrong" {
                     h2 id="wrong" { "What is wrong, and what to do" }
                     ul.cards { @for (id, problem) in &wrong { (asset::problem(Some(*id), problem)) } }
+                }
+            }
+            @if !board.waiting.is_empty() {
+                section aria-labelledby="waiting" {
+                    h2 id="waiting" { "What waits for another person's word" }
+                    ul.notes { @for request in &board.waiting { (waiting(request, board.now)) } }
                 }
             }
             section aria-labelledby="served" {
@@ -64,6 +70,16 @@ pub(super) fn body(board: &Board) -> Markup {
     }
 }
 
+fn waiting(request: &Waiting, now: Timestamp) -> Markup {
+    html! {
+        li {
+            "Request " (request.number) ": " code { (request.what) } ", asked by " (request.by) ", until "
+            (moment(request.expires_at, now)) ". Somebody else says "
+            code { "keyturn approve " (request.number) } " or " code { "keyturn deny " (request.number) } "."
+        }
+    }
+}
+
 /// Before the first look has ended.
 pub(super) fn not_yet() -> Markup {
     message("It has not looked at anything yet", "Keyturn has just started. Ask again in a moment.")
@@ -89,7 +105,12 @@ fn header(board: &Board, wrong: usize) -> Markup {
     html! {
         header.top {
             h1 { "Keyturn " span.instance { (board.instance) } }
-            @if wrong == 0 {
+            @if wrong == 0 && !board.waiting.is_empty() {
+                p.verdict.bad {
+                    a href="#waiting" { (counted(board.waiting.len() as i64, "request")) }
+                    " waiting for another person's word; nothing else needs you"
+                }
+            } @else if wrong == 0 {
                 p.verdict.good { "All is well: " (counted(board.assets.len() as i64, "asset")) ", nothing needs you." }
             } @else {
                 p.verdict.bad {

@@ -38,6 +38,21 @@ pub struct Board {
     pub notes: Vec<String>,
     /// What is kept ready for a turn.
     pub stock: Vec<Stock>,
+    /// What waits for another person's word.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A request that waits for another person's word.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its number.
+    pub number: u64,
+    /// As a person would type it.
+    pub what: String,
+    /// `uid:1000`
+    pub by: String,
+    /// It is nothing any more from then on.
+    pub expires_at: Timestamp,
 }
 
 /// Keys or parameters of one kind that are kept ready.

@@ -44,6 +44,7 @@ fn board(problems: Vec<Problem>) -> Board {
         assets: vec![asset],
         notes: Vec::new(),
         stock: Vec::new(),
+        waiting: Vec::new(),
     }
 }
 
@@ -88,6 +89,20 @@ fn without_problems_all_is_well() {
     let text =
         index::body(&board(vec![Problem::new(Code::ProofFailed, "the old one is served")])).into_string();
     assert!(text.contains("1 problem") && text.contains("the old one is served"), "{text}");
+}
+
+#[test]
+fn what_waits_for_a_word_needs_somebody() {
+    let mut board = board(Vec::new());
+    board.waiting.push(Waiting {
+        number: 3,
+        what: "rotate --compromised <b>".to_owned(),
+        by: "uid:1000".to_owned(),
+        expires_at: days(1),
+    });
+    let text = index::body(&board).into_string();
+    assert!(!text.contains("All is well") && text.contains("1 request"), "{text}");
+    assert!(text.contains("keyturn approve 3") && text.contains("compromised &lt;b&gt;"), "{text}");
 }
 
 #[test]

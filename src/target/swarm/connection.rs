@@ -11,7 +11,9 @@ use tokio::sync::RwLock;
 use super::super::{Before, Goods, Target, Watch};
 use super::Swarm;
 use crate::clock::Clock;
-use crate::model::{Engine, Forget, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World};
+use crate::model::{
+    Engine, EngineFacts, Forget, Labels, NewObject, OldObject, Place, Problem, Rollout, Secret, World,
+};
 
 /// After the engine's events have ended, before they are asked for again.
 const EVENTS_PAUSE: Duration = Duration::from_secs(5);
@@ -28,6 +30,15 @@ impl Connection {
     /// To the engine at `socket`; nothing is asked of it yet.
     pub fn new(socket: PathBuf, instance: String, clock: Arc<dyn Clock>) -> Self {
         Self { socket, instance, clock, swarm: RwLock::default() }
+    }
+
+    /// How the Swarm itself stands.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be worked with, as a pass would say.
+    pub async fn posture(&self) -> Result<EngineFacts, Problem> {
+        self.swarm().await?.posture().await
     }
 
     async fn swarm(&self) -> Result<Arc<Swarm>, Problem> {

@@ -28,13 +28,13 @@ impl Swarm {
     }
 
     /// `/info` answers on every engine and says best what is the matter with it.
-    async fn must_be_manager(&self) -> Result<(), Problem> {
+    pub(super) async fn must_be_manager(&self) -> Result<Value, Problem> {
         let info = self.raw.get("/info").await.map_err(|refusal| refusal.problem("asking the engine"))?;
         let swarm = &info["Swarm"];
-        let node = info["Name"].as_str().unwrap_or("this engine");
+        let node = info["Name"].as_str().unwrap_or("this engine").to_owned();
         let not_manager = |what: &str| Err(Problem::new(Code::EngineNotManager, format!("{node} {what}")));
         match swarm["LocalNodeState"].as_str() {
-            Some("active") if swarm["ControlAvailable"].as_bool() == Some(true) => Ok(()),
+            Some("active") if swarm["ControlAvailable"].as_bool() == Some(true) => Ok(info),
             Some("active") => not_manager("is a worker of its Swarm, not a manager"),
             Some("locked") => not_manager("is locked: `docker swarm unlock` it"),
             Some("inactive") | None => not_manager("is in no Swarm"),

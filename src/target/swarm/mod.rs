@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod look;
 mod objects;
+mod posture;
 mod preflight;
 mod raw;
 mod settle;

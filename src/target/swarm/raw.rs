@@ -32,6 +32,11 @@ impl Raw {
         Self { socket, version, timeout }
     }
 
+    /// Of the API.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
     pub(super) async fn get(&self, path: &str) -> Result<Value, Refusal> {
         self.call(Method::GET, path, None).await
     }

@@ -1,0 +1,265 @@
+//! What callers of the control socket can do to it: X1 to X7, measured. The table in docs/operations.md has what these print.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::control::run_as;
+use super::{running, site};
+use crate::support::{Daemon, Keyturn, command, skipped, status, wait_for};
+
+const STRANGER: u32 = 54_341;
+
+/// Opens so many connections as its own user, says nothing on them, and opens them again when they are closed.
+const CROWD: &str = r#"
+import os, resource, socket, sys, time
+path, count, user = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+os.setgid(user)
+os.setuid(user)
+def opened():
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(path)
+    return one
+crowd = [opened() for _ in range(count)]
+print("there", flush=True)
+made = count
+while True:
+    for at in range(0, count, 7):
+        crowd[at].close()
+        try:
+            crowd[at] = opened()
+            made += 1
+        except OSError:
+            time.sleep(0.01)
+    print(made, flush=True)
+"#;
+
+/// Ends with the test.
+struct Crowd(Child, std::path::PathBuf);
+
+impl Crowd {
+    fn gather(uid: u32, socket: &Path, count: usize, log: &Path) -> Self {
+        let mut run = command("python3", ["-c", CROWD]);
+        run.arg(socket).arg(count.to_string()).arg(uid.to_string());
+        run.stdout(fs::File::create(log).unwrap()).stdin(Stdio::null());
+        let crowd = Self(run.spawn().unwrap(), log.to_owned());
+        assert!(wait_for(Duration::from_secs(60), || crowd.said().contains("there")), "no crowd");
+        crowd
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.1).unwrap_or_default()
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn is_root(test: &str) -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        skipped(&format!("hostile::{test}"), "taking on other users needs root");
+    }
+    root
+}
+
+fn open_to_all(keyturn: &Keyturn) -> std::path::PathBuf {
+    let socket = keyturn.dir().join("control.sock");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(keyturn.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    socket
+}
+
+/// `VmHWM`, in KiB.
+fn peak(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn owner_is_answered(keyturn: &Keyturn) -> Duration {
+    let since = Instant::now();
+    keyturn.ok(&["run"]);
+    since.elapsed()
+}
+
+/// X1: each of the verbs, of a stranger whom the socket's mode lets in.
+#[test]
+fn x1_a_stranger_gets_nothing_and_is_on_record() {
+    if !is_root("x1_a_stranger_gets_nothing_and_is_on_record") {
+        return;
+    }
+    let (keyturn, daemon) = running("");
+    open_to_all(&keyturn);
+    let verbs: [&[&str]; 12] = [
+        &["run"],
+        &["rotate", "certificates/edge"],
+        &["rotate", "--compromised", "--all"],
+        &["revoke", "certificates/edge"],
+        &["ca", "rotate", "internal"],
+        &["status"],
+        &["plan"],
+        &["audit"],
+        &["approvals"],
+        &["approve", "1"],
+        &["deny", "1"],
+        &["export", "certificates/edge", "--part", "fullchain"],
+    ];
+    let mut slowest = Duration::ZERO;
+    for args in verbs {
+        let since = Instant::now();
+        let refused = run_as(STRANGER, &keyturn, args);
+        slowest = slowest.max(since.elapsed());
+        assert_eq!(refused.code, Some(5), "{args:?}: {refused:#?}");
+        assert!(refused.stdout.is_empty(), "{args:?}: {refused:#?}");
+        assert!(refused.stderr.contains(&format!("uid {STRANGER} may not")), "{args:?}: {refused:#?}");
+    }
+    assert_eq!(status(&keyturn)["certificates/edge"]["revision"], 1);
+    let entries = keyturn.audited("refused");
+    assert!((1..=3).contains(&entries), "once in ten seconds: {entries}");
+    println!("X1: {} verbs refused, {entries} entries in the history, slowest {slowest:?}", verbs.len());
+    daemon.stop();
+}
+
+/// X2: the body is not taken, whatever is said of its length.
+#[test]
+fn x2_a_request_of_a_gibibyte() {
+    let (keyturn, daemon) = running("");
+    let socket = keyturn.dir().join("control.sock");
+    let before = peak(&daemon);
+    for head in ["Content-Length: 1073741824", "Transfer-Encoding: chunked"] {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let start = format!("POST /v1/wishes HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+        stream.write_all(start.as_bytes()).unwrap();
+        let (mut sent, since) = (0_u64, Instant::now());
+        let piece = [&b"100000\r\n"[..], &[b'x'; 0x10_0000], b"\r\n"].concat();
+        let piece = if head.starts_with('C') { &piece[8..piece.len() - 2] } else { &piece[..] };
+        while sent < 1 << 30 && stream.write_all(piece).is_ok() {
+            sent += piece.len() as u64;
+        }
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+        assert!(sent < 16 << 20, "{sent} octets were taken");
+        println!("X2: {head}: cut off after {} KiB, {:?}", sent >> 10, since.elapsed());
+    }
+    let more = peak(&daemon) - before;
+    println!("X2: {more} KiB more at the peak, owner answered in {:?}", owner_is_answered(&keyturn));
+    assert!(more < 10 * 1024, "{more} KiB");
+    daemon.stop();
+}
+
+/// X3: of the head and of the body.
+#[test]
+fn x3_a_byte_a_second() {
+    let (keyturn, daemon) = running("");
+    let socket = keyturn.dir().join("control.sock");
+    let whole = "POST /v1/wishes HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n";
+    let dawdle = |begun: &'static str| {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        std::thread::spawn(move || {
+            let since = Instant::now();
+            stream.write_all(begun.as_bytes()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            while since.elapsed() < Duration::from_secs(40) {
+                if stream.write_all(b"x").is_err() {
+                    break;
+                }
+                let mut answer = [0; 512];
+                match stream.read(&mut answer) {
+                    Ok(0) => break,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            since.elapsed()
+        })
+    };
+    let (head, body) = (dawdle("POST /v1/wi"), dawdle(whole));
+    let owner = owner_is_answered(&keyturn);
+    let (head, body) = (head.join().unwrap(), body.join().unwrap());
+    println!("X3: cut off after {head:?} (head), {body:?} (body); owner meanwhile answered in {owner:?}");
+    assert!(head < Duration::from_secs(15) && body < Duration::from_secs(15), "{head:?} {body:?}");
+    assert!(owner < Duration::from_secs(1), "{owner:?}");
+    daemon.stop();
+}
+
+/// X4: 5,000 connections of a stranger, some of them ever anew; then of the owner's own user, who keep still.
+#[test]
+fn x4_five_thousand_connections() {
+    if !is_root("x4_five_thousand_connections") {
+        return;
+    }
+    let (keyturn, daemon) = running("");
+    let socket = open_to_all(&keyturn);
+    let folder = tempfile::tempdir().unwrap();
+    let before = peak(&daemon);
+    let crowd = Crowd::gather(STRANGER, &socket, 5000, &folder.path().join("crowd"));
+    let slowest = (0..10).map(|_| owner_is_answered(&keyturn)).max().unwrap();
+    let made = crowd.said().lines().last().unwrap_or_default().to_owned();
+    drop(crowd);
+    println!(
+        "X4: 5,000 of a stranger, {made} made in all: owner answered in {slowest:?} at the slowest of 10"
+    );
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    // The owner's own: they keep still, so that nothing but what was opened last is his.
+    let mut own: Vec<UnixStream> = Vec::new();
+    own.extend((0..5000).filter_map(|_| UnixStream::connect(&socket).ok()));
+    assert!(own.len() == 5000, "{}", own.len());
+    let slowest = (0..10).map(|_| owner_is_answered(&keyturn)).max().unwrap();
+    println!("X4: 5,000 of the owner's own: answered in {slowest:?} at the slowest of 10");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    println!("X4: {} KiB more at the peak", peak(&daemon) - before);
+    daemon.stop();
+}
+
+/// X7: what lies at the socket's place, or where its folder should be, is nothing that we put there.
+#[test]
+fn x7_a_place_that_was_taken_before() {
+    let (keyturn, port) = site("");
+    let place = keyturn.dir().join("control.sock");
+    let elsewhere = keyturn.dir().join("elsewhere");
+    let refused = |words: &str| {
+        let ran = keyturn.run(&["daemon"]);
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        assert!(ran.stderr.contains(words), "{ran:#?}");
+    };
+    fs::write(&place, "mine").unwrap();
+    refused("something else than a socket");
+    assert_eq!(fs::read_to_string(&place).unwrap(), "mine");
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    refused("something else than a socket");
+    fs::remove_dir(&place).unwrap();
+    // To a file, to nothing, and to a socket on which another listens.
+    fs::write(&elsewhere, "mine").unwrap();
+    symlink(&elsewhere, &place).unwrap();
+    refused("something else than a socket");
+    fs::remove_file(&elsewhere).unwrap();
+    refused("something else than a socket");
+    let other = std::os::unix::net::UnixListener::bind(&elsewhere).unwrap();
+    refused("something else than a socket");
+    assert!(fs::symlink_metadata(&place).unwrap().is_symlink());
+    fs::remove_file(&place).unwrap();
+    drop(other);
+    // Somebody who listens there already is not pushed aside.
+    let other = std::os::unix::net::UnixListener::bind(&place).unwrap();
+    refused("another process answers there");
+    drop(other);
+    // What is left of one who has gone is in nobody's way.
+    let daemon = Daemon::start(&keyturn, &port);
+    let mode = fs::metadata(&place).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o660);
+    println!("X7: 7 of 7 refused and left alone; the socket's mode is {mode:o}");
+    daemon.stop();
+}
