@@ -16,7 +16,8 @@
 //! - [`issuer`], [`keys`], [`target`], [`verify`], [`notify`] and [`store`] are the adapters; they never see each other.
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
-//!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others, [`memory`] gives
+//!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others,
+//!   [`guests`] those for being spoken to, [`memory`] gives
 //!   back what is free.
 //! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
 //!   systemd is told.
@@ -33,6 +34,7 @@ pub mod desired;
 pub mod doctor;
 pub mod executor;
 pub mod failpoint;
+pub mod guests;
 pub mod issuer;
 pub mod keys;
 pub mod memory;

@@ -1,6 +1,6 @@
 //! Lets connections in, and no more than can be talked to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -17,13 +17,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::UCred;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use crate::clock::Clock;
-
-/// After a connection could not be taken: with no file descriptor left, trying at once would only burn the processor.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::guests::{self, Guests, Task};
 
 /// The longest head of a request, in octets.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -53,13 +50,7 @@ impl Limits {
 
 /// Someone who listens; ends with whoever has it.
 #[derive(Debug)]
-pub struct Door(JoinHandle<()>);
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+pub struct Door(#[expect(dead_code, reason = "it is only dropped")] Task);
 
 /// Listens on a TCP port.
 ///
@@ -73,15 +64,12 @@ pub async fn open_tcp(
     clock: Arc<dyn Clock>,
 ) -> Result<Door, Error> {
     let listener = TcpListener::bind(address).await?;
-    Ok(Door(tokio::spawn(async move {
+    Ok(Door(Task::start(async move {
         let mut talks = Talks::new(limits.connections);
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => talks.admit(None, talk(stream, router.clone(), None, limits)),
-                Err(error) => {
-                    tracing::warn!("a connection could not be taken: {error}");
-                    clock.sleep(PAUSE).await;
-                }
+                Err(error) => guests::turned_away(&error, clock.as_ref()).await,
             }
         }
     })))
@@ -121,7 +109,7 @@ pub fn open_handed(
 }
 
 fn admit_callers(listener: UnixListener, router: Router, limits: Limits, clock: Arc<dyn Clock>) -> Door {
-    Door(tokio::spawn(async move {
+    Door(Task::start(async move {
         let mut talks = Talks::new(limits.connections);
         loop {
             match listener.accept().await {
@@ -131,10 +119,7 @@ fn admit_callers(listener: UnixListener, router: Router, limits: Limits, clock: 
                         talks.admit(Some(caller.uid()), work);
                     }
                 }
-                Err(error) => {
-                    tracing::warn!("a caller could not be let in: {error}");
-                    clock.sleep(PAUSE).await;
-                }
+                Err(error) => guests::turned_away(&error, clock.as_ref()).await,
             }
         }
     }))
@@ -194,7 +179,7 @@ where
 /// The connections there are, each user's apart.
 struct Talks {
     most: usize,
-    running: HashMap<Option<u32>, VecDeque<Door>>,
+    running: HashMap<Option<u32>, Guests>,
 }
 
 impl Talks {
@@ -202,15 +187,7 @@ impl Talks {
         Self { most, running: HashMap::new() }
     }
 
-    /// The oldest makes room: whoever asks for a page is done in moments, so that one is somebody who dawdles.
     fn admit(&mut self, user: Option<u32>, talk: impl Future<Output = ()> + Send + 'static) {
-        let running = self.running.entry(user).or_default();
-        if running.len() >= self.most {
-            running.retain(|talk| !talk.0.is_finished());
-        }
-        if running.len() >= self.most {
-            running.pop_front();
-        }
-        running.push_back(Door(tokio::spawn(talk)));
+        self.running.entry(user).or_default().admit(self.most, talk);
     }
 }

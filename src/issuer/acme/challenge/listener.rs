@@ -1,6 +1,5 @@
 //! A listener that is there only while there is something to show.
 
-use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,17 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
 
 use super::registry::{Entry, Registry};
 use super::{Proof, SolveError};
 use crate::clock::Clock;
+use crate::guests::{self, Guests, Task};
 
 /// Connections that wait in the kernel until we take them.
 const BACKLOG: u32 = 256;
-
-/// After a connection could not be taken.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What anybody on the Internet may take of us.
 #[derive(Debug, Clone, Copy)]
@@ -153,19 +149,15 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 async fn accept(listener: TcpListener, limits: Limits, speaker: Arc<dyn Speaker>, clock: Arc<dyn Clock>) {
-    let mut talks = VecDeque::new();
+    let mut talks = Guests::default();
     loop {
         match listener.accept().await {
             Ok((connection, _)) => {
                 let speaker = Arc::clone(&speaker);
                 let talk = async move { speaker.speak(connection).await };
-                admit(&mut talks, Task::start(within(limits.time, talk)), limits.connections);
+                talks.admit(limits.connections, within(limits.time, talk));
             }
-            // With no file descriptor left, trying again at once would only burn the processor.
-            Err(error) => {
-                tracing::warn!("a connection could not be taken: {error}");
-                clock.sleep(PAUSE).await;
-            }
+            Err(error) => guests::turned_away(&error, clock.as_ref()).await,
         }
     }
 }
@@ -173,36 +165,6 @@ async fn accept(listener: TcpListener, limits: Limits, speaker: Arc<dyn Speaker>
 async fn within(time: Duration, talk: impl Future<Output = ()>) {
     if tokio::time::timeout(time, talk).await.is_err() {
         tracing::debug!("a connection took more than {} s and was closed", time.as_secs_f32());
-    }
-}
-
-/// When there are too many, the oldest goes: a CA is done in moments, so that one is somebody who dawdles.
-fn admit(talks: &mut VecDeque<Task>, talk: Task, most: usize) {
-    talks.retain(|talk| !talk.0.is_finished());
-    if talks.len() >= most {
-        talks.pop_front();
-    }
-    talks.push_back(talk);
-}
-
-/// A task that ends with whoever has it.
-struct Task(JoinHandle<()>);
-
-impl Task {
-    fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
-    }
-
-    /// Returns when all that it had is dropped.
-    async fn end(&mut self) {
-        self.0.abort();
-        let _ = (&mut self.0).await;
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
