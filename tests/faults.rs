@@ -43,18 +43,16 @@ fn g1_and_g8_what_cannot_be_read_on_reload_changes_nothing() {
     let daemon = Daemon::start(&keyturn, &port);
     keyturn.ok(&["run"]);
     let (good, before) = (text(&keyturn), status(&keyturn)["certificates/edge"]["revision"].clone());
-    let mut refused = 0;
     let broken = [
         b"[daemon\n".to_vec(),
         [good.as_bytes(), b"\xff\xfe"].concat(),
         [good.as_bytes(), "#".repeat(10 << 20).as_bytes()].concat(),
         good.replace("90d", "ninety days").into_bytes(),
     ];
-    for broken in broken {
+    for (before, broken) in broken.into_iter().enumerate() {
         fs::write(keyturn.dir().join("keyturn.toml"), broken).unwrap();
         daemon.signal(nix::sys::signal::Signal::SIGHUP);
-        refused += 1;
-        let told = || daemon.log().matches("the new configuration is not used").count() == refused;
+        let told = || daemon.log().matches("the new configuration is not used").count() == before + 1;
         assert!(support::wait_for(Duration::from_secs(10), told), "{}", daemon.log());
         assert_eq!(daemon.get("/jwks/auth").status, 200, "the old one goes on");
     }

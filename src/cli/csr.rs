@@ -8,7 +8,7 @@ use super::wish::Answer;
 use super::{state, workshop};
 use crate::audit::Event;
 use crate::clock::Entropy;
-use crate::config::{Certificate, Config, KeyRotation};
+use crate::config::{Certificate, Config, InternalCa, KeyRotation};
 use crate::issuer::{Request, manual};
 use crate::model::{AssetId, AssetKind, AssetRecord, Material, Revision, RevisionState, Secret};
 
@@ -36,7 +36,7 @@ pub(super) fn checked(config: &Config, asset: &str) -> Result<AssetId, Failure> 
 
 /// Whether the root of a CA is elsewhere, so that a person has its intermediates signed there.
 pub(super) fn is_elsewhere(config: &Config, id: &AssetId, record: Option<&AssetRecord>) -> bool {
-    let offline = config.internal_cas().get(&id.name).is_some_and(|ca| ca.root_is_offline());
+    let offline = config.internal_cas().get(&id.name).is_some_and(InternalCa::root_is_offline);
     offline || record.and_then(|record| record.active()).is_some_and(|active| active.root_is_elsewhere)
 }
 
