@@ -261,7 +261,7 @@ impl Wish {
                 let chosen = rotate::chosen(config, assets, *all)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
                 if *compromised {
-                    rotate::begin_by_hand(config, house, &chosen, by).await?;
+                    rotate::begin_by_hand(config, house, &chosen, actor).await?;
                 }
                 let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
