@@ -111,11 +111,11 @@ fn revocation_lists() {
         "[issuers.a]\nkind = \"internal\"\ncommon_name = \"A\"\nroot = \"shelf\"\ncrl = { lifetime = \"20d\", every = \"11d\" }\n\
          [issuers.b]\nkind = \"internal\"\ncommon_name = \"B\"\ncrl = { every = \"1s\", lifetime = \"1s\", evry = \"1d\" }\n"
     ), @r#"
-    keyturn.toml:7:8: issuers.a.root: `shelf` is not known; write state or offline
-    keyturn.toml:8:27: issuers.a.crl.every: must be at most half of lifetime 20d (it is 11d): a list must not end before its successor is there
-    keyturn.toml:12:9: issuers.b.crl.every: must be at least 30s
-    keyturn.toml:12:23: issuers.b.crl.lifetime: must be at least 1m
-    keyturn.toml:12:40: issuers.b.crl.evry: unknown key; did you mean `every`?
+    keyturn.toml:4:1: issuers.a.root: `shelf` is not known; known: state, offline
+    keyturn.toml:5:27: issuers.a.crl.every: must be at most half of lifetime 20d (it is 11d): a list must not end before its successor is there
+    keyturn.toml:9:9: issuers.b.crl.every: must be at least 30s
+    keyturn.toml:9:23: issuers.b.crl.lifetime: must be at least 1m
+    keyturn.toml:9:40: issuers.b.crl.evry: unknown key; did you mean `every`?
     "#);
 }
 
