@@ -88,8 +88,7 @@ files = { "jwt.key" = "private-key", "jwks.json" = "jwks" }
 /// A site of `count` assets.
 fn desired(count: usize, goes: Goes) -> Desired {
     let file = Path::new("/etc/keyturn/keyturn.toml");
-    let config = Config::parse_in(PATTERN, file, &Environment::default());
-    let mut desired = Desired::of(&config.unwrap_or_else(|faults| panic!("{faults}")));
+    let mut desired = Desired::of(&Config::parse_in(PATTERN, file, &Environment::default()).unwrap());
     let (mut patterns, rest) = std::mem::take(&mut desired.assets)
         .into_iter()
         .partition::<BTreeMap<AssetId, AssetSpec>, _>(|(id, _)| id.name == "one");

@@ -4,7 +4,7 @@ mod of_config;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -85,8 +85,19 @@ pub struct CaSpec {
     pub permitted_dns: Vec<String>,
     /// Whether its root is ours to make and to replace.
     pub root_in_state: bool,
-    /// How long a revocation list is valid; `None`: there are none.
-    pub crl: Option<SignedDuration>,
+    /// Whether a person has its intermediates signed by a root that was never here.
+    pub root_offline: bool,
+    /// Its revocation lists; `None`: there are none.
+    pub crl: Option<CrlSpec>,
+}
+
+/// The revocation lists of an internal CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrlSpec {
+    /// How long one is valid.
+    pub lifetime: SignedDuration,
+    /// How often they are made anew.
+    pub every: SignedDuration,
 }
 
 /// A certificate.
@@ -220,12 +231,22 @@ pub enum Places {
 }
 
 /// What a file of a target holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSpec {
     /// Which rendering.
     pub part: Part,
     /// As what; `None` in directories.
     pub kind: Option<ObjectKind>,
+    /// Of a PKCS#12 file: where its password is.
+    pub password: Option<PathBuf>,
+}
+
+impl FileSpec {
+    /// A part of a target whose PKCS#12 files, where it has some, are opened by the password in `source`.
+    pub fn new(part: Part, kind: Option<ObjectKind>, source: Option<&Path>) -> Self {
+        let password = source.filter(|_| part == Part::Pkcs12).map(Path::to_owned);
+        Self { part, kind, password }
+    }
 }
 
 /// What shows that something is served.

@@ -19,6 +19,8 @@ mod help;
 mod import;
 #[path = "cli/import_key.rs"]
 mod import_key;
+#[path = "cli/offline.rs"]
+mod offline;
 #[path = "cli/revoke.rs"]
 mod revoke;
 #[path = "cli/rotate.rs"]

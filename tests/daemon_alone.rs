@@ -132,8 +132,10 @@ impl Told {
     }
 }
 
+/// The number of what is in use; 0 while nothing is.
 fn revision(keyturn: &Keyturn, asset: &str) -> u64 {
-    keyturn.status(asset)["revision"].as_u64().unwrap_or(0)
+    let status = keyturn.status(asset);
+    status["revision"].as_u64().filter(|_| status["state"] == "active").unwrap_or(0)
 }
 
 fn said(name: &str, report: &Report) -> String {

@@ -25,6 +25,7 @@ state_dir = "state"
 [issuers.internal]
 kind = "internal"
 common_name = "Databases CA"
+trust_before = "0s"
 
 [certificates.server]
 issuers = ["internal"]
@@ -157,7 +158,7 @@ verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
 const HAPROXY: Case = Case {
     files: r#""edge.pem" = "combined", "ca.crt" = "ca""#,
     owner: None,
-    reload: r#"reload = ["{hooks}/reload-haproxy", "{dir}/admin.sock", "{dir}/tls/edge.pem"]
+    reload: r#"reload = ["{hooks}/reload-haproxy", "{dir}/admin.sock", "{dir}/tls/edge.pem", "{dir}/tls/ca.crt", "{dir}/master.sock"]
 verify = { connect = ["127.0.0.1:{port}"], server_name = "localhost" }"#,
     start: servers::haproxy,
 };
@@ -202,6 +203,50 @@ fn redis_keeps_serving_after_a_bad_pair() {
     if servers::can_run("redis", &["redis-server", "redis-cli"]) {
         REDIS.a_bad_pair_changes_nothing();
     }
+}
+
+/// The hook takes up the new root as well: a client under it is let in, and so is one under the old; who is connected stays.
+#[test]
+fn haproxy_goes_along_with_a_root_rollover() {
+    if !servers::can_run("haproxy_goes_along_with_a_root_rollover", &["haproxy", "socat", "curl"]) {
+        return;
+    }
+    let (keyturn, server) = HAPROXY.start();
+    let mut held = Held::start(server.session(), server.question, server.answer);
+    held.ask();
+    let client = keyturn.dir().join("client");
+    let before = keyturn.dir().join("before");
+    fs::create_dir(&before).unwrap();
+    for name in ["tls.crt", "tls.key"] {
+        fs::copy(client.join(name), before.join(name)).unwrap();
+    }
+    let lets_in = |dir: &Path, ca: &Path| {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-sSf", "--cacert"]).arg(ca).arg("--cert").arg(dir.join("tls.crt"));
+        curl.arg("--key").arg(dir.join("tls.key")).arg(format!("https://localhost:{}/", server.port()));
+        curl.output().unwrap()
+    };
+    keyturn.ok(&["ca", "rotate", "internal"]);
+    keyturn.ok(&["run"]);
+    let bundle = client.join("ca.crt");
+    assert_eq!(fs::read_to_string(&bundle).unwrap().matches("BEGIN").count(), 2, "both roots are trusted");
+    // Without what the old root has certified nothing but the new root helps.
+    let chain = fs::read_to_string(client.join("tls.crt")).unwrap();
+    let blocks: Vec<&str> = chain.split_inclusive("-----END CERTIFICATE-----\n").collect();
+    assert_eq!(blocks.len(), 3, "{chain}");
+    let bare = keyturn.dir().join("bare");
+    fs::create_dir(&bare).unwrap();
+    fs::write(bare.join("tls.crt"), blocks[..2].concat()).unwrap();
+    fs::copy(client.join("tls.key"), bare.join("tls.key")).unwrap();
+    for dir in [&bare, &before, &client] {
+        let let_in = lets_in(dir, &bundle);
+        assert!(let_in.status.success(), "{dir:?}: {let_in:?}");
+    }
+    held.ask();
+    assert_eq!(server.served(), keyturn.fingerprint("server"));
+    // And after that certificates turn over as before.
+    keyturn.ok(&["rotate", "server"]);
+    assert_eq!(server.served(), keyturn.fingerprint("server"));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn started(machine: &Machine) {
 /// What is in the journal of the unit under these matches, as systemd's own reader prints it.
 fn journal(machine: &Machine, matches: &str) -> Vec<Value> {
     machine.ok("journalctl --sync");
-    let lines = machine.ok(&format!("journalctl --no-pager -u keyturn.service -o json {matches}"));
+    let lines = machine.ok(&format!("journalctl --no-pager -u keyturn.service -o json {matches} || true"));
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -199,11 +199,13 @@ fn what_fails_for_good_is_told() {
     // Whoever has lost the key starts in vain.
     machine.ok("(umask 077; head -c 32 /dev/urandom | base64 -w0 >/etc/keyturn/state-key)");
     let before = inbox.received().len();
+    let errors = "journalctl --no-pager -u keyturn.service -p err -o cat";
     assert!(!machine.sh("systemctl start keyturn.service").ok());
     machine.wait("keyturn.service", "ActiveState", |state| state == "failed");
     let told =
         || inbox.received().into_iter().skip(before).find(|message| message.text().contains("has failed"));
     assert!(wait_for(PATIENCE, || told().is_some()), "{}", machine.sh("journalctl --no-pager -n 50").stdout);
+    assert!(machine.ok(errors).contains("keyturn: "), "why it does not start is an error in the journal");
     let text = told().unwrap().text();
     assert!(text.contains("keyturn.service has failed (exit-code, exited, 2)"), "{text}");
     machine.wait("keyturn-failed@keyturn.service.service", "Result", |result| result == "success");

@@ -83,7 +83,7 @@ fn no_token_is_refused_while_it_is_good_and_none_is_taken_after_its_keys_end() {
     }
 
     // In the middle of a period: what signs has signed for a while, and its standby is known.
-    live(cast::QUARTER, &thief, &mut ends, |_| false);
+    live(cast::HALF, &thief, &mut ends, |_| false);
     let (bad, called_at) = (ends.kid(ALGORITHMS[0]), Timestamp::now());
     let replaced = ends.retired();
     let answer = keyturn.ok(&["rotate", "--compromised", &asset(ALGORITHMS[0])]);
@@ -95,7 +95,7 @@ fn no_token_is_refused_while_it_is_good_and_none_is_taken_after_its_keys_end() {
     // Until what was replaced before is dead, and all have heard of it.
     let ended = |_: &Ends<'_>| reads.all_gone(&replaced, &bad);
     assert!(live(PATIENCE, &thief, &mut ends, ended), "{ends:#?}");
-    live(cast::PERIOD / 2, &thief, &mut ends, |_| false);
+    live(Duration::from_secs(12), &thief, &mut ends, |_| false);
     let (served, stolen, loaded) = (reads.stop(), thief.stop(), load.stop());
     ends.note();
     let audit: Value = serde_json::from_str(&keyturn.ok(&["audit", "-o", "json"])).unwrap();

@@ -114,13 +114,18 @@ pub(super) enum Verb {
         /// Do not wait for a successor
         #[arg(long)]
         now: bool,
+        /// Of a certificate that a person carries: its CA has revoked it, note that
+        #[arg(long, conflicts_with_all = ["serial", "now"])]
+        done: bool,
     },
-    /// Print the request for a certificate that a person carries to its CA (an issuer with kind = "manual")
+    /// Print the request that a person carries to a CA: for a certificate (an issuer with kind = "manual"), or for the
+    /// intermediate of a CA whose root is elsewhere
     Csr {
-        /// The certificate
+        /// certificates/NAME, or ca/NAME
         asset: String,
     },
-    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet
+    /// Take in what is there already: a certificate, a JWT key that signs, or a CA of which nothing is made yet; or the
+    /// intermediate of a CA whose root is elsewhere
     Import {
         /// certificates/NAME, jwt_keys/NAME, or ca/NAME: a root, or an intermediate whose root's key stays elsewhere
         asset: String,
@@ -136,6 +141,9 @@ pub(super) enum Verb {
         /// The first line is the password of the key
         #[arg(long, value_name = "FILE", requires = "key")]
         password_file: Option<PathBuf>,
+        /// The revocation lists of what stands above a CA's intermediate, PEM or DER; may come alone
+        #[arg(long, value_name = "FILE")]
+        crl: Option<PathBuf>,
         /// Of a JWT key: the key ID that its tokens name; its RFC 7638 thumbprint where it is not said
         #[arg(long, requires = "key")]
         kid: Option<String>,
@@ -144,13 +152,16 @@ pub(super) enum Verb {
     Export {
         /// The asset
         asset: String,
-        /// certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, public-key, public-keys, kid,
-        /// jwks, dhparam
+        /// certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, pkcs12, public-key, public-keys,
+        /// kid, jwks, dhparam
         #[arg(long, value_name = "PART")]
         part: String,
         /// Of this revision instead of the one in use
         #[arg(long, value_name = "N")]
         revision: Option<u32>,
+        /// The password of a PKCS#12 file is in it, one line
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
     },
     /// Whether the daemon lives; exit code 0 if so, for HEALTHCHECK
     Health {

@@ -1,33 +1,45 @@
 //! Prints parts of assets: public ones without a lock, private ones on the record.
 
+use std::path::Path;
+
 use super::args::Cli;
 use super::compose::House;
 use super::fail::{DONE, Failure};
 use super::wish::{Answer, By, Wish};
 use super::{output, reading, state};
 use crate::audit::Event;
-use crate::clock::{Clock, System};
-use crate::config::Config;
+use crate::clock::{Clock, Entropy, System};
+use crate::config::{self, Config};
 use crate::desired::Desired;
-use crate::keys::encodings;
+use crate::keys::{encodings, pkcs12};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Guarded, Inventory, Material, Part, Revision, RevisionState,
+    AssetId, AssetKind, AssetRecord, Guarded, Inventory, Material, Part, Revision, RevisionState, Secret,
 };
 use crate::planner;
 use crate::store::{MaterialId, Snapshot};
 
-pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> Result<u8, Failure> {
+/// What was typed.
+pub(super) struct Asked<'a> {
+    pub(super) asset: &'a str,
+    pub(super) part: &'a str,
+    pub(super) revision: Option<u32>,
+    pub(super) password_file: Option<&'a Path>,
+}
+
+pub(super) fn run(cli: &Cli, asked: &Asked<'_>) -> Result<u8, Failure> {
     let config = state::client_config(cli)?;
-    let id = state::asset(&config, asset)?;
-    let part = part_of(&id, part)?;
+    let id = state::asset(&config, asked.asset)?;
+    let part = part_of(&id, asked.part)?;
+    let (revision, password) = (asked.revision, password(part, asked.password_file)?);
     let wish = Wish::Export { asset: id.to_string(), part: part.to_string(), revision };
     if part.is_public() {
         return match reading::by_daemon(cli, &config, &wish)? {
             Some(answer) => Ok(answer.print()),
-            None => print(&config, &id, part, revision),
+            None => print(&config, &id, part, revision, None),
         };
     }
     if config.guards().requires(Guarded::ExportPrivateKey) {
+        refuse_packed(part)?;
         // Whoever could read the state's key could read this one, too; the daemon is asked all the same.
         return super::run::run(cli, &wish);
     }
@@ -39,7 +51,21 @@ pub(super) fn run(cli: &Cli, asset: &str, part: &str, revision: Option<u32>) -> 
     if answer.exit != DONE {
         return Ok(answer.print());
     }
-    print(&config, &id, part, Some(number))
+    print(&config, &id, part, Some(number), password.as_ref())
+}
+
+/// The password that is to open a PKCS#12 file; the one of a target is another matter.
+fn password(part: Part, file: Option<&Path>) -> Result<Option<Secret>, Failure> {
+    match (part, file) {
+        (Part::Pkcs12, Some(file)) => config::password(file).map(Some).map_err(Failure::usage),
+        (Part::Pkcs12, None) => Err(Failure::usage(
+            "a PKCS#12 file has a password: name the file that it is in by --password-file",
+        )),
+        (_, Some(_)) => {
+            Err(Failure::usage(format!("`{part}` has no password: --password-file goes with pkcs12")))
+        }
+        (_, None) => Ok(None),
+    }
 }
 
 /// The revision that a part of one revision would be made of.
@@ -60,28 +86,34 @@ pub(super) fn jwks(cli: &Cli, name: &str) -> Result<u8, Failure> {
     let wish = Wish::Export { asset: id.to_string(), part: part.to_string(), revision: None };
     match reading::by_daemon(cli, &config, &wish)? {
         Some(answer) => Ok(answer.print()),
-        None => print(&config, &id, part, None),
+        None => print(&config, &id, part, None, None),
     }
 }
 
 fn part_of(id: &AssetId, name: &str) -> Result<Part, Failure> {
     let of_kind = |part: &Part| part.is_of(id.kind);
     match Part::from_name(name).filter(of_kind) {
-        Some(part) if is_planned(part) => {
-            Err(Failure::usage(format!("`{part}` is not built yet; it comes with a later version")))
+        Some(Part::Crl) => {
+            Err(Failure::usage("revocation lists are a CA's: `keyturn ca crl NAME` prints them"))
         }
         Some(part) => Ok(part),
         None => {
-            let parts = Part::ALL.iter().filter(|part| of_kind(part) && !is_planned(**part));
+            let parts = Part::ALL.iter().filter(|part| of_kind(part) && **part != Part::Crl);
             let parts: Vec<&str> = parts.map(|part| part.name()).collect();
             Err(Failure::usage(format!("{id} has no part `{name}`: it has {}", parts.join(", "))))
         }
     }
 }
 
-fn is_planned(part: Part) -> bool {
-    // `ca crl NAME` prints revocation lists: they are no part of a revision.
-    matches!(part, Part::Pkcs12 | Part::Crl)
+/// A password would have to go through the request that others approve.
+fn refuse_packed(part: Part) -> Result<(), Failure> {
+    if part != Part::Pkcs12 {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "where `export-private-key` needs an approval no PKCS#12 file is made: export `combined`, and `openssl pkcs12 -export` \
+         makes one of it",
+    ))
 }
 
 /// A part of an asset.
@@ -144,6 +176,7 @@ pub(super) async fn give(
     by: &By,
 ) -> Result<Answer, Failure> {
     let (id, part) = part(config, asset, part_name)?;
+    refuse_packed(part)?;
     let (books, maker) = (&house.executor.books, &house.executor.maker);
     let numbers = chosen(config, house, (&id, part), asked).await?;
     let mut materials = Vec::new();
@@ -177,7 +210,13 @@ fn nothing(id: &AssetId) -> Failure {
     Failure::usage(format!("{id} has nothing to export yet: `keyturn run` makes it"))
 }
 
-fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Result<u8, Failure> {
+fn print(
+    config: &Config,
+    id: &AssetId,
+    part: Part,
+    revision: Option<u32>,
+    password: Option<&Secret>,
+) -> Result<u8, Failure> {
     let nothing = || nothing(id);
     let snapshot = state::snapshot(config)?.ok_or_else(nothing)?;
     let inventory = crate::executor::inventory_of(&snapshot.records())?;
@@ -187,8 +226,11 @@ fn print(config: &Config, id: &AssetId, part: Part, revision: Option<u32>) -> Re
     for number in numbers {
         materials.extend(material(&snapshot, id, number)?);
     }
-    if materials.is_empty() {
-        return Err(nothing());
+    let Some(last) = materials.last() else { return Err(nothing()) };
+    if let Some(password) = password {
+        let packed = pkcs12::pack(last, &id.name, password, &Entropy::system()).map_err(Failure::failed)?;
+        output::bytes(packed.expose());
+        return Ok(DONE);
     }
     output::bytes(encodings::render(part, &materials).map_err(Failure::failed)?.expose());
     Ok(DONE)

@@ -47,7 +47,9 @@ impl Failure {
     /// One chain, once.
     #[allow(clippy::print_stderr)]
     pub(super) fn print(&self) {
-        eprintln!("{}", self.text());
+        // What a line is worth stands before it there (sd-daemon(3)).
+        let level = if super::logging::stderr_is_the_journal() { "<3>" } else { "" };
+        self.text().lines().for_each(|line| eprintln!("{level}{line}"));
     }
 
     /// As it is printed.

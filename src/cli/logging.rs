@@ -69,7 +69,7 @@ fn journald(notes: bool) -> (Sink, Option<std::io::Error>) {
 
 /// Whether systemd has connected stderr with the journal (systemd.exec(5)): then it is told fields instead of lines. A
 /// stderr that someone has redirected since is not the one that the variable names.
-fn stderr_is_the_journal() -> bool {
+pub(super) fn stderr_is_the_journal() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     let stderr = nix::sys::stat::fstat(std::io::stderr().as_fd());
     stderr.is_ok_and(|found| named == format!("{}:{}", found.st_dev, found.st_ino))

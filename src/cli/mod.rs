@@ -85,24 +85,26 @@ fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let (assets, all, compromised) = (assets.clone(), *all, *compromised);
             run::run(cli, &Wish::Rotate { assets, all, compromised })
         }
-        Verb::Revoke { asset, revision, serial, reason, now } => {
+        Verb::Revoke { asset, revision, serial, reason, now, done } => {
             let (asset, serial, reason) = (asset.clone(), serial.clone(), reason.clone());
-            run::run(
-                cli,
-                &Wish::Revoke(revoke::Wish { asset, revision: *revision, serial, reason, now: *now }),
-            )
+            let (revision, now, done) = (*revision, *now, *done);
+            run::run(cli, &Wish::Revoke(revoke::Wish { asset, revision, serial, reason, now, done }))
         }
         Verb::Csr { asset } => run::run(cli, &Wish::Csr { asset: asset.clone() }),
-        Verb::Import { asset, cert, key, chain, password_file, kid } => {
+        Verb::Import { asset, cert, key, chain, password_file, kid, crl } => {
             let files = import::Files {
                 certificate: cert.as_deref(),
                 key: key.as_deref(),
                 chain: chain.as_deref(),
                 password: password_file.as_deref(),
+                crl: crl.as_deref(),
             };
             run::run(cli, &Wish::Import(import::Wish::read(asset, &files, kid.clone())?))
         }
-        Verb::Export { asset, part, revision } => export::run(cli, asset, part, *revision),
+        Verb::Export { asset, part, revision, password_file } => {
+            let password_file = password_file.as_deref();
+            export::run(cli, &export::Asked { asset, part, revision: *revision, password_file })
+        }
         Verb::Health { ready } => health::run(cli, *ready),
         Verb::Jwks { name } => export::jwks(cli, name),
         Verb::Dhparam { bits, out } => dhparam::run(*bits, out.as_deref()),

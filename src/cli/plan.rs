@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::args::{Cli, Format};
 use super::fail::Failure;
 use super::wish::{Answer, Manner, Wish};
-use super::{compose, reading, state};
+use super::{compose, reading, state, workshop};
 use crate::clock::{Clock, System};
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::executor::watch;
+use crate::executor::{Digester, inventory_of, passwords, watch};
 use crate::model::{Inventory, Step, World};
 use crate::planner::{self, Forecast, Seed};
 use crate::target::Target;
@@ -27,8 +27,11 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let span = Span::of(at, until)?;
     let desired = Desired::of(&config);
-    let mut inventory = state::inventory(&config)?;
+    let records = state::snapshot(&config)?.map(|snapshot| snapshot.records()).unwrap_or_default();
+    let mut inventory = inventory_of(&records)?;
     inventory.world = compose::block_on(look(&config, &desired, &clock))?;
+    let (read, digester) = (workshop::password, Digester::of(&records));
+    inventory.world.passwords = passwords(&desired, read, |password| digester.digest(password));
     Ok(span.answer(&desired, &inventory, clock.now(), Manner { format: cli.output }).print())
 }
 

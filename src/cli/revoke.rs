@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::House;
 use super::fail::Failure;
-use super::{rotate, state};
+use super::{csr, rotate, state};
 use crate::audit::Event;
 use crate::config::{Config, not_one_of};
 use crate::model::{
@@ -26,6 +26,9 @@ pub(super) struct Wish {
     pub(super) reason: String,
     /// What is in use is not replaced first.
     pub(super) now: bool,
+    /// A person has had it revoked.
+    #[serde(default)]
+    pub(super) done: bool,
 }
 
 impl Wish {
@@ -122,10 +125,14 @@ async fn ask(
     let record = inventory.assets.get(id).ok_or_else(nothing)?;
     let number = wish.revision.or(record.active().map(|active| active.number)).ok_or_else(nothing)?;
     let issuer = issuer_of(id, record, number, books.now()).map_err(Failure::usage)?;
-    if config.manual_issuers().contains(&issuer) {
-        return Err(Failure::usage(format!(
-            "{id} is carried by hand: have {issuer} revoke it; `keyturn csr {id}` prints the request for its successor"
-        )));
+    let by_hand = config.manual_issuers().contains(&issuer);
+    if wish.done {
+        if !by_hand {
+            return Err(Failure::usage(format!(
+                "{id} is revoked by Keyturn itself: --done is for what a person carries"
+            )));
+        }
+        return done(house, id, number, reason, by).await;
     }
     if config.internal_cas().get(&issuer).is_some_and(|ca| ca.crl().is_none()) {
         tracing::warn!(
@@ -154,7 +161,41 @@ async fn ask(
     };
     books.edit(edit).await?;
     crate::failpoint::hit("revoke-asked");
+    if by_hand {
+        csr::key(config, house, id, by).await?;
+    }
     Ok(())
+}
+
+/// It is revoked, as the person says who has seen to it.
+async fn done(
+    house: &House,
+    id: &AssetId,
+    number: u32,
+    reason: RevocationReason,
+    by: &str,
+) -> Result<(), Failure> {
+    let edit = |edit: &mut crate::executor::Edit<'_>| {
+        let at = edit.now;
+        let record = edit.asset(id);
+        let asked = record.revisions.get(&number).and_then(|revision| revision.to_revoke.as_ref());
+        let reason = asked.map_or(reason, |asked| asked.reason);
+        record.revoked(number, at);
+        let over = record.revisions.get(&number).is_none_or(|revision| revision.state.is_over());
+        if over {
+            edit.material(id, number, None);
+        }
+        edit.audit(Event {
+            at,
+            actor: by.to_owned(),
+            action: "revoked".to_owned(),
+            asset: Some(id.clone()),
+            revision: Some(number),
+            detail: [("reason".to_owned(), reason.name().to_owned()), ("by".to_owned(), "hand".to_owned())]
+                .into(),
+        });
+    };
+    Ok(house.executor.books.edit(edit).await?)
 }
 
 /// Who has issued it; or why it cannot be revoked.

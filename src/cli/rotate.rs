@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compose::House;
 use super::fail::Failure;
-use super::state;
 use super::wish::By;
+use super::{csr, state};
 use crate::audit::Event;
 use crate::config::Config;
 use crate::desired::{AssetSpec, KindSpec};
@@ -79,6 +79,28 @@ pub(super) async fn ask(
     house.executor.books.edit(edit).await?;
     redeemed?;
     crate::failpoint::hit("rotate-asked");
+    Ok(())
+}
+
+/// What a person has to have issued: where the key is in wrong hands the next one is made at once, so that its request can
+/// be carried away.
+pub(super) async fn begin_by_hand(
+    config: &Config,
+    house: &House,
+    chosen: &BTreeSet<AssetId>,
+    by: &str,
+) -> Result<(), Failure> {
+    let inventory = house.executor.books.inventory().await;
+    for id in chosen {
+        let carried = match id.kind {
+            AssetKind::Certificate => csr::by_hand(config, id).is_ok(),
+            AssetKind::Ca => csr::is_elsewhere(config, id, inventory.record(id)),
+            _ => false,
+        };
+        if carried {
+            csr::key(config, house, id, by).await?;
+        }
+    }
     Ok(())
 }
 

@@ -13,9 +13,6 @@ use crate::store::{KeySource, NoticeKind, OpenOptions, Snapshot, StateKey, Store
 /// Where a configuration is looked for.
 const DEFAULTS: [&str; 2] = ["/etc/keyturn/keyturn.toml", "keyturn.toml"];
 
-/// Where systemd lays out the credentials of the shipped unit: an operator's shell has no variable that says so.
-const CREDENTIALS: &str = "/run/credentials/keyturn.service";
-
 /// Reads and checks the configuration.
 pub(super) fn config(cli: &Cli) -> Result<Config, Failure> {
     Ok(Config::load(&file(cli)?)?)
@@ -23,7 +20,7 @@ pub(super) fn config(cli: &Cli) -> Result<Config, Failure> {
 
 /// The same, for who asks the daemon: credentials are the daemon's, and need not be there for the caller.
 pub(super) fn client_config(cli: &Cli) -> Result<Config, Failure> {
-    let environment = Environment::of_process().or_credentials(CREDENTIALS);
+    let environment = Environment::of_process().or_of_the_daemon();
     Ok(Config::load_in(&file(cli)?, &environment)?)
 }
 

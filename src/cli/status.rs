@@ -65,6 +65,7 @@ pub(super) fn stands_in_the_way(problems: &[(AssetId, Problem)], only: Option<&B
                 | Code::NotConfigured
                 | Code::StateRepaired
                 | Code::Expiring
+                | Code::RevokeByHand
                 | Code::AuthorityEnding
                 | Code::IssuerLimited
                 | Code::OrderPending

@@ -260,6 +260,9 @@ impl Wish {
             Self::Rotate { assets, all, compromised } => {
                 let chosen = rotate::chosen(config, assets, *all)?;
                 rotate::ask(house, &chosen, *compromised, by).await?;
+                if *compromised {
+                    rotate::begin_by_hand(config, house, &chosen, actor).await?;
+                }
                 let chosen = rotate::with_clients(config, &chosen);
                 Ok(Next::Pass(Some(rotate::with_authorities(config, &chosen))))
             }
@@ -270,7 +273,10 @@ impl Wish {
             }
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
             Self::Csr { asset } => csr::grant(config, house, asset, actor).await.map(Next::Done),
-            Self::Import(wish) => Ok(Next::Pass(Some([wish.take(config, house, actor).await?].into()))),
+            Self::Import(wish) => {
+                let taken = [wish.take(config, house, actor).await?].into();
+                Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
+            }
             Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await

@@ -1,6 +1,7 @@
 //! Who makes keys, parameters and CAs here, and renders what they are made of.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +10,12 @@ use jiff::Timestamp;
 use super::lists;
 use super::report::Lines;
 use crate::clock::Entropy;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::executor::Maker;
 use crate::issuer::internal::{Edition, InternalCa, Signed, Signing};
 use crate::issuer::{Request, Under};
 use crate::keys::jwk::thumbprint;
-use crate::keys::{PrivateKey, dh, encodings};
+use crate::keys::{PrivateKey, dh, encodings, pkcs12};
 use crate::model::{
     AssetId, AssetKind, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part,
     Problem, Secret, Ware,
@@ -30,6 +31,9 @@ pub(super) struct Workshop {
     lines: Arc<Lines>,
 }
 
+/// What kind of key intermediates have.
+pub(super) const INTERMEDIATE_KEY: KeyAlgorithm = KeyAlgorithm::EcdsaP256;
+
 /// `nice`'s highest value.
 const LEAST_PRIORITY: i32 = 19;
 
@@ -39,7 +43,7 @@ const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 impl Workshop {
     pub(super) fn new(config: &Config, entropy: &Entropy, lines: Arc<Lines>) -> Self {
         let served = |(name, ca): (&String, &crate::config::InternalCa)| {
-            Some((AssetId::new(AssetKind::Ca, name), ca.crl_url()?.to_owned()))
+            Some((AssetId::new(AssetKind::Ca, name), ca.crl()?.url()?.to_owned()))
         };
         let lists = config.internal_cas().iter().filter_map(served).collect();
         Self { entropy: entropy.clone(), authorities: authorities(config, entropy), lists, lines }
@@ -55,7 +59,7 @@ pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetI
             root_lifetime: ca.root_lifetime(),
             intermediate_lifetime: ca.intermediate_lifetime(),
             permitted_dns: ca.permitted_dns().to_vec(),
-            key_algorithm: KeyAlgorithm::EcdsaP256,
+            key_algorithm: INTERMEDIATE_KEY,
             entropy: entropy.clone(),
             signing: Signing::default(),
         };
@@ -137,6 +141,15 @@ impl Maker for Workshop {
             .map_err(|error| Problem::new(Code::MaterialBad, format!("{part}: {error}")))
     }
 
+    fn pkcs12(&self, asset: &AssetId, material: &Material, password: &Secret) -> Result<Secret, Problem> {
+        pkcs12::pack(material, &asset.name, password, &self.entropy)
+            .map_err(|error| Problem::new(Code::MaterialBad, error.to_string()))
+    }
+
+    fn password(&self, file: &Path) -> Result<Secret, Problem> {
+        password(file)
+    }
+
     fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
         encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
         check_names(request, &made.material)?;
@@ -174,6 +187,11 @@ impl Workshop {
         });
         work.await.map_err(not_made)?.map_err(not_made)
     }
+}
+
+/// The password of PKCS#12 files that is in `file`.
+pub(super) fn password(file: &Path) -> Result<Secret, Problem> {
+    config::password(file).map_err(|why| Problem::new(Code::PasswordFile, why))
 }
 
 fn jwt_key(jws: JwsAlgorithm, key: &PrivateKey) -> Result<Made, Problem> {

@@ -26,9 +26,9 @@ impl Environment {
         Self { credentials: Some(folder.into()) }
     }
 
-    /// Where nobody has said where credentials are, they are in `folder`.
-    pub fn or_credentials(self, folder: impl Into<PathBuf>) -> Self {
-        Self { credentials: self.credentials.or_else(|| Some(folder.into())) }
+    /// For who asks the daemon: its credentials are its own business, and need not be there for the caller.
+    pub fn or_of_the_daemon(self) -> Self {
+        Self { credentials: self.credentials.or_else(|| Some(PathBuf::from(OF_THE_DAEMON))) }
     }
 
     /// Where `credential:name` is.

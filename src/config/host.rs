@@ -1,11 +1,18 @@
 //! What a configuration asks of the machine, beyond its own text.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+
+use zeroize::Zeroizing;
 
 use super::Config;
 use super::findings::{ConfigErrors, Finding};
 use super::target::Account;
 use super::validate::OwnerCheck;
+use crate::model::Secret;
 
 /// Bit of `CAP_CHOWN` in a capability set (capabilities(7)).
 const CAP_CHOWN: u64 = 1;
@@ -40,11 +47,12 @@ fn may_chown(status: &str) -> Option<bool> {
 }
 
 impl Config {
-    /// Checks that the owners and groups of file targets exist here, and that `process` can set them.
+    /// Checks that the owners and groups of file targets exist here, and that `process` can set them; and that the passwords
+    /// of PKCS#12 files can be read.
     ///
     /// # Errors
     ///
-    /// Each owner or group that is unknown, or that `process` may not give files to.
+    /// Each owner or group that is unknown, or that `process` may not give files to; each password that cannot be used.
     pub fn check_owners(&self, process: &Process) -> Result<(), ConfigErrors> {
         let faults = self.owners.iter().filter_map(|(finding, check)| {
             let message = fault(check, process)?;
@@ -56,6 +64,7 @@ impl Config {
 
 fn fault(check: &OwnerCheck, process: &Process) -> Option<String> {
     match check {
+        OwnerCheck::Password(file) => password(file).err(),
         OwnerCheck::User(account) => match user(account) {
             Err(message) => Some(message),
             Ok(uid) if process.may_chown || uid == process.uid => None,
@@ -73,6 +82,41 @@ fn fault(check: &OwnerCheck, process: &Process) -> Option<String> {
             )),
         },
     }
+}
+
+/// No password is longer than this, in bytes.
+const LONGEST_PASSWORD: usize = 1024;
+
+/// The password of PKCS#12 files in `file`: its one line, without the newline at its end.
+///
+/// # Errors
+///
+/// When it cannot be read, or is none that every program reads in the same way. Never the password itself.
+pub fn password(file: &Path) -> Result<Secret, String> {
+    let at = file.display();
+    // The size at once: a buffer that grows leaves copies of a secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_PASSWORD + 3));
+    File::open(file)
+        .and_then(|open| open.take(LONGEST_PASSWORD as u64 + 3).read_to_end(&mut bytes))
+        .map_err(|error| format!("{at} cannot be read: {error}"))?;
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(format!("{at} is empty: write the password into it, in one line"));
+    }
+    if line.contains(&b'\n') {
+        return Err(format!("{at} has more than one line: the password is the only one"));
+    }
+    if line.len() > LONGEST_PASSWORD {
+        return Err(format!("{at} is longer than {LONGEST_PASSWORD} characters, which no password is"));
+    }
+    // OpenSSL and Java write other characters, and each differently, into the key.
+    if !line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(format!(
+            "{at} has characters that are not printable ASCII: programs differ in how they read them"
+        ));
+    }
+    Ok(Secret::new(line))
 }
 
 fn user(account: &Account) -> Result<u32, String> {

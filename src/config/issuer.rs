@@ -15,8 +15,8 @@ pub struct InternalCa {
     pub(super) intermediate_lifetime: SignedDuration,
     pub(super) permitted_dns: Vec<String>,
     pub(super) trust_before: SignedDuration,
-    pub(super) crl: Option<SignedDuration>,
-    pub(super) crl_url: Option<String>,
+    pub(super) root_offline: bool,
+    pub(super) crl: Option<Crl>,
     pub(super) sign: Vec<SigningRole>,
 }
 
@@ -51,14 +51,14 @@ impl InternalCa {
         self.trust_before
     }
 
-    /// How long its revocation lists are valid; `None`: it has none.
-    pub fn crl(&self) -> Option<SignedDuration> {
-        self.crl
+    /// Whether its root is elsewhere: a person has its intermediates signed there.
+    pub fn root_is_offline(&self) -> bool {
+        self.root_offline
     }
 
-    /// Under which address clients fetch them: it stands in certificates. Without a slash at its end.
-    pub fn crl_url(&self) -> Option<&str> {
-        self.crl_url.as_deref()
+    /// Its revocation lists; `None`: it has none.
+    pub fn crl(&self) -> Option<&Crl> {
+        self.crl.as_ref()
     }
 
     /// What it signs for requests from outside, by role.
@@ -71,7 +71,8 @@ impl InternalCa {
     pub fn made_for(&self) -> String {
         let mut permitted = self.permitted_dns.clone();
         permitted.sort_unstable();
-        let lists = self.crl_url.as_ref().map_or_else(String::new, |url| format!(" crl={url}"));
+        let url = self.crl.as_ref().and_then(Crl::url);
+        let lists = url.map_or_else(String::new, |url| format!(" crl={url}"));
         format!("cn={:?} permitted-dns={}{lists}", self.common_name, permitted.join(","))
     }
 
@@ -82,5 +83,30 @@ impl InternalCa {
             base == root || base.strip_suffix(root.as_str()).is_some_and(|rest| rest.ends_with('.'))
         };
         self.permitted_dns.is_empty() || self.permitted_dns.iter().any(inside)
+    }
+}
+
+/// The revocation lists of an internal CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crl {
+    pub(super) lifetime: SignedDuration,
+    pub(super) every: SignedDuration,
+    pub(super) url: Option<String>,
+}
+
+impl Crl {
+    /// How long a list is valid.
+    pub fn lifetime(&self) -> SignedDuration {
+        self.lifetime
+    }
+
+    /// How often the lists are made anew, whatever else asks for it; at most half of their lifetime.
+    pub fn every(&self) -> SignedDuration {
+        self.every
+    }
+
+    /// Under which address clients fetch them: it stands in certificates. Without a slash at its end.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 }

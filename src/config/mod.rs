@@ -44,8 +44,8 @@ pub use dns_providers::{
 pub use duration::{RenewBefore, duration_text, parse as parse_duration};
 pub use environment::Environment;
 pub use findings::{ConfigErrors, Finding};
-pub use host::Process;
-pub use issuer::InternalCa;
+pub use host::{Process, password};
+pub use issuer::{Crl, InternalCa};
 pub use jwt_key::JwtKey;
 pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};

@@ -69,6 +69,7 @@ pub struct SwarmTarget {
     pub(super) mode: Option<u32>,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
+    pub(super) password_file: Option<PathBuf>,
     pub(super) preflight: Option<Command>,
     pub(super) verify: Option<Verify>,
 }
@@ -97,6 +98,11 @@ impl SwarmTarget {
     /// The group in the container; `None`: as the service mounts the file today.
     pub fn gid(&self) -> Option<u32> {
         self.gid
+    }
+
+    /// Where the password of its PKCS#12 files is; there where it has some.
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
     }
 
     /// Run first, in a one-off task of the service's image with the new files.
@@ -155,6 +161,7 @@ pub struct FileTarget {
     pub(super) owner: Option<Account>,
     pub(super) group: Option<Account>,
     pub(super) mode: u32,
+    pub(super) password_file: Option<PathBuf>,
     pub(super) test: Option<Command>,
     pub(super) reload: Option<Reload>,
     pub(super) verify: Option<Verify>,
@@ -184,6 +191,11 @@ impl FileTarget {
     /// Permission bits; never readable by everyone where a private part is among the files.
     pub fn mode(&self) -> u32 {
         self.mode
+    }
+
+    /// Where the password of its PKCS#12 files is; there where it has some.
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
     }
 
     /// Run before the reload; its failure puts the old files back.

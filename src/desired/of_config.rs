@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{
-    AcmeSpec, AssetSpec, CaSpec, CertificateSpec, Desired, FileSpec, IssuerRef, KindSpec, Overlap, Places,
-    TargetSpec, Turn, Verify, Windows,
+    AcmeSpec, AssetSpec, CaSpec, CertificateSpec, CrlSpec, Desired, FileSpec, IssuerRef, KindSpec, Overlap,
+    Places, TargetSpec, Turn, Verify, Windows,
 };
 use crate::config::{self, Config, DhSource, KeyRotation, RenewBefore, Services, Target};
 use crate::model::{AssetId, AssetKind, Hook, Listener, Listeners, Reload};
@@ -77,8 +77,9 @@ fn authority(config: &Config, name: &str) -> AssetSpec {
         root_lifetime: ca.root_lifetime(),
         intermediate_lifetime: ca.intermediate_lifetime(),
         permitted_dns: ca.permitted_dns().to_vec(),
-        root_in_state: true,
-        crl: ca.crl(),
+        root_in_state: !ca.root_is_offline(),
+        root_offline: ca.root_is_offline(),
+        crl: ca.crl().map(|crl| CrlSpec { lifetime: crl.lifetime(), every: crl.every() }),
     };
     // In time for a whole leaf under it, and a tenth to spare; never later than other certificates are renewed. The next
     // one may have another root, which must be known before.
@@ -182,7 +183,10 @@ fn swarm(target: &config::SwarmTarget) -> TargetSpec {
     let files: BTreeMap<String, FileSpec> = target
         .files()
         .iter()
-        .map(|file| (file.path().to_owned(), FileSpec { part: file.part(), kind: Some(file.object()) }))
+        .map(|file| {
+            let spec = FileSpec::new(file.part(), Some(file.object()), target.password_file());
+            (file.path().to_owned(), spec)
+        })
         .collect();
     TargetSpec {
         places: Places::Services {
@@ -201,7 +205,7 @@ fn directory(target: &config::FileTarget) -> TargetSpec {
     let files = target
         .files()
         .iter()
-        .map(|file| (file.name().to_owned(), FileSpec { part: file.part(), kind: None }))
+        .map(|file| (file.name().to_owned(), FileSpec::new(file.part(), None, target.password_file())))
         .collect();
     let (reload, reload_time) = match target.reload() {
         Some(config::Reload::Command(command)) => {

@@ -13,6 +13,11 @@ pub(super) fn crl_key(ca: &AssetId, edition: u32) -> String {
     format!("crl/{}/{edition}", ca.name)
 }
 
+/// Where the lists of those above a CA are kept, PEM, as a person has brought them.
+pub fn upper_lists_key(ca: &AssetId) -> String {
+    format!("crl/{}/upper", ca.name)
+}
+
 /// The record that it is in.
 pub fn crl_record(ca: &AssetId, edition: u32) -> String {
     format!("{KEPT}{}", crl_key(ca, edition))
@@ -34,10 +39,13 @@ impl Executor {
             }
         }
         let listed = lasting.iter().filter(|one| one.revoked.is_some()).count();
-        let lists = match self.maker.revocation_lists(make, &signed, now) {
+        let mut lists = match self.maker.revocation_lists(make, &signed, now) {
             Ok(lists) => lists,
             Err(problem) => return Ok(Err(problem)),
         };
+        if let Some(upper) = self.books.kept(&upper_lists_key(&make.asset)).await {
+            lists.push_str(upper.expose_str());
+        }
         let new: Vec<Issued> = lasting
             .into_iter()
             .filter(|one| one.revoked.is_some() && !one.listed)

@@ -61,7 +61,27 @@ pub struct Books {
     clock: Arc<dyn Clock>,
     pages: Arc<Mutex<Pages>>,
     taken: Taken,
-    digest_key: ring::hmac::Key,
+    digester: Digester,
+    /// Held by who makes a PKCS#12 file.
+    pub(super) packing: Mutex<()>,
+}
+
+/// Makes digests that tell nothing to who has not our state.
+#[derive(Debug, Clone)]
+pub struct Digester(ring::hmac::Key);
+
+impl Digester {
+    /// With the key that is in `records`; with none that anybody else has, where there are no records yet.
+    pub fn of(records: &BTreeMap<String, Vec<u8>>) -> Self {
+        let key = records.get(DIGEST_KEY).map_or(&[][..], Vec::as_slice);
+        Self(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key))
+    }
+
+    /// Of these bytes.
+    pub fn digest(&self, bytes: &Secret) -> String {
+        let tag = ring::hmac::sign(&self.0, bytes.expose());
+        crate::pki::hex(&tag.as_ref()[..16])
+    }
 }
 
 impl Books {
@@ -77,8 +97,9 @@ impl Books {
     ) -> Result<Self, BooksError> {
         let records = store.records().await?;
         let pages = Arc::new(Mutex::new(Pages::of(&records)?));
-        let digest_key = digest_key(&store, &records, entropy).await?;
-        Ok(Self { store, clock, pages, taken: Taken::default(), digest_key })
+        let digester = Digester(digest_key(&store, &records, entropy).await?);
+        let (taken, packing) = (Taken::default(), Mutex::default());
+        Ok(Self { store, clock, pages, taken, digester, packing })
     }
 
     /// What is known now; the world in it is empty. It has every edit that was asked for before, unless that has failed.
@@ -129,8 +150,7 @@ impl Books {
 
     /// A digest that tells nothing of the bytes to who has not our state.
     pub fn digest(&self, bytes: &Secret) -> String {
-        let tag = ring::hmac::sign(&self.digest_key, bytes.expose());
-        crate::pki::hex(&tag.as_ref()[..16])
+        self.digester.digest(bytes)
     }
 
     /// Changes records: `change` works on copies, which count only once the store has them durably. What comes while

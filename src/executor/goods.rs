@@ -14,7 +14,9 @@ use crate::target::Goods;
 impl Executor {
     /// Creates one Docker object: its name is durable before, its ID after.
     pub(super) async fn publish(&self, desired: &Desired, object: &NewObject) -> Outcome {
-        let bytes = match self.render(desired, &object.asset, object.part, &object.revisions).await? {
+        let password = object.password.as_deref();
+        let rendered = self.render(desired, &object.asset, object.part, &object.revisions, password);
+        let bytes = match rendered.await? {
             Ok(bytes) => bytes,
             Err(problem) => return Ok(Err(problem)),
         };
@@ -60,6 +62,7 @@ impl Executor {
                     asset: object.asset.clone(),
                     part: object.part,
                     revisions: object.revisions.clone(),
+                    password: object.password.clone(),
                     id: None,
                     created_at,
                     replaced_at: None,
@@ -92,14 +95,18 @@ impl Executor {
         }
     }
 
-    /// The bytes of one part of these revisions.
+    /// The bytes of one part of these revisions; `password` is the digest of a PKCS#12 file's.
     pub(super) async fn render(
         &self,
         desired: &Desired,
         asset: &AssetId,
         part: Part,
         revisions: &[u32],
+        password: Option<&str>,
     ) -> Result<Result<Secret, Problem>, Fatal> {
+        if let (Part::Pkcs12, Some(password), [revision]) = (part, password, revisions) {
+            return self.packed(desired, asset, *revision, password).await;
+        }
         if part == Part::Crl {
             return Ok(self.lists(desired, asset, revisions).await);
         }
@@ -178,7 +185,8 @@ impl Executor {
     ) -> Result<Result<BTreeMap<(AssetId, String), Secret>, Problem>, Fatal> {
         let mut files = BTreeMap::new();
         for (path, file) in &content.files {
-            match self.render(desired, asset, file.part, &file.revisions).await? {
+            let password = file.password.as_deref();
+            match self.render(desired, asset, file.part, &file.revisions, password).await? {
                 Ok(bytes) => files.insert((asset.clone(), path.clone()), bytes),
                 Err(problem) => return Ok(Err(problem)),
             };
@@ -229,7 +237,10 @@ fn number(name: &str) -> u32 {
 
 /// Whether the object holds the bytes of this file.
 pub(super) fn shows(file: &FileContent, record: &ObjectRecord) -> bool {
-    file.kind == Some(record.kind) && file.part == record.part && file.revisions == record.revisions
+    file.kind == Some(record.kind)
+        && file.part == record.part
+        && file.revisions == record.revisions
+        && file.password == record.password
 }
 
 fn under_roots(inventory: &Inventory, authority: &AssetId, roots: &[u32]) -> Vec<(AssetId, u32)> {

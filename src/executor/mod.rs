@@ -15,6 +15,7 @@ mod herald;
 mod issue;
 mod make;
 mod observe;
+mod packs;
 mod ports;
 mod postman;
 mod retire;
@@ -41,13 +42,14 @@ use crate::verify::Verifier;
 
 pub use approvals::of_request;
 use authority::crl_key;
-pub use authority::crl_record;
-pub use books::{Books, BooksError, Edit, inventory_of};
+pub use authority::{crl_record, upper_lists_key};
+pub use books::{Books, BooksError, Digester, Edit, inventory_of};
 pub use desk::ExecutorDesk;
 pub use errands::Errands;
 pub use flow::{Ended, Flow};
 pub use herald::Herald;
 pub use observe::watch;
+pub use packs::passwords;
 pub use ports::{Maker, Reporter, Silent};
 pub use postman::{Carried, Postman};
 

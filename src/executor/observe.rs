@@ -15,6 +15,8 @@ impl Executor {
         if let Some(swarm) = self.swarm.as_ref().filter(|_| watch.swarm) {
             swarm.observe(&watch, &mut world).await;
         }
+        world.passwords =
+            super::passwords(desired, |file| self.maker.password(file), |bytes| self.books.digest(bytes));
         inventory.world = world;
         inventory
     }

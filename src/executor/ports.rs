@@ -1,11 +1,14 @@
 //! What the executor needs done, as traits: the composition root says by whom.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::issuer::{Request, Under};
 use crate::model::{
-    Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret, Step, Ware,
+    AssetId, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret, Step,
+    Ware,
 };
 
 /// Makes keys, parameters and CAs, and renders what they are made of.
@@ -38,6 +41,10 @@ pub trait Maker: Send + Sync {
     ) -> Result<String, Problem>;
     /// The bytes of one part, made of these revisions, oldest first.
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem>;
+    /// A PKCS#12 file of a certificate, DER: key and chain, opened by this password. Each making gives other bytes.
+    fn pkcs12(&self, asset: &AssetId, material: &Material, password: &Secret) -> Result<Secret, Problem>;
+    /// The password of PKCS#12 files that is in `file`.
+    fn password(&self, file: &Path) -> Result<Secret, Problem>;
     /// Whether what was issued is what was asked for; else what is wrong with it.
     fn check(&self, request: &Request, made: &Made) -> Result<(), String>;
 }

@@ -42,6 +42,11 @@ impl SubjectKey {
         Self(key)
     }
 
+    /// SubjectPublicKeyInfo, DER.
+    pub(super) fn spki_der(&self) -> Vec<u8> {
+        self.0.spki_der().to_vec()
+    }
+
     pub(super) fn is_rsa(&self) -> bool {
         self.0.algorithm.rsa_bits().is_some()
     }

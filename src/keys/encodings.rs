@@ -26,9 +26,9 @@ pub enum RenderError {
         /// What it lacks.
         missing: &'static str,
     },
-    /// A part that this version does not make.
-    #[error("`{0}` cannot be made yet by this version; use the PEM parts instead")]
-    NotYet(Part),
+    /// A part that is not made of the material alone: a CA's lists are kept, a PKCS#12 file has a password.
+    #[error("`{0}` is not made of a revision alone")]
+    Apart(Part),
     /// A private key that cannot be used.
     #[error("`{part}` cannot be made: {source}")]
     Key {
@@ -82,7 +82,7 @@ pub fn render(part: Part, revisions: &[Material]) -> Result<Secret, RenderError>
         Part::Kid => one.kid().map(Secret::new),
         Part::Jwks => Ok(Secret::new(jwks(&unique(all().map(|one| one.jwk()))?))),
         Part::Dhparam => one.dhparam(),
-        Part::Pkcs12 | Part::Crl => Err(RenderError::NotYet(part)),
+        Part::Pkcs12 | Part::Crl => Err(RenderError::Apart(part)),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod dh;
 mod ec;
 pub mod encodings;
 pub mod jwk;
+pub mod pkcs12;
 mod private_key;
 mod rsa;
 mod safe_prime;

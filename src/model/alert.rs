@@ -73,6 +73,7 @@ impl Severity {
         match code {
             Code::Expired
             | Code::CertificateRevoked
+            | Code::RevokeByHand
             | Code::PutBackFailed
             | Code::StateBehind
             | Code::AuditBroken
@@ -144,9 +145,12 @@ impl Topic {
             | Code::PutBackFailed
             | Code::FileFailed
             | Code::FileTestFailed
-            | Code::ReloadFailed => Self::Delivery,
+            | Code::ReloadFailed
+            | Code::PasswordFile => Self::Delivery,
             Code::Drift => Self::Drift,
-            Code::RevokeFailed | Code::CertificateRevoked | Code::CrlLate => Self::Revocation,
+            Code::RevokeFailed | Code::RevokeByHand | Code::CertificateRevoked | Code::CrlLate => {
+                Self::Revocation
+            }
             Code::AuthorityEnding | Code::Overdue | Code::Expiring | Code::Expired => Self::Expiry,
             Code::HookFailed => Self::Hook,
             Code::NotifyFailed => Self::Notify,

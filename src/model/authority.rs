@@ -1,5 +1,7 @@
 //! What a CA of our own must not forget: what it has signed beside its assets, what it has revoked, and its lists.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,23 @@ pub struct CrlNote {
     /// How many certificates are listed.
     #[serde(default)]
     pub listed: usize,
+    /// When the lists of those above were taken in that are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper: Option<Timestamp>,
+    /// `nextUpdate` of the editions before it that a place may still have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<u32, Timestamp>,
+}
+
+/// The revocation lists of those above a CA whose root is elsewhere, as a person has brought them last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpperLists {
+    /// When they were taken in.
+    pub taken_at: Timestamp,
+    /// `thisUpdate`, the latest.
+    pub this_update: Timestamp,
+    /// `nextUpdate`, the earliest.
+    pub next_update: Timestamp,
 }
 
 /// Where a CA's revocation lists are fetched: it stands in what is signed (RFC 5280 §4.2.1.13).

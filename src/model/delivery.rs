@@ -162,6 +162,9 @@ pub struct FileContent {
     pub part: Part,
     /// Of which revisions; for the part `ca`, of which roots.
     pub revisions: Vec<u32>,
+    /// Of a PKCS#12 file: the keyed digest of its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
     /// As a Docker secret or config; `None` in a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ObjectKind>,

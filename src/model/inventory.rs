@@ -62,6 +62,9 @@ pub struct ObjectRecord {
     pub part: Part,
     /// Of which revisions.
     pub revisions: Vec<u32>,
+    /// Of a PKCS#12 file: the keyed digest of its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
     /// Docker's ID; `None` while it is only intended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,

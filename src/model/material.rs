@@ -94,4 +94,16 @@ pub struct Material {
     /// Of a JWT key that was in use before: the ID that its tokens name; the others have their thumbprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
+    /// PKCS#12 files of it, as they were made once: each making gives other bytes. The newest is the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pkcs12: Vec<Packed>,
+}
+
+/// A PKCS#12 file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The keyed digest of the password that it was made with.
+    pub password: String,
+    /// DER in base64.
+    pub bytes: Secret,
 }

@@ -148,6 +148,8 @@ pub struct NewObject {
     pub part: Part,
     /// Of which revisions.
     pub revisions: Vec<u32>,
+    /// Of a PKCS#12 file: the keyed digest of its password.
+    pub password: Option<String>,
 }
 
 /// A Docker object to be removed.

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AssetId, AssetKind, CrlNote, Delivery, Effort, Facts, Few, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
-    OrderOutcome, Place, Revision, RevisionState, Revocation, RevocationReason, Signer,
+    OrderOutcome, Place, Revision, RevisionState, Revocation, RevocationReason, Signer, UpperLists,
 };
+
+/// So many editions of revocation lists are remembered by their ends.
+const MOST_EDITIONS: usize = 32;
 
 /// What we keep of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ pub struct AssetRecord {
     /// Of a CA: its revocation lists as they were made last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlNote>,
+    /// Of a CA whose root is elsewhere: the lists of those above it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper_lists: Option<UpperLists>,
 }
 
 /// JSON objects have text for keys.
@@ -96,6 +102,7 @@ impl AssetRecord {
             by_issuer: BTreeMap::new(),
             orders: Vec::new(),
             crl: None,
+            upper_lists: None,
         }
     }
 
@@ -153,7 +160,18 @@ impl AssetRecord {
                 revision.crl_since.get_or_insert(make.edition);
             });
         }
+        let mut before = self.crl.take().map_or_else(BTreeMap::new, |last| {
+            let mut before = last.before;
+            before.insert(last.edition, last.next_update);
+            before
+        });
+        before.retain(|_, end| *end > now);
+        while before.len() > MOST_EDITIONS {
+            before.pop_first();
+        }
         self.crl = Some(CrlNote {
+            upper: self.upper_lists.as_ref().map(|lists| lists.taken_at),
+            before,
             edition: make.edition,
             this_update: now,
             next_update: now + make.lifetime,

@@ -78,6 +78,8 @@ pub struct World {
     pub objects: Vec<Object>,
     /// For each asset and directory: the identity of the content that its link shows now.
     pub dirs: BTreeMap<(AssetId, PathBuf), String>,
+    /// For each file with a password of PKCS#12 files: the keyed digest of what is in it now, or why it cannot be used.
+    pub passwords: BTreeMap<PathBuf, Result<String, Problem>>,
 }
 
 /// The engine, as far as it matters for planning.

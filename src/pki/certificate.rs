@@ -59,14 +59,14 @@ pub fn facts_of(certificate: &X509Certificate<'_>, der: &[u8]) -> Result<Facts, 
 }
 
 /// A serial whose first bit is set has an octet of zeros before it in DER; OpenSSL and ACME leave it out.
-fn without_sign(serial: &[u8]) -> &[u8] {
+pub(super) fn without_sign(serial: &[u8]) -> &[u8] {
     match serial {
         [0, rest @ ..] if !rest.is_empty() => rest,
         serial => serial,
     }
 }
 
-fn timestamp(time: ASN1Time) -> Result<Timestamp, PkiError> {
+pub(super) fn timestamp(time: ASN1Time) -> Result<Timestamp, PkiError> {
     Timestamp::from_second(time.timestamp()).map_err(|_| PkiError::BadDate)
 }
 
@@ -118,6 +118,17 @@ pub(super) fn named(names: &mut Names, name: &GeneralName<'_>) {
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
+/// Whether the first certificate in `text` says for which names its CA may sign (RFC 5280 §4.2.1.10).
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn is_constrained(text: &str) -> Result<bool, PkiError> {
+    let der = pem::decode(pem::CERTIFICATE, text)?;
+    let constraints = parse(&der)?.name_constraints().map(|found| found.is_some());
+    constraints.map_err(|error| PkiError::NotACertificate(error.to_string()))
 }
 
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.

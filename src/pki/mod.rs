@@ -13,10 +13,10 @@ mod private_key;
 mod public_key;
 
 pub use certificate::{
-    Names, facts, facts_of, facts_of_der, is_signed_by, names, parse, spki_of_certificate,
+    Names, facts, facts_of, facts_of_der, is_constrained, is_signed_by, names, parse, spki_of_certificate,
 };
 pub use chain::{above, certificates, is_root};
-pub use crl::list_of;
+pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
 pub use ocsp::{Ocsp, ocsp};
 pub use private_key::private_key;

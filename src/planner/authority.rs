@@ -46,6 +46,19 @@ pub(super) fn can_have_new_root(ca: &CaSpec, last: &Revision) -> bool {
     ca.root_in_state && !last.root_is_elsewhere
 }
 
+/// Whether a person has to have its next intermediate signed: the root's key is not here.
+pub(super) fn is_by_hand(ca: &CaSpec, last: Option<&Revision>) -> bool {
+    ca.root_offline || last.is_some_and(|last| last.root_is_elsewhere)
+}
+
+/// What the person has to do.
+pub(super) fn by_hand(id: &AssetId) -> String {
+    format!(
+        "waits for a person: `keyturn csr {id}` prints the request for its root, and `keyturn import {id} --cert FILE --chain \
+         FILE` takes what comes back"
+    )
+}
+
 fn ends_too_soon(context: &Context<'_>, ca: &CaSpec, last: &Revision) -> bool {
     let slack = slack(ca.intermediate_lifetime);
     last.root_ends.is_some_and(|end| end.duration_since(context.now) + slack < ca.intermediate_lifetime)
@@ -115,6 +128,11 @@ pub(super) fn last_end(context: &Context<'_>, ca: &AssetId, number: u32) -> Opti
     ends.chain(asked.map(|one| one.not_after)).max()
 }
 
+/// Whether who stands above a revision of a CA has revoked it.
+fn is_revoked(revision: &Revision) -> bool {
+    revision.renewal.as_ref().is_some_and(|renewal| renewal.revoked_since.is_some())
+}
+
 /// Why a certificate is to be renewed because its CA has a new root. All do so within the time that the root was made
 /// known before, each at its own moment of it.
 pub(super) fn uprooted(
@@ -129,6 +147,9 @@ pub(super) fn uprooted(
     let (active, signer) = (record.active()?, revision.signed_by?);
     let old = record.revisions.get(&signer);
     let root = old.and_then(|signer| signer.root);
+    if signer < active.number && old.is_some_and(is_revoked) {
+        return Some(format!("{ca} signs under another intermediate, and the one before was revoked"));
+    }
     if signer >= active.number || root == active.root {
         return None;
     }

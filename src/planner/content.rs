@@ -6,14 +6,15 @@ use ring::digest;
 
 use super::site::SiteFile;
 use super::{Context, Site, life};
-use crate::desired::{AssetSpec, KindSpec};
+use crate::desired::{AssetSpec, FileSpec, KindSpec};
 use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState};
 
 /// What `site` should hold now; empty while there is nothing for it yet.
 pub(super) fn wanted(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Content {
     let files = site.files.iter().filter_map(|(path, file)| {
         let revisions = revisions(context, spec, site, file.file.part);
-        (!revisions.is_empty()).then(|| ((*path).to_owned(), file_content(file, revisions)))
+        let password = password(context, spec, site, path, file.file).ok()?;
+        (!revisions.is_empty()).then(|| ((*path).to_owned(), file_content(file, revisions, password)))
     });
     let content = Content { files: files.collect() };
     // Half of a certificate is worse than none; a JWKS is worth having before the key that is to come.
@@ -21,10 +22,31 @@ pub(super) fn wanted(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>) -
     if whole || spec.overlap.standby { content } else { Content::default() }
 }
 
-fn file_content(file: &SiteFile<'_>, revisions: Vec<u32>) -> FileContent {
+/// There is no password where one is needed.
+struct NoPassword;
+
+/// By which password a file is opened: that of today, or of what was delivered where that cannot be read.
+fn password(
+    context: &Context<'_>,
+    spec: &AssetSpec,
+    site: &Site<'_>,
+    path: &str,
+    file: &FileSpec,
+) -> Result<Option<String>, NoPassword> {
+    let Some(source) = &file.password else { return Ok(None) };
+    if let Some(Ok(digest)) = context.inventory.world.passwords.get(source) {
+        return Ok(Some(digest.clone()));
+    }
+    let delivered = context.record(&spec.id).deliveries.get(&site.place);
+    let before = delivered.and_then(|delivery| delivery.content.files.get(path)?.password.clone());
+    before.map(Some).ok_or(NoPassword)
+}
+
+fn file_content(file: &SiteFile<'_>, revisions: Vec<u32>, password: Option<String>) -> FileContent {
     FileContent {
         part: file.file.part,
         revisions,
+        password,
         kind: file.file.kind,
         mode: file.mode,
         owner: file.owner.map(str::to_owned),
@@ -98,10 +120,14 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
 pub fn identity(content: &Content) -> String {
     let mut text = String::with_capacity(128);
     for (path, file) in &content.files {
-        let FileContent { part, revisions, kind, mode, owner, group } = file;
+        let FileContent { part, revisions, password, kind, mode, owner, group } = file;
         let kind = kind.map(ObjectKind::name);
         // A string takes everything.
         let _ = write!(text, "{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
+        if let Some(password) = password {
+            text.push_str(password);
+            text.push('\0');
+        }
     }
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     let mut identity = String::with_capacity(12);

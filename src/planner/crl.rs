@@ -6,9 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Draft, authority, later};
-use crate::desired::{AssetSpec, KindSpec};
+use crate::desired::{AssetSpec, CertificateSpec, CrlSpec, Desired, KindSpec};
 use crate::model::{
-    Action, AssetId, AssetRecord, Code, CrlNote, MakeCrl, Part, Problem, RevisionState, Step,
+    Action, AssetId, AssetRecord, Code, CrlNote, Delivery, Inventory, MakeCrl, Part, Problem, RevisionState,
+    Step, Validity,
 };
 
 /// Plans the next edition where it is due. Who shows it waits for it in the same pass.
@@ -16,10 +17,10 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
     let KindSpec::Ca(ca) = &spec.kind else { return };
     let record = context.record(&spec.id);
     let revisions = signing(record);
-    let Some(lifetime) = ca.crl.filter(|_| !revisions.is_empty()) else { return };
-    let Some(reason) = due(context, &spec.id, record, &revisions, lifetime, draft) else { return };
+    let Some(crl) = ca.crl.filter(|_| !revisions.is_empty()) else { return };
+    let Some(reason) = due(context, &spec.id, record, &revisions, crl, draft) else { return };
     let edition = record.crl.as_ref().map_or(0, |note| note.edition) + 1;
-    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime });
+    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime: crl.lifetime });
     draft.push(Step { at: context.now, assets: vec![spec.id.clone()], action, reason });
     let shows = |spec: &&AssetSpec| spec.targets.iter().flat_map(|t| t.files.values()).any(is_list);
     let shown: Vec<AssetId> =
@@ -42,7 +43,7 @@ fn due(
     ca: &AssetId,
     record: &AssetRecord,
     revisions: &[u32],
-    lifetime: SignedDuration,
+    crl: CrlSpec,
     draft: &mut Draft,
 ) -> Option<String> {
     let Some(last) = &record.crl else { return Some("there is none yet".to_owned()) };
@@ -52,9 +53,16 @@ fn due(
     if let Some(serial) = unlisted(context, ca) {
         return Some(format!("{serial} is revoked"));
     }
-    let at = half(last).min(later(last.this_update, lifetime / 2));
+    if record.upper_lists.as_ref().is_some_and(|upper| last.upper != Some(upper.taken_at)) {
+        return Some("a list from above was brought".to_owned());
+    }
+    // Those that were made for less are renewed by that.
+    let at = half(last).min(later(last.this_update, crl.every));
     if at <= context.now {
-        return Some(format!("the last one ends at {}", last.next_update));
+        return Some(format!(
+            "the last one was made at {}, and ends at {}",
+            last.this_update, last.next_update
+        ));
     }
     draft.wake(Some(at));
     None
@@ -71,14 +79,93 @@ fn half(last: &CrlNote) -> Timestamp {
     later(last.this_update, last.next_update.duration_since(last.this_update) / 2)
 }
 
-/// That a list is late: whoever asks for it refuses everybody when it has ended.
+/// What is left of a list's life when it is called late wherever it is: a third.
+const LATE_SHARE: i32 = 3;
+
+/// That the next edition is late: it is overdue by a third of the time between two, or less than a third of the life of
+/// the last one is left. Whoever asks for a list refuses everybody when it has ended.
 pub(super) fn late(spec: &AssetSpec, record: &AssetRecord, now: Timestamp) -> Option<Problem> {
     let KindSpec::Ca(ca) = &spec.kind else { return None };
-    ca.crl?;
-    let last = record.crl.as_ref()?;
+    let (crl, last) = (ca.crl?, record.crl.as_ref()?);
+    let overdue = later(last.this_update, crl.every + (crl.every / LATE_SHARE).max(OVERDUE));
     let life = last.next_update.duration_since(last.this_update);
-    (last.next_update.duration_since(now) < life / 3).then(|| {
-        let message = format!("the revocation lists of edition {} end at {}", last.edition, last.next_update);
+    let ending = later(last.next_update, -(life / LATE_SHARE));
+    (overdue.min(ending) < now).then(|| {
+        let message = format!(
+            "the revocation lists of edition {} were to be made anew at {}, and end at {}: from then on whoever checks them \
+             refuses everybody",
+            last.edition,
+            later(last.this_update, crl.every),
+            last.next_update
+        );
         Problem::new(Code::CrlLate, message)
     })
+}
+
+/// An edition may be so late without that anybody is told.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(10);
+
+/// That a list which a person has to bring ends soon.
+pub(super) fn late_above(record: &AssetRecord, now: Timestamp) -> Option<Problem> {
+    let lists = record.upper_lists.as_ref()?;
+    let (id, end) = (&record.id, lists.next_update);
+    let bring = format!("`keyturn import {id} --crl FILE` takes its successor");
+    if end < now {
+        let message = format!("the revocation list of what stands above {id} has ended at {end}; {bring}");
+        return Some(Problem::new(Code::CrlLate, message));
+    }
+    let within = super::health::within(Validity { not_before: lists.this_update, not_after: end }, now)?;
+    let message =
+        format!("the revocation list of what stands above {id} ends at {end}, within {within}; {bring}");
+    Some(Problem::new(Code::CrlLate, message))
+}
+
+/// That a place still has an edition which ends soon, though a later one is made: it could not be delivered.
+pub(super) fn old_in_place<'i>(
+    desired: &'i Desired,
+    inventory: &'i Inventory,
+    spec: &'i AssetSpec,
+    now: Timestamp,
+) -> impl Iterator<Item = Problem> + 'i {
+    let certificate = match &spec.kind {
+        KindSpec::Certificate(certificate) => Some(certificate),
+        _ => None,
+    };
+    let ca = certificate.and_then(CertificateSpec::authority);
+    let lists = ca.and_then(|ca| inventory.record(ca)?.crl.as_ref());
+    let life = ca.and_then(|ca| crl_of(desired, ca)).map(|crl| crl.lifetime);
+    let deliveries = inventory.record(&spec.id).into_iter().flat_map(|record| &record.deliveries);
+    deliveries.filter_map(move |(place, delivery)| {
+        let edition = editions(delivery).max()?;
+        let end = lists?.before.get(&edition)?;
+        (later(*end, -(life? / LATE_SHARE)) < now).then(|| {
+            let message = format!(
+                "{} still has edition {edition} of the revocation lists, which ends at {end}: from then on it refuses everybody",
+                place.name()
+            );
+            Problem::new(Code::CrlLate, message)
+        })
+    })
+}
+
+fn crl_of(desired: &Desired, ca: &AssetId) -> Option<CrlSpec> {
+    match &desired.assets.get(ca)?.kind {
+        KindSpec::Ca(ca) => ca.crl,
+        _ => None,
+    }
+}
+
+/// The editions that a place has.
+fn editions(delivery: &Delivery) -> impl Iterator<Item = u32> + '_ {
+    let lists = delivery.content.files.values().filter(|file| file.part == Part::Crl);
+    lists.flat_map(|file| file.revisions.iter().copied())
+}
+
+/// From when on what a place has of revocation lists waits for nobody: less than a third of a list's life is left of it.
+pub(super) fn urgent_at(context: &Context<'_>, spec: &AssetSpec, delivery: &Delivery) -> Option<Timestamp> {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return None };
+    let ca = certificate.authority()?;
+    let life = crl_of(context.desired, ca)?.lifetime;
+    let end = context.record(ca).crl.as_ref()?.before.get(&editions(delivery).max()?)?;
+    Some(later(*end, -(life / LATE_SHARE)))
 }

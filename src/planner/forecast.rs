@@ -40,15 +40,16 @@ pub fn forecast(
     until: Timestamp,
     seed: Seed,
 ) -> Forecast {
-    play(desired, inventory.clone(), (now, until), seed, |_| {})
+    play(desired, inventory.clone(), (now, until), seed, MOST_STEPS, |_| {})
 }
 
-/// The forecast; `look` is shown the inventory after each change.
+/// The forecast, of little more than `most` steps; `look` is shown the inventory after each change.
 pub(super) fn play(
     desired: &Desired,
     mut inventory: Inventory,
     (now, until): (Timestamp, Timestamp),
     seed: Seed,
+    most: usize,
     mut look: impl FnMut(&Inventory),
 ) -> Forecast {
     let mut at = now;
@@ -62,7 +63,7 @@ pub(super) fn play(
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
         forecast.warnings.append(&mut next.warnings.into_iter().collect());
-        forecast.cut_short = forecast.steps.len() > MOST_STEPS;
+        forecast.cut_short = forecast.steps.len() > most;
         match next.next_wake {
             _ if forecast.cut_short => return forecast,
             _ if !idle => {}
@@ -183,7 +184,7 @@ fn root_end(inventory: &Inventory, make: &Make) -> Option<Timestamp> {
 }
 
 fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: Timestamp) {
-    let NewObject { kind, name, asset, part, revisions } = new.clone();
+    let NewObject { kind, name, asset, part, revisions, password } = new.clone();
     let id = format!("id-{kind}-{name}");
     if let Some((_, number)) = name.rsplit_once('.')
         && let Ok(number) = number.parse()
@@ -212,6 +213,7 @@ fn published(desired: &Desired, inventory: &mut Inventory, new: &NewObject, at: 
         asset,
         part,
         revisions,
+        password,
         id: Some(id),
         created_at: at,
         replaced_at: None,

@@ -1,10 +1,11 @@
 //! What is wrong already? Asked of the records alone, so that it can be answered while a rollout runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Seed, crl, later, renew_at};
+use super::{Seed, authority, crl, later, renew_at, revoking};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
@@ -35,7 +36,10 @@ pub fn health(
             let found = of_asset(spec, record, now, seed);
             problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
         }
+        problems
+            .extend(crl::old_in_place(desired, inventory, spec, now).map(|problem| (id.clone(), problem)));
         problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
+        problems.extend(passwords(inventory, spec).map(|problem| (id.clone(), problem)));
         if let Engine::Down(problem) = &inventory.world.engine
             && spec.needs_engine()
         {
@@ -55,6 +59,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
     problems.extend(record.active().and_then(revoked));
     let unrevoked = record.revisions.values().filter_map(|revision| revision.awaits_revocation(now));
     problems.extend(unrevoked.filter_map(|asked| asked.effort.problem.clone()));
+    problems.extend(revoking::by_hand(spec, record, now));
     for (place, delivery) in &record.deliveries {
         problems.extend(delivery.effort.problem.clone());
         problems.extend(delivery.note.clone());
@@ -67,12 +72,20 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
         }
     }
     problems.extend(crl::late(spec, record, now));
+    problems.extend(crl::late_above(record, now));
     if let Some(revision) = record.active() {
         // One fault, one alert: what fails need not be called late as well.
         let said = |problem: &Problem| known && problem.code == Code::Overdue;
         problems.extend(life(spec, revision, now, seed).filter(|problem| !said(problem)));
     }
     problems
+}
+
+/// What is wrong with the passwords of its PKCS#12 files.
+fn passwords<'i>(inventory: &'i Inventory, spec: &'i AssetSpec) -> impl Iterator<Item = Problem> + 'i {
+    let files = spec.targets.iter().flat_map(|target| target.files.values());
+    let sources: BTreeSet<_> = files.filter_map(|file| file.password.as_ref()).collect();
+    sources.into_iter().filter_map(|source| inventory.world.passwords.get(source)?.as_ref().err().cloned())
 }
 
 /// A CA that wants to be left alone for a while, or is still at work, is no fault until it has taken too long.
@@ -141,22 +154,27 @@ fn settled_at(revision: &Revision) -> Timestamp {
 fn needs_a_person(spec: &AssetSpec, revision: &Revision) -> bool {
     match &spec.kind {
         KindSpec::Certificate(certificate) => certificate.is_by_hand(),
-        _ => revision.root_is_elsewhere,
+        KindSpec::Ca(ca) => authority::is_by_hand(ca, Some(revision)),
+        _ => false,
     }
 }
 
 /// So many days before its end a person is told, again each time.
 const NAGS: [i64; 5] = [30, 14, 7, 3, 1];
 
-/// What lives shortly is not told of from its birth on.
-fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
+/// The last of those days that is reached, in words. What lives shortly is not told of from its birth on.
+pub(super) fn within(validity: Validity, now: Timestamp) -> Option<String> {
     let (left, life) = (validity.left(now), validity.lifetime());
     let reached = |days: &i64| {
         let before = SignedDuration::from_hours(24 * days);
         left <= before && before < life / 2
     };
     let days = NAGS.into_iter().rev().find(reached)?;
-    let within = if days == 1 { "a day".to_owned() } else { format!("{days} days") };
+    Some(if days == 1 { "a day".to_owned() } else { format!("{days} days") })
+}
+
+fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
+    let within = within(validity, now)?;
     let message = format!(
         "revision {number} ends at {}, within {within}, and a person has to have its successor issued",
         validity.not_after

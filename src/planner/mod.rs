@@ -54,7 +54,7 @@ pub use seed::Seed;
 pub use site::{Labelled, Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
 pub use text::render;
-pub use timeline::{Lane, Span, timeline};
+pub use timeline::{Ahead, Lane, Span, timeline};
 
 /// A clock that is further back than this against what the state has seen is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);

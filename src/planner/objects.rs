@@ -10,18 +10,20 @@ use crate::model::{
     Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
 };
 
-/// The bytes of an object, by what they are made of: kind, asset, part and revisions.
+/// The bytes of an object, by what they are made of: kind, asset, part, revisions, and the password of a PKCS#12 file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bytes(ObjectKind, AssetId, Part, Vec<u32>);
+pub(super) struct Bytes(ObjectKind, AssetId, Part, Vec<u32>, Option<String>);
 
 impl Bytes {
     /// Of an object that we have.
     pub(super) fn of(object: &ObjectRecord) -> Self {
-        Self(object.kind, object.asset.clone(), object.part, object.revisions.clone())
+        let ObjectRecord { kind, asset, part, revisions, password, .. } = object.clone();
+        Self(kind, asset, part, revisions, password)
     }
 
     fn wanted(asset: &AssetId, file: &FileContent) -> Option<Self> {
-        Some(Self(file.kind?, asset.clone(), file.part, file.revisions.clone()))
+        let FileContent { part, revisions, password, .. } = file.clone();
+        Some(Self(file.kind?, asset.clone(), part, revisions, password))
     }
 }
 
@@ -69,7 +71,7 @@ pub(super) fn provide(
 }
 
 fn publish(now: Timestamp, bytes: Bytes, name: String) -> Step {
-    let Bytes(kind, asset, part, revisions) = bytes;
+    let Bytes(kind, asset, part, revisions, password) = bytes;
     let numbers: Vec<String> = revisions.iter().map(ToString::to_string).collect();
     let plural = if numbers.len() > 1 { "s" } else { "" };
     let reason = format!("{part} of revision{plural} {}", numbers.join(", "));
@@ -77,14 +79,14 @@ fn publish(now: Timestamp, bytes: Bytes, name: String) -> Step {
     Step {
         at: now,
         assets,
-        action: Action::Publish(NewObject { kind, name, asset, part, revisions }),
+        action: Action::Publish(NewObject { kind, name, asset, part, revisions, password }),
         reason,
     }
 }
 
 /// One above the highest number seen in our records, in the engine or in this plan: a name is never used twice.
 fn next_name(context: &Context<'_>, bytes: &Bytes, draft: &mut Draft) -> String {
-    let Bytes(_, asset, part, _) = bytes;
+    let Bytes(_, asset, part, ..) = bytes;
     let stem = format!("{}.{}.{}", asset.kind.short(), asset.name, part);
     let kept = context.record(asset).numbers.get(part.name()).copied().unwrap_or(0);
     let given = draft.numbers.entry(stem.to_lowercase()).or_insert(0);

@@ -166,7 +166,10 @@ pub(super) fn clipped_by_root(spec: &AssetSpec, revision: &Revision) -> bool {
     let short = |validity: Validity| {
         validity.lifetime() + authority::slack(ca.intermediate_lifetime) < ca.intermediate_lifetime
     };
-    !authority::can_have_new_root(ca, revision) && revision.validity.is_some_and(short)
+    // How long another root lets its intermediates live is not ours to judge.
+    !authority::can_have_new_root(ca, revision)
+        && !authority::is_by_hand(ca, Some(revision))
+        && revision.validity.is_some_and(short)
 }
 
 fn hundredth(duration: SignedDuration) -> SignedDuration {

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::turn::next_try;
 use super::{Context, Draft, later};
-use crate::desired::AssetSpec;
+use crate::desired::{AssetSpec, KindSpec};
 use crate::model::{
-    Action, AssetRecord, REVOKING_PAUSES, Revision, RevisionState, Revocation, SUCCESSOR_TIME, Step,
+    Action, AssetRecord, Code, Problem, REVOKING_PAUSES, Revision, RevisionState, Revocation, SUCCESSOR_TIME,
+    Step,
 };
 
 /// Plans the revocations of an asset's certificates.
@@ -14,10 +15,49 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
     let record = context.record(&spec.id);
     for revision in record.revisions.values() {
         match revision.awaits_revocation(context.now) {
+            // That is said in `health` until it is done.
+            Some(_) if is_by_hand(spec) => {}
             Some(asked) => one(context, spec, record, revision, asked, draft),
             None => say_pointless(context, spec, revision, draft),
         }
     }
+}
+
+/// Whether a person carries its certificates: then a person has them revoked, too.
+pub(super) fn is_by_hand(spec: &AssetSpec) -> bool {
+    matches!(&spec.kind, KindSpec::Certificate(certificate) if certificate.is_by_hand())
+}
+
+/// What a person has to have revoked.
+pub(super) fn by_hand<'r>(
+    spec: &'r AssetSpec,
+    record: &'r AssetRecord,
+    now: Timestamp,
+) -> impl Iterator<Item = Problem> + 'r {
+    record.revisions.values().filter_map(move |revision| {
+        let (id, number) = (&spec.id, revision.number);
+        let serial = revision.serial.as_deref().unwrap_or("unknown");
+        let message = match &spec.kind {
+            KindSpec::Ca(ca) => {
+                let bad = revision.compromised && !revision.state.is_over() && revision.issued_at.is_some();
+                let listed = revision.renewal.as_ref().is_some_and(|renewal| renewal.revoked_since.is_some());
+                (bad && !listed && super::authority::is_by_hand(ca, Some(revision))).then(|| {
+                    format!(
+                        "the key of revision {number} is in wrong hands: have its root revoke the serial number {serial}, and \
+                         `keyturn import {id} --crl FILE`"
+                    )
+                })
+            }
+            _ => revision.awaits_revocation(now).filter(|_| is_by_hand(spec)).map(|asked| {
+                format!(
+                    "have {} revoke the serial number {serial} ({}), then `keyturn revoke {id} --revision {number} --done`",
+                    revision.issuer.as_deref().unwrap_or("its CA"),
+                    asked.reason.name()
+                )
+            }),
+        };
+        message.map(|message| Problem::new(Code::RevokeByHand, message))
+    })
 }
 
 fn one(

@@ -30,7 +30,7 @@ pub struct Site<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct SiteFile<'a> {
     /// Which part, as what.
-    pub file: FileSpec,
+    pub file: &'a FileSpec,
     /// Permission bits.
     pub mode: Option<u32>,
     /// Owner.
@@ -126,7 +126,7 @@ fn add<'a>(site: &mut Site<'a>, target: &'a TargetSpec) {
     for (path, file) in &target.files {
         let owner = target.owner.as_deref();
         let group = target.group.as_deref();
-        site.files.insert(path, SiteFile { file: *file, mode: target.mode, owner, group });
+        site.files.insert(path, SiteFile { file, mode: target.mode, owner, group });
     }
     site.verify = site.verify.or(target.verify.as_ref());
     match &target.places {

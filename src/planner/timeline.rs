@@ -14,6 +14,9 @@ use crate::model::{
     World, mount_path,
 };
 
+/// A lane that has more steps to come than this (certificates of minutes) ends there: nobody could tell them apart.
+const MOST_STEPS: usize = 400;
+
 /// One asset's revisions, and what leads to them.
 #[derive(Debug, Clone)]
 pub struct Lane {
@@ -22,7 +25,27 @@ pub struct Lane {
     /// Oldest first.
     pub spans: Vec<Span>,
     /// What is to come, in the order of its times.
-    pub coming: Vec<Step>,
+    pub coming: Vec<Ahead>,
+}
+
+/// A step to come, without what carrying it out would need: a year of thousands of assets is kept for a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ahead {
+    /// When.
+    pub at: Timestamp,
+    /// What, by the action's name.
+    pub action: &'static str,
+    /// Why, for people.
+    pub reason: String,
+    /// The services that would restart.
+    pub services: Vec<String>,
+}
+
+impl From<Step> for Ahead {
+    fn from(step: Step) -> Self {
+        let (action, services) = (step.action.name(), step.action.services());
+        Self { at: step.at, action, reason: step.reason, services }
+    }
 }
 
 /// The life of a revision, as far as it is known or foreseen.
@@ -65,8 +88,9 @@ pub fn timeline(
             spans.extend(after.record(&spec.id).into_iter().flat_map(|record| of(record, before)));
         };
         look(&known);
-        let mut coming = play(&alone, known, (now, until), seed, look).steps;
-        coming.retain(|step| step.assets.contains(&spec.id) && !step.action.is_silent());
+        let steps = play(&alone, known, (now, until), seed, MOST_STEPS, look).steps;
+        let its = |step: &Step| step.assets.contains(&spec.id) && !step.action.is_silent();
+        let coming = steps.into_iter().filter(its).map(Ahead::from).collect();
         Lane { asset: spec.id.clone(), spans: spans.into_values().collect(), coming }
     };
     desired.assets.values().map(lane).collect()

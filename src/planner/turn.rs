@@ -131,6 +131,12 @@ fn make(
         );
         return None;
     }
+    if let KindSpec::Ca(ca) = &spec.kind
+        && authority::is_by_hand(ca, record.active())
+    {
+        draft.defer(&spec.id, None, format!("{reason}; {}", authority::by_hand(&spec.id)));
+        return None;
+    }
     let signer = super::issuing::signer(context, spec, draft).ok()?;
     let make = Make {
         asset: spec.id.clone(),

@@ -109,7 +109,61 @@ fn a_certificate_that_was_there_before_comes_with_its_key() {
     assert_says(&import(&keyturn, &["--key", &wrong]), 2, &["does not belong to the certificate"]);
     let taken = import(&keyturn, &["--key", &key]);
     assert!(taken.ok(), "{taken:#?}");
-    assert_says(&quick(&keyturn, &["revoke", "certificates/edge"]), 2, &["have shop revoke it"]);
+}
+
+/// The key is in wrong hands: the next one is there at once, and what a person has to do is said until it is done.
+#[test]
+fn a_key_in_wrong_hands_is_replaced_and_its_revocation_seen_to() {
+    let keyturn = site();
+    let first = quick(&keyturn, &["csr", "certificates/edge"]);
+    issue(&keyturn, &first.stdout, 397);
+    assert!(import(&keyturn, &[]).ok());
+    let old = std::fs::read(keyturn.dir().join("out/tls.key")).unwrap();
+    let serial = status(&keyturn)["certificates/edge"]["serial"].as_str().unwrap().to_owned();
+
+    let asked = quick(&keyturn, &["rotate", "--compromised", "certificates/edge"]);
+    let told = format!("KT-REVOKE-BY-HAND: have shop revoke the serial number {serial} (key-compromise)");
+    assert!(asked.stdout.contains(&told), "{asked:#?}");
+    assert!(asked.stdout.contains("waits: certificates/edge: waits for a person"), "{asked:#?}");
+    assert!(!asked.stdout.contains("KT-REVOKE-FAILED"), "{asked:#?}");
+    assert_eq!(keyturn.audited("csr-made"), 2, "the next key is made already");
+    let next = quick(&keyturn, &["csr", "certificates/edge"]);
+    assert_eq!(keyturn.audited("csr-made"), 2);
+    issue(&keyturn, &next.stdout, 397);
+    assert!(import(&keyturn, &[]).ok());
+    assert_ne!(std::fs::read(keyturn.dir().join("out/tls.key")).unwrap(), old);
+    let edge = &status(&keyturn)["certificates/edge"];
+    assert_eq!((&edge["revision"], &edge["state"]), (&2.into(), &"active".into()), "{edge:#}");
+
+    // Served by another key now; it is still to be revoked.
+    let said = quick(&keyturn, &["status"]).stdout;
+    assert!(said.contains("KT-REVOKE-BY-HAND") && said.contains("--revision 1 --done"), "{said}");
+    let done = quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1", "--done"]);
+    assert!(done.ok(), "{done:#?}");
+    let said = quick(&keyturn, &["status"]).stdout;
+    assert!(!said.contains("KT-REVOKE-BY-HAND"), "{said}");
+    let edge = &status(&keyturn)["certificates/edge"];
+    assert_eq!(edge["revisions"][0]["state"], "revoked", "{edge:#}");
+    assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
+}
+
+#[test]
+fn what_is_to_be_revoked_is_asked_of_a_person() {
+    let keyturn = site();
+    let first = quick(&keyturn, &["csr", "certificates/edge"]);
+    issue(&keyturn, &first.stdout, 397);
+    assert!(import(&keyturn, &[]).ok());
+    let asked = quick(&keyturn, &["revoke", "certificates/edge", "--reason", "superseded"]);
+    assert!(
+        asked.stdout.contains("KT-REVOKE-BY-HAND") && asked.stdout.contains("(superseded)"),
+        "{asked:#?}"
+    );
+    // Revoked before its successor is there: that is waited for all the more.
+    let done = quick(&keyturn, &["revoke", "certificates/edge", "--done"]);
+    assert!(
+        done.stdout.contains("waits for a person") && !done.stdout.contains("KT-REVOKE-BY-HAND"),
+        "{done:#?}"
+    );
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn what_cannot_be_exported_is_said() {
         assert_says(&quick(&keyturn, &[&["export"], args].concat()), 2, words);
     };
     refused(&["certificates/edge", "--part", "jwks"], &["has no part `jwks`", "fullchain"]);
-    refused(&["certificates/edge", "--part", "pkcs12"], &["not built yet"]);
+    refused(&["certificates/edge", "--part", "pkcs12"], &["--password-file"]);
     refused(&["certificates/edge", "--part", "ca", "--revision", "9"], &["has no revision 9"]);
     refused(&["ca/internal", "--part", "private-key"], &["has no part `private-key`"]);
     refused(&["nobody", "--part", "ca"], &["there is no asset `nobody`"]);

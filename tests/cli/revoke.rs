@@ -37,6 +37,8 @@ fn what_is_in_use_is_replaced_and_then_revoked() {
     }
     let again = quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1"]);
     assert_says(&again, 2, &["revision 1 of certificates/edge was revoked at"]);
+    let done = quick(&keyturn, &["revoke", "certificates/edge", "--done"]);
+    assert_says(&done, 2, &["--done is for what a person carries"]);
 }
 
 #[test]

@@ -80,8 +80,8 @@ impl House {
 
     fn state_of(&self, id: &str) -> String {
         let all = self.keyturn.run(&["approvals", "-o", "json"]).json();
-        let found =
-            all["approvals"].as_array().unwrap().iter().find(|one| one["id"].to_string() == id).cloned();
+        let number: u64 = id.parse().unwrap();
+        let found = all["approvals"].as_array().unwrap().iter().find(|one| one["id"] == number).cloned();
         found.unwrap_or_else(|| panic!("{all:#}"))["state"].as_str().unwrap().to_owned()
     }
 }
@@ -231,9 +231,9 @@ fn it_is_told_shown_and_expires() {
         return;
     }
     let inbox = Inbox::start();
-    let house = House::new(&format!(
-        "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\nevents = [\"approval\", \"recovery\"]\n"
-    ));
+    let house = House::new(
+        "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\nevents = [\"approval\", \"recovery\"]\n",
+    );
     house.keyturn.write("url", &inbox.url("/hook"));
     let daemon = house.start();
     let id = house.asks(ASKER, &COMPROMISED);

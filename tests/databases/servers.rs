@@ -67,6 +67,10 @@ impl Server {
         (self.client)(&Client { session: true, ..self.client() })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn connects(&self) {
         self.client().connect().unwrap();
     }
@@ -301,7 +305,7 @@ pub(crate) fn haproxy(keyturn: &Keyturn, port: &Port) -> Server {
     let config = keyturn.write(
         "haproxy.cfg",
         &format!(
-            "global\n  stats socket {dir}admin.sock level admin\n\
+            "global\n  stats socket {dir}admin.sock level admin expose-fd listeners\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n  \
              timeout http-keep-alive 1h\n\
              frontend edge\n  bind 127.0.0.1:{port} ssl crt {dir}tls/edge.pem ca-file {dir}tls/ca.crt verify required\n  \
@@ -309,7 +313,7 @@ pub(crate) fn haproxy(keyturn: &Keyturn, port: &Port) -> Server {
         ),
     );
     let mut command = Command::new("/usr/sbin/haproxy");
-    command.arg("-f").arg(config);
+    command.args(["-W", "-S", &at(keyturn, "master.sock")]).arg("-f").arg(config);
     Server::new(keyturn, port, command, http).talks(
         None,
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",

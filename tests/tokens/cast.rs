@@ -23,8 +23,8 @@ pub const SKEW: i64 = 2;
 const PUBLISH_BEFORE: i64 = 6;
 /// How long a key signs.
 pub const PERIOD: Duration = Duration::from_secs(60);
-/// Part of it.
-pub const QUARTER: Duration = Duration::from_secs(11);
+/// Half of it.
+pub const HALF: Duration = Duration::from_secs(30);
 
 /// How long a key is needed after its last signature.
 pub fn linger() -> SignedDuration {
@@ -118,7 +118,7 @@ fn python(engine: &Engine, service: &str, script: &str, port: u16) {
     let run = format!("cd /srv && exec {} -B {script}", python.display());
     plain(service, &run, port, &["serving.py", script])
         .replicas(2)
-        .args(["--update-order=start-first", "--update-delay=2s", "--update-monitor=1s"])
+        .args(["--update-order=start-first", "--update-delay=4s", "--update-monitor=1s"])
         .create(engine);
 }
 

@@ -186,7 +186,7 @@ impl Shared {
             match answer.as_ref().map(|answer| answer.status) {
                 Some(200) if begun < token.exp => *loaded.taken.entry(verifier.service).or_default() += 1,
                 Some(200) if begun > token.exp + SignedDuration::from_secs(SKEW) => {
-                    loaded.too_late.push(said(""))
+                    loaded.too_late.push(said(""));
                 }
                 Some(401) if ended < token.exp => loaded.refused.push(said(&answer.unwrap().body)),
                 Some(401) if begun > token.exp + SignedDuration::from_secs(SKEW) => loaded.expired += 1,

@@ -58,8 +58,7 @@ impl Reads {
     pub fn stop(self) -> Served {
         self.stop.store(true, Ordering::Relaxed);
         self.reader.join().unwrap();
-        let served = self.served.lock().unwrap().clone();
-        served
+        self.served.lock().unwrap().clone()
     }
 }
 

@@ -16,7 +16,7 @@ impl Wish {
     /// The private key that is to sign, if all that was typed fits the configuration.
     pub(super) fn signs(&self, config: &Config, id: &AssetId) -> Result<&Secret, Failure> {
         let wanted = key_of(config, id)?;
-        if !self.certificate.is_empty() || !self.chain.is_empty() {
+        if self.certificate.is_some() || self.crl.is_some() || !self.chain.is_empty() {
             return Err(Failure::usage(format!(
                 "{id}: a JWT key has no certificate: leave out --cert and --chain"
             )));

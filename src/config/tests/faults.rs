@@ -86,9 +86,8 @@ fn issuers() {
          [issuers.odd]\nkind = \"intern\"\n"
     ), @r#"
     keyturn.toml:4:10: issuers.internal.common_name: is missing; write common_name = "Example Internal CA"
-    keyturn.toml:4:10: issuers.internal.intermediate_lifetime: must be shorter than root_lifetime 30d (it is 365d)
     keyturn.toml:6:1: issuers.internal.server: belongs to kind = "acme"
-    keyturn.toml:9:1: issuers.internal.root: not yet: an offline root comes with a later version; take this out, or write "state"
+    keyturn.toml:10:1: issuers.internal.root_lifetime: belongs to root = "state"; how long an offline root lives is not up to us
     keyturn.toml:11:10: issuers.none.kind: is missing; write kind = "internal" or "acme"
     keyturn.toml:14:1: issuers.odd.kind: `intern` is not known; did you mean `internal`?
     "#);
@@ -103,6 +102,20 @@ fn issuers() {
     keyturn.toml:8:1: issuers.b.name_constraints.permitted_dns: is missing; write permitted_dns = ["internal.example.org"]
     keyturn.toml:12:22: issuers.c.name_constraints.permitted_dns: is empty, so that nothing could be signed; leave name_constraints out to permit any name
     keyturn.toml:13:1: issuers.c.intermediate_lifetime: must be shorter than root_lifetime 3650d (it is 3650d)
+    "#);
+}
+
+#[test]
+fn revocation_lists() {
+    assert_snapshot!(faults(
+        "[issuers.a]\nkind = \"internal\"\ncommon_name = \"A\"\nroot = \"shelf\"\ncrl = { lifetime = \"20d\", every = \"11d\" }\n\
+         [issuers.b]\nkind = \"internal\"\ncommon_name = \"B\"\ncrl = { every = \"1s\", lifetime = \"1s\", evry = \"1d\" }\n"
+    ), @r#"
+    keyturn.toml:4:1: issuers.a.root: `shelf` is not known; known: state, offline
+    keyturn.toml:5:27: issuers.a.crl.every: must be at most half of lifetime 20d (it is 11d): a list must not end before its successor is there
+    keyturn.toml:9:9: issuers.b.crl.every: must be at least 30s
+    keyturn.toml:9:23: issuers.b.crl.lifetime: must be at least 1m
+    keyturn.toml:9:40: issuers.b.crl.evry: unknown key; did you mean `every`?
     "#);
 }
 

@@ -44,8 +44,7 @@ fn files() {
     keyturn.toml:8:29: certificates.edge.targets[0].files."../b": `../b` has an empty step, `.` or `..` in its path; write it straight
     keyturn.toml:8:44: certificates.edge.targets[0].files."/": `/` names no file
     keyturn.toml:8:56: certificates.edge.targets[0].files."c//d": `c//d` has an empty step, `.` or `..` in its path; write it straight
-    keyturn.toml:8:71: certificates.edge.targets[0].files.e: certificates/edge has no part kid; it has certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, public-key, crl
-    keyturn.toml:8:84: certificates.edge.targets[0].files.f: not yet: the part pkcs12 comes with a later version; take this file out
+    keyturn.toml:8:71: certificates.edge.targets[0].files.e: certificates/edge has no part kid; it has certificate, chain, fullchain, private-key, private-key-pkcs1, combined, ca, pkcs12, public-key, crl
     keyturn.toml:8:100: certificates.edge.targets[0].files.g: PKCS#1 is for RSA keys only; write private-key
     keyturn.toml:8:127: certificates.edge.targets[0].files.h: is an internal CA's revocation lists, and none with `crl = { lifetime = "30d" }` is among the issuers
     keyturn.toml:8:140: certificates.edge.targets[0].files.i: must be text, and is a table

@@ -68,10 +68,6 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
     let Some(part) = Part::from_name(text) else {
         return item.fault(not_one_of(text, &known(kind)));
     };
-    if is_later(part) {
-        return item
-            .fault(format!("not yet: the part {part} comes with a later version; take this file out"));
-    }
     if !part.is_of(kind) {
         return item.fault(format!("{} has no part {part}; it has {}", about.asset, known(kind).join(", ")));
     }
@@ -92,14 +88,9 @@ fn part(item: &Item<'_>, about: &About) -> Option<Part> {
     Some(part)
 }
 
-/// Designed, and not built.
-fn is_later(part: Part) -> bool {
-    part == Part::Pkcs12
-}
-
-/// The parts that an asset of `kind` has in this version.
+/// The parts that an asset of `kind` has.
 fn known(kind: AssetKind) -> Vec<&'static str> {
-    Part::ALL.into_iter().filter(|part| part.is_of(kind) && !is_later(*part)).map(Part::name).collect()
+    Part::ALL.into_iter().filter(|part| part.is_of(kind)).map(Part::name).collect()
 }
 
 /// Why `path` cannot be a file's path.

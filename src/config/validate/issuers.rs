@@ -11,8 +11,8 @@ use super::{Read, SHORTEST_LIFETIME, signing};
 use crate::config::acme::AcmeIssuer;
 use crate::config::daemon::Daemon;
 use crate::config::duration::duration_text;
-use crate::config::issuer::InternalCa;
-use crate::config::raw::{Item, Table, not_one_of, not_yet};
+use crate::config::issuer::{Crl, InternalCa};
+use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::words::quoted;
 
 /// What only an ACME issuer has.
@@ -21,6 +21,9 @@ const ACME_KEYS: [&str; 9] =
 
 /// A new root is known before for at most this share of an intermediate's life, so that there is time left to use it.
 const TRUST_SHARE: i32 = 4;
+
+/// Within the life of a revocation list at least so many are made.
+const LISTS: i32 = 2;
 
 /// Whoever signs.
 pub(super) enum Issuer {
@@ -73,14 +76,21 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let root = t.or("root_lifetime", days(3650), |item| item.duration(SHORTEST_LIFETIME));
     let intermediate = t.or("intermediate_lifetime", days(365), |item| item.duration(SHORTEST_LIFETIME));
     let permitted = t.or("name_constraints", Vec::new(), name_constraints);
-    let kept = t.or("root", (), root_kept);
+    let root_offline = t.or("root", false, root_is_offline);
     let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
     let crl = t.optional("crl", |item| item.table(lists));
     let sign = t.or("sign", Vec::new(), signing::roles);
     t.misplaced(&ACME_KEYS, "belongs to kind = \"acme\"");
 
+    let offline = root_offline == Some(true);
+    if offline && t.has("root_lifetime") {
+        return t.fault(
+            "root_lifetime",
+            "belongs to root = \"state\"; how long an offline root lives is not up to us",
+        );
+    }
     let (root, intermediate) = (root?, intermediate?);
-    if intermediate >= root {
+    if intermediate >= root && !offline {
         return t.fault(
             "intermediate_lifetime",
             format!(
@@ -90,7 +100,6 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
-    kept?;
     // A short-lived CA has not a week for it.
     let longest = intermediate / TRUST_SHARE;
     let trust_before = trust_before?.unwrap_or(days(7).min(longest / 2));
@@ -104,7 +113,6 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
-    let (crl, crl_url) = crl?.unzip();
     let ca = InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
@@ -112,19 +120,32 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
         intermediate_lifetime: intermediate,
         permitted_dns: permitted?,
         trust_before,
-        crl,
-        crl_url: crl_url.flatten(),
+        root_offline: root_offline?,
+        crl: crl?,
         sign: sign?,
     };
     signing::check(t, &ca);
     Some(ca)
 }
 
-/// How long revocation lists are valid, and where they are fetched.
-fn lists(t: &mut Table<'_>) -> Option<(SignedDuration, Option<String>)> {
-    let lifetime = t.required("lifetime", "\"30d\"", |item| item.duration(SHORTEST_LIFETIME));
+/// How long revocation lists are valid, how often they are made, and where they are fetched.
+fn lists(t: &mut Table<'_>) -> Option<Crl> {
+    let lifetime = t.or("lifetime", days(90), |item| item.duration(SHORTEST_LIFETIME));
+    let every = t.optional("every", |item| item.duration(SHORTEST_LIFETIME / LISTS));
     let url = t.optional("url", base_url);
-    Some((lifetime?, url?))
+    let lifetime = lifetime?;
+    let every = every?.unwrap_or(days(15).min(lifetime / LISTS));
+    if every > lifetime / LISTS {
+        return t.fault(
+            "every",
+            format!(
+                "must be at most half of lifetime {} (it is {}): a list must not end before its successor is there",
+                duration_text(lifetime),
+                duration_text(every)
+            ),
+        );
+    }
+    Some(Crl { lifetime, every, url: url? })
 }
 
 /// An address that paths are added to, as it stands in certificates.
@@ -151,11 +172,11 @@ fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
 }
 
-fn root_kept(item: &Item<'_>) -> Option<()> {
+fn root_is_offline(item: &Item<'_>) -> Option<bool> {
     match item.text()? {
-        "state" => Some(()),
-        "offline" => item.fault(not_yet("an offline root comes") + ", or write \"state\""),
-        other => item.fault(not_one_of(other, &["state"])),
+        "state" => Some(false),
+        "offline" => Some(true),
+        other => item.fault(not_one_of(other, &["state", "offline"])),
     }
 }
 

@@ -26,6 +26,7 @@ mod verify;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
@@ -38,13 +39,15 @@ pub(super) use overlap::Claim;
 /// Nothing that is turned over lives shorter: a pass, a rollout and a handshake take their time.
 const SHORTEST_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 
-/// An owner or a group to be looked up on the machine.
+/// Something to be looked up on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OwnerCheck {
     /// The owner of a directory's files.
     User(Account),
     /// Their group.
     Group(Account),
+    /// The file with the password of PKCS#12 files.
+    Password(PathBuf),
 }
 
 /// A section's entries by name; `None`: there, and faulty, so that what refers to it is not at fault as well.

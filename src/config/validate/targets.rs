@@ -1,5 +1,7 @@
 //! `[[….targets]]`.
 
+use std::path::PathBuf;
+
 use super::OwnerCheck;
 use super::commands::{command, plain_command, reload};
 use super::files::{dir_files, swarm_files};
@@ -10,7 +12,7 @@ use crate::config::findings::Spot;
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::target::{Account, DirFile, FileTarget, Services, SwarmFile, SwarmTarget, Target};
 use crate::config::words::quoted;
-use crate::model::{AssetId, ObjectKind};
+use crate::model::{AssetId, ObjectKind, Part};
 
 /// What a target must know of its asset.
 pub(super) struct About {
@@ -55,6 +57,7 @@ fn swarm(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<SwarmTarge
     let mode = t.optional("mode", Item::mode);
     let uid = t.optional("uid", number);
     let gid = t.optional("gid", number);
+    let password_file = password_file(t, files.iter().flatten().map(|(_, file)| file.part()));
     let preflight = t.optional("preflight", plain_command);
     let verify = t.optional("verify", |item| verify(item, about));
     t.misplaced(&FILE_KEYS, "belongs to a target of kind = \"file\"");
@@ -73,9 +76,33 @@ fn swarm(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<SwarmTarge
         mode: mode?,
         uid: uid?,
         gid: gid?,
+        password_file: password_file?,
         preflight: preflight?,
         verify: verify?,
     })
+}
+
+/// Where the password of PKCS#12 files is: needed where there are some, and only there. What is in it is a question to the
+/// machine, asked later.
+#[allow(clippy::option_option)]
+fn password_file(t: &mut Table<'_>, mut parts: impl Iterator<Item = Part>) -> Option<Option<PathBuf>> {
+    t.misplaced(&["password"], "is never written here: write password_file = \"FILE\"");
+    let wanted = parts.any(|part| part == Part::Pkcs12);
+    let given = t.optional("password_file", |item| {
+        let path = item.secret_file()?;
+        item.cx.owners.borrow_mut().push((item.spot(), OwnerCheck::Password(path.clone())));
+        Some(path)
+    })?;
+    match given {
+        None if wanted => t.fault(
+            "password_file",
+            "is missing: a PKCS#12 file has a password; write password_file = \"credential:NAME\" or a path",
+        ),
+        Some(_) if !wanted => {
+            t.fault("password_file", "belongs to a file with the part pkcs12, and there is none")
+        }
+        given => Some(given),
+    }
 }
 
 fn services(item: &Item<'_>) -> Option<Services> {
@@ -101,6 +128,7 @@ fn file(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<FileTarget>
     let mode = t.or("mode", 0o640, Item::mode);
     let owner = t.optional("owner", |item| account(item, OwnerCheck::User));
     let group = t.optional("group", |item| account(item, OwnerCheck::Group));
+    let password_file = password_file(t, files.iter().flatten().map(|(_, file)| file.part()));
     let test = t.optional("test", command);
     let reload = t.optional("reload", reload);
     let verify = t.optional("verify", |item| verify(item, about));
@@ -117,6 +145,7 @@ fn file(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<FileTarget>
         owner: owner?,
         group: group?,
         mode: mode?,
+        password_file: password_file?,
         test: test?,
         reload: reload?,
         verify: verify?,

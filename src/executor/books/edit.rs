@@ -117,7 +117,7 @@ impl Edit<'_> {
     }
 
     /// What an issuer is to keep under `key`; `None` forgets it.
-    pub(in crate::executor) fn keep(&mut self, key: String, value: Option<Secret>) {
+    pub fn keep(&mut self, key: String, value: Option<Secret>) {
         self.touched.kept.insert(key, value);
     }
 

@@ -13,8 +13,8 @@ use crate::clock::{Clock, Virtual};
 use crate::executor::Maker;
 use crate::issuer::{Request, Under};
 use crate::model::{
-    Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem, Secret,
-    Ware,
+    AssetId, Code, Facts, Issued, JwsAlgorithm, KeyAlgorithm, Made, Make, MakeCrl, Material, Part, Problem,
+    Secret, Ware,
 };
 use crate::verify::{Handshakes, Seen, Verifier, VerifyError};
 
@@ -84,6 +84,14 @@ impl Maker for Hands {
         _: &[(Material, Vec<&Issued>)],
         _: Timestamp,
     ) -> Result<String, Problem> {
+        never()
+    }
+
+    fn pkcs12(&self, _asset: &AssetId, _material: &Material, _password: &Secret) -> Result<Secret, Problem> {
+        never()
+    }
+
+    fn password(&self, _file: &std::path::Path) -> Result<Secret, Problem> {
         never()
     }
 

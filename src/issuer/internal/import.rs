@@ -33,8 +33,9 @@ pub fn import(
     Authority::new(&own, key, entropy).map_err(|why| format!("this CA cannot sign: {why}"))?;
     let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
     let above = path(&own, &chain)?;
-    for one in std::iter::once(&own).chain(&above) {
+    for (below, one) in std::iter::once(&own).chain(&above).enumerate() {
         check_ca(one, now)?;
+        check_depth(one, below)?;
     }
     let Some((root, intermediates)) = above.split_last() else {
         if path_length(&own)? == Some(0) {
@@ -98,6 +99,20 @@ fn check_ca(text: &str, now: Timestamp) -> Result<(), String> {
     match facts(text)?.validity {
         Some(validity) if validity.contains(now) => Ok(()),
         _ => Err(format!("`{name}` is not valid now")),
+    }
+}
+
+/// So many CAs stand below it: its pathLenConstraint must allow for them (RFC 5280 §4.2.1.9).
+fn check_depth(text: &str, below: usize) -> Result<(), String> {
+    match path_length(text)? {
+        Some(limit) if (limit as usize) < below => {
+            let name = pki::names(text).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
+            let name = name.escape_debug();
+            Err(format!(
+                "the pathLenConstraint of `{name}` is {limit}, and {below} CAs stand under it: clients refuse that"
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

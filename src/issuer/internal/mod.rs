@@ -5,6 +5,7 @@
 mod crl;
 mod import;
 mod names;
+mod request;
 mod signing;
 mod template;
 #[cfg(test)]
@@ -168,11 +169,7 @@ impl InternalCa {
     fn unique_name(&self, role: &str, now: Timestamp) -> Result<String, IssueError> {
         let mut random = [0; 2];
         self.entropy.fill(&mut random).map_err(later)?;
-        let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
-        let suffix = format!(" {role} {year}-{}", pki::hex(&random));
-        let room = template::LONGEST_CN - suffix.len();
-        let base: String = self.common_name.chars().take(room).collect();
-        Ok(format!("{}{suffix}", base.trim_end()))
+        Ok(self.name_of(role, now, &random))
     }
 
     fn authority(&self, role: &str, certificate: &str, key: &Secret) -> Result<Authority, IssueError> {

@@ -6,7 +6,7 @@ use super::Due;
 use crate::desired::AssetSpec;
 use crate::model::{AssetRecord, Code, Place, Problem, Service, Update};
 use crate::planner::renewal::lead;
-use crate::planner::{Context, Draft, authority, compromise, later, life, watch};
+use crate::planner::{Context, Draft, authority, compromise, crl, later, life, watch};
 
 /// The rollouts that a place could have, best first: all that has not failed before together, with what may ride on
 /// it; then each that has failed alone, so that one bad asset does not hold back its neighbours for ever.
@@ -51,7 +51,10 @@ pub(super) fn is_stopped(
     making: &[&AssetSpec],
     draft: &mut Draft,
 ) -> bool {
-    let urgent_at = group.iter().filter_map(|due| urgent_at(context, due.spec)).min();
+    let listed =
+        |due: &Due<'_>| due.delivery.and_then(|delivery| crl::urgent_at(context, due.spec, delivery));
+    let urgent_at =
+        group.iter().flat_map(|due| urgent_at(context, due.spec).into_iter().chain(listed(due))).min();
     let urgent = urgent_at.is_some_and(|at| at < context.now);
     let asked = group.iter().any(|due| is_asked(context.record(&due.spec.id)) || is_bad(context, due))
         || group.iter().any(|due| authority::is_out_of(context, due.spec));

@@ -279,6 +279,7 @@ pub(crate) fn ca() -> AssetSpec {
         intermediate_lifetime: days(365),
         permitted_dns: Vec::new(),
         root_in_state: true,
+        root_offline: false,
         crl: None,
     });
     let overlap =
@@ -337,7 +338,7 @@ pub(crate) fn services(names: &[&str], files: &[(&str, Part)]) -> TargetSpec {
     let kind = |path: &str| if path.starts_with('/') { ObjectKind::Config } else { ObjectKind::Secret };
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     let file =
-        |(path, part): &(&str, Part)| ((*path).to_owned(), FileSpec { part: *part, kind: Some(kind(path)) });
+        |(path, part): &(&str, Part)| ((*path).to_owned(), FileSpec::new(*part, Some(kind(path)), None));
     TargetSpec {
         places: Places::Services { names: Some(names), preflight: None },
         files: files.iter().map(file).collect(),

@@ -7,6 +7,7 @@ mod delivering;
 mod gates;
 mod issuing;
 mod jwt;
+mod lists;
 mod objects;
 mod rollover;
 mod simulation;

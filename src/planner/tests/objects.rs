@@ -72,6 +72,7 @@ fn what_was_intended_is_made_under_its_name() {
         asset: "certificates/edge".parse().unwrap(),
         part: Part::Fullchain,
         revisions: vec![1],
+        password: None,
         id: None,
         created_at: bench.now,
         replaced_at: None,

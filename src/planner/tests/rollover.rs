@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bench::{Bench, ca, certificate, days, line, services};
 use super::{Wish, at};
-use crate::desired::KindSpec;
+use crate::desired::{CrlSpec, KindSpec};
 use crate::model::{Action, AssetRecord, Part, Place, Request, RevisionState};
 use crate::planner::assume;
 
@@ -26,7 +26,8 @@ fn site() -> Bench {
     }
     let spec = bench.spec("ca/internal");
     let KindSpec::Ca(ca) = &mut spec.kind else { panic!() };
-    (ca.root_lifetime, ca.intermediate_lifetime, ca.crl) = (days(500), days(200), Some(days(30)));
+    (ca.root_lifetime, ca.intermediate_lifetime, ca.crl) =
+        (days(500), days(200), Some(CrlSpec { lifetime: days(30), every: days(15) }));
     spec.overlap.linger = days(90);
     bench
 }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::words::moment;
 use super::{Asset, Board, chart, index};
-use crate::model::{AssetId, Code, Problem, Step};
+use crate::model::{AssetId, Code, Problem};
+use crate::planner::Ahead;
 use crate::planner::Span;
 
 /// Of what is to come, so much is shown.
@@ -35,7 +36,7 @@ pub(super) fn body(board: &Board, asset: &Asset) -> Markup {
             section aria-labelledby="next" {
                 h2 id="next" { "What is next, and why" }
                 @if asset.coming.is_empty() { p.quiet { "Nothing within the coming year." } }
-                @let coming: Vec<&Step> = asset.coming.iter().collect();
+                @let coming: Vec<&Ahead> = asset.coming.iter().collect();
                 ol.coming {
                     @for at_once in coming.chunk_by(|a, b| a.at == b.at).take(MOST_COMING) { li { (steps(at_once, board.now)) } }
                 }
@@ -140,14 +141,14 @@ pub(super) fn problem_page(code: Code) -> Markup {
 }
 
 /// What happens to one asset at one moment: "issue, rollout, activate in 9 days: ends at …"
-pub(super) fn steps(steps: &[&Step], now: jiff::Timestamp) -> Markup {
+pub(super) fn steps(steps: &[&Ahead], now: jiff::Timestamp) -> Markup {
     let mut actions: Vec<&str> = Vec::new();
-    let mut services: Vec<String> = Vec::new();
+    let mut services: Vec<&str> = Vec::new();
     for step in steps {
-        if !actions.contains(&step.action.name()) {
-            actions.push(step.action.name());
+        if !actions.contains(&step.action) {
+            actions.push(step.action);
         }
-        services.extend(step.action.services());
+        services.extend(step.services.iter().map(String::as_str));
     }
     html! {
         @if let Some(first) = steps.first() {

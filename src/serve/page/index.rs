@@ -5,7 +5,8 @@ use maud::{Markup, html};
 
 use super::words::{counted, moment};
 use super::{Asset, Board, Waiting, asset, chart};
-use crate::model::{AssetId, Problem, RevisionState, Step};
+use crate::model::{AssetId, Problem, RevisionState};
+use crate::planner::Ahead;
 
 /// Of what is to come, so much is shown.
 const MOST_COMING: usize = 12;
@@ -221,7 +222,7 @@ pub(super) fn link(id: &AssetId) -> Markup {
 
 /// The first of what all assets have before them, together what happens together.
 fn coming(board: &Board) -> Markup {
-    let mut all: Vec<(&AssetId, &Step)> = board
+    let mut all: Vec<(&AssetId, &Ahead)> = board
         .assets
         .iter()
         .flat_map(|asset| asset.coming.iter().map(move |step| (&asset.id, step)))
@@ -232,7 +233,7 @@ fn coming(board: &Board) -> Markup {
     html! {
         @if all.is_empty() { p.quiet { "Nothing within the coming year." } }
         ol.coming { @for group in groups {
-            @let steps: Vec<&Step> = group.iter().map(|(_, step)| *step).collect();
+            @let steps: Vec<&Ahead> = group.iter().map(|(_, step)| *step).collect();
             li { @if let Some((id, _)) = group.first() { (link(id)) " " } (asset::steps(&steps, board.now)) }
         } }
     }

@@ -18,8 +18,8 @@ use http::StatusCode;
 use jiff::Timestamp;
 
 use super::metrics::{self, Tally};
-use crate::model::{AssetId, Code, Problem, RevisionState, Step};
-use crate::planner::Span;
+use crate::model::{AssetId, Code, Problem, RevisionState};
+use crate::planner::{Ahead, Span};
 
 /// All that the page tells.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ pub struct Asset {
     /// Its revisions over time.
     pub spans: Vec<Span>,
     /// What is to come.
-    pub coming: Vec<Step>,
+    pub coming: Vec<Ahead>,
 }
 
 /// One revision's facts.

@@ -9,6 +9,7 @@ fn rollout(dir: &Path, identity: &str, previous: Option<&str>, test: &[&str]) ->
     let file = |part| FileContent {
         part,
         revisions: vec![1],
+        password: None,
         kind: None,
         mode: Some(0o640),
         owner: None,

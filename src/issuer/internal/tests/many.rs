@@ -1,4 +1,4 @@
-//! Ten thousand leaves: ten thousand serials, RFC 5280's musts on each, and OpenSSL's and webpki's word on each.
+//! Ten thousand leaves: ten thousand serials, RFC 5280's musts on each, and OpenSSL's, webpki's and Java's word on each.
 
 use std::collections::BTreeSet;
 
@@ -70,6 +70,8 @@ fn ten_thousand_leaves_have_ten_thousand_serials_and_keep_to_rfc_5280() {
     let mut request = request(&authority);
     let mut serials = HashSet::new();
     let folder = tempfile::tempdir().unwrap();
+    let leaves = folder.path().join("leaves");
+    std::fs::create_dir(&leaves).unwrap();
     let (mut files, mut keys) = (Vec::new(), HashSet::new());
     for n in 0..LEAVES {
         request.private_key = ec_key();
@@ -80,12 +82,16 @@ fn ten_thousand_leaves_have_ten_thousand_serials_and_keep_to_rfc_5280() {
         assert_musts(&leaf, &issuer);
         assert!(serials.insert(leaf.raw_serial().to_vec()) && keys.insert(leaf.public_key().raw.to_vec()));
         webpki_verify(&made.material, KeyUsage::server_auth(), Some(&request.dns_names[0]));
-        let file = folder.path().join(n.to_string());
+        let file = leaves.join(n.to_string());
         std::fs::write(&file, leaf_of(&made)).unwrap();
         files.push(file);
     }
     assert_eq!((serials.len(), keys.len()), (LEAVES, LEAVES));
     openssl_verifies(&authority, folder.path(), &files);
+    let chain = authority.certificate.as_deref().unwrap();
+    if let Some(said) = java::judged(&authority.anchors[0], chain, None, &leaves, now()) {
+        assert_eq!(said, [LEAVES.to_string()]);
+    }
 }
 
 /// All in few processes: a command line has its limits.
