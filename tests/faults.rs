@@ -49,10 +49,10 @@ fn g1_and_g8_what_cannot_be_read_on_reload_changes_nothing() {
         [good.as_bytes(), "#".repeat(10 << 20).as_bytes()].concat(),
         good.replace("90d", "ninety days").into_bytes(),
     ];
-    for (before, broken) in broken.into_iter().enumerate() {
+    for (earlier, broken) in broken.into_iter().enumerate() {
         fs::write(keyturn.dir().join("keyturn.toml"), broken).unwrap();
         daemon.signal(nix::sys::signal::Signal::SIGHUP);
-        let told = || daemon.log().matches("the new configuration is not used").count() == before + 1;
+        let told = || daemon.log().matches("the new configuration is not used").count() == earlier + 1;
         assert!(support::wait_for(Duration::from_secs(10), told), "{}", daemon.log());
         assert_eq!(daemon.get("/jwks/auth").status, 200, "the old one goes on");
     }
