@@ -97,7 +97,7 @@ fn g4_to_g8_are_refused_with_key_and_line_before_anything_is_done() {
     bad(&keyturn, unknown.as_bytes(), &["did you mean `duration`?", "keyturn.toml:"]);
     let long = good.replace("duration = \"90d\"", "duration = \"90d\"\nrenew_before = \"90d\"");
     bad(&keyturn, long.as_bytes(), &["must be shorter than the lifetime 90d", "renew_before"]);
-    bad(&keyturn, "#".repeat(10 << 20).as_bytes(), &["is larger than 1 MiB"]);
+    bad(&keyturn, "#".repeat(10 << 20).as_bytes(), &["is larger than 2 MiB"]);
     bad(&keyturn, &[good.as_bytes(), b"\xff"].concat(), &["is not UTF-8 at byte"]);
     assert!(!keyturn.dir().join("state").exists() && !keyturn.dir().join("out").exists());
 }

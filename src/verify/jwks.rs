@@ -88,7 +88,7 @@ async fn body_of(answer: Response<hyper::body::Incoming>) -> Result<Bytes, Strin
     }
     match Limited::new(answer.into_body(), BODY_LIMIT).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err("the answer is larger than 1 MiB".to_owned()),
+        Err(error) if error.is::<LengthLimitError>() => Err("the answer is larger than 2 MiB".to_owned()),
         Err(error) => Err(format!("the answer broke off: {error}")),
     }
 }

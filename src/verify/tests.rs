@@ -334,7 +334,7 @@ async fn what_is_no_jwks_is_refused() {
     assert!(jwks_error(moved).await.contains("redirects are not followed"));
     assert!(jwks_error(answer("200 OK", "<html>")).await.contains("it is not JSON"));
     assert!(jwks_error(answer("200 OK", r#"{"keys": {}}"#)).await.contains("no array `keys`"));
-    assert!(jwks_error(answer("200 OK", &" ".repeat((1 << 20) + 1))).await.contains("larger than 1 MiB"));
+    assert!(jwks_error(answer("200 OK", &" ".repeat((1 << 20) + 1))).await.contains("larger than 2 MiB"));
     let torn = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{\"keys\": [".to_vec();
     assert!(jwks_error(torn).await.contains("broke off"));
     assert!(jwks_error(b"SSH-2.0-OpenSSH\r\n".to_vec()).await.contains("no HTTP answer"));

@@ -59,7 +59,7 @@ fn what_is_no_configuration_is_refused_with_its_name() {
     check(&["cannot be read"]);
     let write = |bytes: &[u8]| fs::write(keyturn.dir().join("keyturn.toml"), bytes).unwrap();
     write(&b"# ten megabytes\n".repeat(10 * 65_536));
-    check(&["larger than 1 MiB"]);
+    check(&["larger than 2 MiB"]);
     write(&[0xff, 0xfe, 0x00, 0x41]);
     check(&["UTF-8"]);
     write("[[[[".repeat(100_000).as_bytes());
