@@ -125,6 +125,7 @@ impl Executor {
                     identities,
                     against,
                     undoing: None,
+                    not_put_back: false,
                 };
                 edit.put_rollout(record);
                 for parcel in &rollout.parcels {
@@ -263,6 +264,8 @@ impl Executor {
         };
         if let Err(worse) = target.put_back(&rollout.place, &before, rollout).await {
             let message = format!("{}; before that: {problem}", worse.message);
+            let failed = |record: &mut RolloutRecord| record.not_put_back = true;
+            self.books.edit(|edit| edit.rollout(&rollout.place).into_iter().for_each(failed)).await?;
             return Ok(Err(Problem::new(Code::PutBackFailed, message)));
         }
         failpoint::hit("undo-done");

@@ -98,4 +98,7 @@ pub struct RolloutRecord {
     /// Set when it is being undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoing: Option<Problem>,
+    /// Whether undoing it has failed, too: until then it is under way, which nobody need be woken for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_put_back: bool,
 }

@@ -107,10 +107,10 @@ fn revoked(revision: &Revision) -> Option<Problem> {
     Some(Problem::new(Code::CertificateRevoked, message))
 }
 
-/// Rollouts of the asset that failed and are not put back yet.
+/// Rollouts of the asset that failed, and whose undoing has failed.
 fn undone<'i>(inventory: &'i Inventory, id: &'i AssetId) -> impl Iterator<Item = Problem> + 'i {
-    let concerned = inventory.rollouts.values().filter(|rollout| rollout.assets.contains(id));
-    concerned.filter_map(|rollout| {
+    let failed = inventory.rollouts.values().filter(|rollout| rollout.not_put_back);
+    failed.filter(|rollout| rollout.assets.contains(id)).filter_map(|rollout| {
         let problem = rollout.undoing.as_ref()?;
         let message = format!("{} is not put back yet; before that: {problem}", rollout.place.name());
         Some(Problem::new(Code::PutBackFailed, message))

@@ -7,6 +7,7 @@ use super::{Bench, Wish, ca, certificate, dh, jwt_key, services};
 use crate::model::{
     Action, Code, DeliveryState, ObjectKind, Part, Place, Problem, Proof, ProofAsk, RolloutRecord,
 };
+use crate::planner::health;
 
 const TLS: [(&str, Part); 2] = [("tls.crt", Part::Fullchain), ("tls.key", Part::PrivateKey)];
 
@@ -198,6 +199,7 @@ fn what_a_crash_left_applied_is_only_proven() {
         identities: Default::default(),
         against: Default::default(),
         undoing: None,
+        not_put_back: false,
     };
     bench.inventory.rollouts.insert(record.place.clone(), record);
     // Our own rollout may well be unfinished, and outside the windows: it is ours to finish.
@@ -206,6 +208,33 @@ fn what_a_crash_left_applied_is_only_proven() {
     let Action::Rollout(rollout) = bench.step("rollout").action else { panic!() };
     assert!(rollout.applied && rollout.undo.is_none());
     assert!(bench.step("rollout").action.services().is_empty());
+}
+
+/// While it is being put back nobody need be woken; only when that fails, too.
+#[test]
+fn an_undoing_under_way_is_no_fault_and_one_that_failed_is() {
+    let mut bench = Bench::edge();
+    bench.settle();
+    let told = |bench: &Bench| {
+        let problems = health(&bench.desired, &bench.inventory, bench.now, bench.seed());
+        problems.iter().any(|(_, problem)| problem.code == Code::PutBackFailed)
+    };
+    let mut record = RolloutRecord {
+        place: Place::Service("web".to_owned()),
+        started_at: bench.now,
+        assets: vec!["certificates/edge".parse().unwrap()],
+        before: Default::default(),
+        service_id: None,
+        identities: Default::default(),
+        against: Default::default(),
+        undoing: Some(broken()),
+        not_put_back: false,
+    };
+    bench.inventory.rollouts.insert(record.place.clone(), record.clone());
+    assert!(!told(&bench));
+    record.not_put_back = true;
+    bench.inventory.rollouts.insert(record.place.clone(), record);
+    assert!(told(&bench));
 }
 
 #[test]
@@ -221,6 +250,7 @@ fn an_interrupted_undoing_comes_first() {
         identities: Default::default(),
         against: Default::default(),
         undoing: Some(broken()),
+        not_put_back: false,
     };
     bench.inventory.rollouts.insert(record.place.clone(), record.clone());
     bench.rotate("dh_params/edge");
@@ -364,6 +394,7 @@ fn an_undoing_in_a_directory_knows_what_was_there() {
         identities: Default::default(),
         against: Default::default(),
         undoing: Some(broken()),
+        not_put_back: false,
     };
     bench.inventory.rollouts.insert(record.place.clone(), record);
     let Action::Rollout(rollout) = bench.step("rollout undo").action else { panic!() };

@@ -291,6 +291,7 @@ impl Run {
             identities: Default::default(),
             against: against(rollout),
             undoing: undoing.then(problem),
+            not_put_back: false,
         };
         self.bench.inventory.rollouts.insert(rollout.place.clone(), record);
         for id in rollout.assets() {
