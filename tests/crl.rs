@@ -18,7 +18,7 @@ fn site(crl: &str, port: &Port) -> Keyturn {
     keyturn.write(
         "nginx.conf",
         &format!(
-            "pid {dir}/nginx.pid; error_log {dir}/error.log; worker_processes 1; daemon off; events {{}}\n\
+            "pid {dir}/nginx.pid; error_log {dir}/error.log info; worker_processes 1; daemon off; events {{}}\n\
              http {{ access_log off; client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2; fastcgi_temp_path {dir}/t3;\n\
              uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;\n\
              server {{ listen 127.0.0.1:{port} ssl; ssl_session_cache off; ssl_session_tickets off;\n\
