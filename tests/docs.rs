@@ -409,7 +409,7 @@ fn links_lead_somewhere() {
                 line.trim_start_matches(['#', ' '])
                     .to_lowercase()
                     .replace(' ', "-")
-                    .replace([',', '`', '.'], "")
+                    .replace(|sign: char| !sign.is_alphanumeric() && !"-_".contains(sign), "")
             };
             let there = || {
                 fs::read_to_string(&file)
