@@ -208,7 +208,13 @@ fn the_status_has_the_documented_fields(site: &Quickstart) {
     let status = site.json(&["status", "-o", "json"]);
     assert_shape(
         &status,
-        &[("assets", "list"), ("issuers", "list"), ("problems", "list"), ("stock", "list")],
+        &[
+            ("approvals", "list"),
+            ("assets", "list"),
+            ("issuers", "list"),
+            ("problems", "list"),
+            ("stock", "list"),
+        ],
     );
     assert_eq!(status["issuers"], Value::Array(Vec::new()), "there is no ACME issuer here");
     let assets = status["assets"].as_array().unwrap();
