@@ -187,11 +187,12 @@ fn t3_and_t4_a_daemon_notices_within_half_a_minute_that_the_clock_was_set() {
     println!("went on {:?} after the clock was set", since.elapsed());
     site.write("clock", "+40d");
     let since = Instant::now();
-    // Whole seconds are compared, so it may be one less.
+    // By how much is told in whole seconds, beside what a look on a busy machine takes.
+    let forty_days = 40 * 86_400_i64;
     let noticed = || {
-        ["3455999", "3456000", "3456001"]
-            .iter()
-            .any(|by| daemon.log().contains(&format!("has moved by {by} s")))
+        let log = daemon.log();
+        let told = log.split("has moved by ").skip(1).filter_map(|rest| rest.split(' ').next()?.parse().ok());
+        told.into_iter().any(|by: i64| (by - forty_days).abs() <= 10)
     };
     assert!(support::wait_for(Duration::from_secs(40), noticed), "{}", daemon.log());
     println!("forty days of sleep were noticed after {:?}", since.elapsed());
