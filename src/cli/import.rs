@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::compose::House;
 use super::fail::Failure;
 use super::state;
+use crate::audit::Event;
 use crate::config::Config;
-use crate::model::{AssetId, AssetKind, Secret};
+use crate::executor::Edit;
+use crate::model::{AssetId, AssetKind, Material, Secret};
 use crate::pki;
 
 /// What was typed, with what the files hold; the key is decrypted already.
@@ -107,6 +109,26 @@ impl Wish {
         crate::failpoint::hit("imported");
         Ok(id)
     }
+}
+
+/// What was taken in goes into the history and into the state.
+fn keep(
+    edit: &mut Edit<'_>,
+    id: &AssetId,
+    number: u32,
+    by: &str,
+    detail: impl IntoIterator<Item = (&'static str, String)>,
+    material: Material,
+) {
+    edit.audit(Event {
+        at: edit.now,
+        actor: by.to_owned(),
+        action: "imported".to_owned(),
+        asset: Some(id.clone()),
+        revision: Some(number),
+        detail: detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    });
+    edit.material(id, number, Some(material));
 }
 
 fn text(file: &Path) -> Result<String, Failure> {

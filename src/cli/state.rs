@@ -85,7 +85,8 @@ fn code(kind: NoticeKind) -> Code {
     }
 }
 
-fn source(file: &std::path::Path) -> KeySource {
+/// Whether the file is a credential of this process's.
+pub(super) fn source(file: &std::path::Path) -> KeySource {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     match credentials {
         Some(folder) if file.starts_with(&folder) => KeySource::Credential,

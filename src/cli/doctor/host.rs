@@ -11,7 +11,7 @@ use crate::config::{Challenge, ChannelKind, Config, DnsPublisher, Target};
 use crate::doctor::{self, Disk, Finding, KeyPlace, StateFacts, StateSeen};
 use crate::executor::inventory_of;
 use crate::model::{AssetId, Inventory, Material};
-use crate::store::{MaterialId, Snapshot, StoreError};
+use crate::store::{KeySource, MaterialId, Snapshot, StoreError};
 
 /// What the state holds; nothing where it cannot be read.
 #[derive(Debug, Default)]
@@ -76,8 +76,7 @@ fn key(config: &Config) -> KeyPlace {
 
 /// Whether systemd hands it over, and guards it: to us, or to the daemon.
 fn is_credential(file: &Path) -> bool {
-    let ours = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-    ours.is_some_and(|folder| file.starts_with(folder)) || file.starts_with("/run/credentials")
+    matches!(state::source(file), KeySource::Credential) || file.starts_with("/run/credentials")
 }
 
 /// Of the state and of each folder that files go to; one that is not there yet is looked at where it will be.

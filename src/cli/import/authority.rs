@@ -1,7 +1,6 @@
 //! A CA that was there before: its root with its key; or an intermediate, once or again and again, whose root is elsewhere.
 
-use super::Wish;
-use crate::audit::Event;
+use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::fail::Failure;
 use crate::cli::{csr, lists};
@@ -171,13 +170,5 @@ fn note(edit: &mut Edit<'_>, id: &AssetId, made_for: &str, place: &Place, made: 
         ("fingerprint_sha256", made.facts.fingerprint_sha256.clone().unwrap_or_default()),
         ("root_key", root_key.to_owned()),
     ];
-    edit.audit(Event {
-        at,
-        actor: by.to_owned(),
-        action: "imported".to_owned(),
-        asset: Some(id.clone()),
-        revision: Some(number),
-        detail: detail.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
-    });
-    edit.material(id, number, Some(made.material));
+    keep(edit, id, number, by, detail, made.material);
 }

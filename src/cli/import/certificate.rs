@@ -1,7 +1,6 @@
 //! A certificate that a person has had issued, or had before.
 
-use super::Wish;
-use crate::audit::Event;
+use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::csr;
 use crate::cli::fail::Failure;
@@ -161,13 +160,6 @@ fn note(
         ("serial", made.facts.serial.clone()),
         ("fingerprint_sha256", made.facts.fingerprint_sha256.clone()),
     ];
-    edit.audit(Event {
-        at,
-        actor: by.to_owned(),
-        action: "imported".to_owned(),
-        asset: Some(id.clone()),
-        revision: Some(number),
-        detail: detail.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect(),
-    });
-    edit.material(id, number, Some(made.material));
+    let detail = detail.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    keep(edit, id, number, by, detail, made.material);
 }

@@ -1,7 +1,6 @@
 //! A JWT key that signs elsewhere: it signs on here, under the ID that its tokens name, and is turned over from here.
 
-use super::Wish;
-use crate::audit::Event;
+use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::csr;
 use crate::cli::fail::Failure;
@@ -133,14 +132,6 @@ fn note(
     let record = edit.asset(id);
     record.begin(Revision::pending(number, &format!("imported by {by}"), made_for, at));
     record.prepared(number, &made.facts, None, at);
-    let detail = [("kid".to_owned(), made.facts.kid.unwrap_or_default())];
-    edit.audit(Event {
-        at,
-        actor: by.to_owned(),
-        action: "imported".to_owned(),
-        asset: Some(id.clone()),
-        revision: Some(number),
-        detail: detail.into(),
-    });
-    edit.material(id, number, Some(made.material));
+    let detail = [("kid", made.facts.kid.unwrap_or_default())];
+    keep(edit, id, number, by, detail, made.material);
 }

@@ -15,6 +15,21 @@ fn broken() -> Problem {
     Problem::new(Code::RolloutFailed, "task 1 died")
 }
 
+/// A rollout of the edge's certificate that is being undone.
+fn undoing(bench: &Bench) -> RolloutRecord {
+    RolloutRecord {
+        place: Place::Service("web".to_owned()),
+        started_at: bench.now,
+        assets: vec!["certificates/edge".parse().unwrap()],
+        before: Default::default(),
+        service_id: None,
+        identities: Default::default(),
+        against: Default::default(),
+        undoing: Some(broken()),
+        not_put_back: false,
+    }
+}
+
 /// An NGINX whose certificate is looked at.
 fn watched() -> Bench {
     let target = handshake(services(&["web"], &TLS));
@@ -188,19 +203,8 @@ fn a_swap_names_what_was_there_and_keeps_what_it_is_not_told() {
 fn what_a_crash_left_applied_is_only_proven() {
     let mut bench = Bench::edge();
     bench.settle();
-    let now = bench.now;
     bench.delivery("certificates/edge", "swarm:web").state = DeliveryState::Delivering;
-    let record = RolloutRecord {
-        place: Place::Service("web".to_owned()),
-        started_at: now,
-        assets: vec!["certificates/edge".parse().unwrap()],
-        before: Default::default(),
-        service_id: None,
-        identities: Default::default(),
-        against: Default::default(),
-        undoing: None,
-        not_put_back: false,
-    };
+    let record = RolloutRecord { undoing: None, ..undoing(&bench) };
     bench.inventory.rollouts.insert(record.place.clone(), record);
     // Our own rollout may well be unfinished, and outside the windows: it is ours to finish.
     bench.web().update = crate::model::Update::Unfinished("updating".to_owned());
@@ -219,17 +223,7 @@ fn an_undoing_under_way_is_no_fault_and_one_that_failed_is() {
         let problems = health(&bench.desired, &bench.inventory, bench.now, bench.seed());
         problems.iter().any(|(_, problem)| problem.code == Code::PutBackFailed)
     };
-    let mut record = RolloutRecord {
-        place: Place::Service("web".to_owned()),
-        started_at: bench.now,
-        assets: vec!["certificates/edge".parse().unwrap()],
-        before: Default::default(),
-        service_id: None,
-        identities: Default::default(),
-        against: Default::default(),
-        undoing: Some(broken()),
-        not_put_back: false,
-    };
+    let mut record = undoing(&bench);
     bench.inventory.rollouts.insert(record.place.clone(), record.clone());
     assert!(!told(&bench));
     record.not_put_back = true;
@@ -241,17 +235,7 @@ fn an_undoing_under_way_is_no_fault_and_one_that_failed_is() {
 fn an_interrupted_undoing_comes_first() {
     let mut bench = Bench::edge().with(dh("edge"));
     bench.settle();
-    let record = RolloutRecord {
-        place: Place::Service("web".to_owned()),
-        started_at: bench.now,
-        assets: vec!["certificates/edge".parse().unwrap()],
-        before: Default::default(),
-        service_id: None,
-        identities: Default::default(),
-        against: Default::default(),
-        undoing: Some(broken()),
-        not_put_back: false,
-    };
+    let record = undoing(&bench);
     bench.inventory.rollouts.insert(record.place.clone(), record.clone());
     bench.rotate("dh_params/edge");
     bench.settle();
@@ -385,17 +369,7 @@ fn an_undoing_in_a_directory_knows_what_was_there() {
     let mut bench = Bench::new().with(ca()).with(certificate("edge").to(target));
     bench.settle();
     let shown = crate::planner::identity(&bench.delivery("certificates/edge", "file:/etc/tls").content);
-    let record = RolloutRecord {
-        place: "file:/etc/tls".parse().unwrap(),
-        started_at: bench.now,
-        assets: vec!["certificates/edge".parse().unwrap()],
-        before: Default::default(),
-        service_id: None,
-        identities: Default::default(),
-        against: Default::default(),
-        undoing: Some(broken()),
-        not_put_back: false,
-    };
+    let record = RolloutRecord { place: "file:/etc/tls".parse().unwrap(), ..undoing(&bench) };
     bench.inventory.rollouts.insert(record.place.clone(), record);
     let Action::Rollout(rollout) = bench.step("rollout undo").action else { panic!() };
     assert_eq!(rollout.parcels[0].install.as_ref().unwrap().previous, Some(shown));
