@@ -4,8 +4,9 @@
 //! has happened. Delivering is others' work ([`super::Postman`], [`super::Errands`]): nothing here waits for anyone.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::{Books, Fatal};
@@ -16,13 +17,16 @@ use crate::planner::tidings::{self, Conditions};
 /// More alerts than this are not open at once: whoever has so many needs no more of them.
 const MOST_ALERTS: usize = 5_000;
 
+/// A state that was repaired needs nobody: after this it is old news.
+const OLD_REPAIR: SignedDuration = SignedDuration::from_hours(24);
+
 /// So many assets are marked in one step of the store.
 const MARKED_AT_ONCE: usize = 500;
 
 /// Puts on record what is to be told; it outlives a configuration.
 pub struct Herald {
     books: Arc<Books>,
-    of_site: Mutex<BTreeMap<Code, Problem>>,
+    of_site: Mutex<BTreeMap<Code, (Problem, Timestamp)>>,
     news: watch::Sender<()>,
 }
 
@@ -34,17 +38,36 @@ impl Herald {
 
     /// Something is wrong with the whole site, until it is said that it is over ([`Self::over`]).
     pub fn wrong(&self, problem: Problem) {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).insert(problem.code, problem);
+        let since = self.books.now();
+        self.site().insert(problem.code, (problem, since));
     }
 
     /// What was wrong with the whole site is not any more.
     pub fn over(&self, code: Code) {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).remove(&code);
+        self.site().remove(&code);
     }
 
-    /// What is wrong with the whole site.
-    pub fn site_problems(&self) -> Vec<Problem> {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    fn site(&self) -> MutexGuard<'_, BTreeMap<Code, (Problem, Timestamp)>> {
+        self.of_site.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts on record what is wrong with the whole site, for all who read the records: `status`, the page, the metrics,
+    /// and the alerts.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written.
+    pub async fn post_up(&self) -> Result<(), Fatal> {
+        let now = self.books.now();
+        let site: BTreeMap<Code, Problem> = {
+            let mut site = self.site();
+            site.retain(|code, (_, since)| *code != Code::StateRepaired || now.duration_since(*since) < OLD_REPAIR);
+            site.iter().map(|(code, (problem, _))| (*code, problem.clone())).collect()
+        };
+        if self.books.look(|inventory| inventory.tidings.site == site).await {
+            return Ok(());
+        }
+        self.books.edit(|edit| edit.tidings().site = site).await
     }
 
     /// Changes whenever something was put on record.
@@ -66,8 +89,7 @@ impl Herald {
         if desired.listeners.is_empty() {
             return self.be_silent(inventory).await;
         }
-        let mut conditions =
-            tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
+        let mut conditions = tidings::conditions(inventory, problems, self.books.now());
         if conditions.values().any(|condition| condition.problem.code == Code::ClockBack) {
             // By such a clock nothing is looked at: what was wrong goes on.
             conditions.extend(tidings::standing(&inventory.tidings));
@@ -135,10 +157,15 @@ impl Herald {
 
     /// Nobody wants to be told: what was to be told is forgotten, and what happens meanwhile is old news later.
     async fn be_silent(&self, inventory: &Inventory) -> Result<(), Fatal> {
-        let silent = Tidings { next: inventory.tidings.next, ..Tidings::default() };
+        let silent = Tidings { next: inventory.tidings.next, site: inventory.tidings.site.clone(), ..Tidings::default() };
         if inventory.tidings == silent {
             return Ok(());
         }
-        self.books.edit(|edit| *edit.tidings() = silent).await
+        self.books
+            .edit(|edit| {
+                let tidings = edit.tidings();
+                *tidings = Tidings { next: tidings.next, site: std::mem::take(&mut tidings.site), ..Tidings::default() };
+            })
+            .await
     }
 }

@@ -178,7 +178,7 @@ impl Postman {
                     edit.audit(self.event("told", name, &details));
                 }
                 tidings::delivered(edit.tidings(), name, batch.last);
-                *post(edit.tidings(), name) = Post { next_try_at: Some(next), ..Post::default() };
+                post(edit.tidings(), name).worked(Some(next));
             })
             .await
     }
@@ -219,7 +219,7 @@ impl Postman {
                 let again = |batch: &Batch| Batch { brief: batch.brief || error.refused, ..batch.clone() };
                 post.batch = batch.filter(|_| given_up.is_none()).map(again);
                 if given_up.is_some() {
-                    post.dropped = post.dropped.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+                    post.drop_items(items);
                 }
             })
             .await?;

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Alert, Errand, Event, Hook, Note, Post, Severity, Subject};
+use super::{Alert, Code, Errand, Event, Hook, Note, Post, Problem, Severity, Subject};
 
 /// All that is kept about telling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tidings {
     /// Whether anyone has wanted to be told before: what happened earlier is old news then.
     pub listening: bool,
+    /// What is wrong with the whole site, as the process that holds the state has found it: for all who read the records.
+    pub site: BTreeMap<Code, Problem>,
     /// The number of the next note or errand.
     pub next: u64,
     /// By what they are about.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::BooksError;
 use super::records::{decoded, encoded};
-use crate::model::{Alert, Tidings};
+use crate::model::{Alert, Problem, Tidings};
 
 const ALERT: &str = "alert/";
 const NOTE: &str = "outbox/";
@@ -13,6 +13,7 @@ const POST: &str = "post/";
 const ERRAND: &str = "errand/";
 const NEXT: &str = "tidings/next";
 const LISTENING: &str = "tidings/listening";
+const SITE: &str = "tidings/site";
 
 /// Takes a record in, if it is one of these.
 pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<bool, BooksError> {
@@ -29,6 +30,9 @@ pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<boo
         tidings.next = decoded(key, bytes)?;
     } else if key == LISTENING {
         tidings.listening = decoded(key, bytes)?;
+    } else if key == SITE {
+        let site: Vec<Problem> = decoded(key, bytes)?;
+        tidings.site = site.into_iter().map(|problem| (problem.code, problem)).collect();
     } else {
         return Ok(false);
     }
@@ -78,6 +82,10 @@ pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Resul
     }
     if before.listening != after.listening {
         puts.push((LISTENING.to_owned(), encoded(Some(&after.listening))?));
+    }
+    if before.site != after.site {
+        let site: Vec<&Problem> = after.site.values().collect();
+        puts.push((SITE.to_owned(), encoded(Some(&site))?));
     }
     Ok(())
 }

@@ -21,11 +21,10 @@ pub struct Condition {
 /// By what they are about.
 pub type Conditions = BTreeMap<Subject, Condition>;
 
-/// What is wrong now: `problems` are those of the assets, `of_site` those of no asset.
+/// What is wrong now: `problems` are those of the assets; those of the whole site are on record.
 pub fn conditions(
     inventory: &Inventory,
     problems: &[(AssetId, Problem)],
-    of_site: &[Problem],
     now: Timestamp,
 ) -> Conditions {
     let mut conditions = Conditions::new();
@@ -33,7 +32,7 @@ pub fn conditions(
         let subject = subject(inventory, asset, problem);
         add(&mut conditions, inventory, subject, problem, now);
     }
-    for problem in of_site {
+    for problem in inventory.tidings.site.values() {
         let subject =
             Subject { asset: None, topic: Topic::of(problem.code), name: problem.code.name().to_owned() };
         add(&mut conditions, inventory, subject, problem, now);

@@ -109,7 +109,7 @@ fn what_cannot_be_renewed_is_told_at_30_14_7_3_and_1_days() {
     let mut days = Vec::new();
     for hour in 0..24 * 60 {
         let now = start() + SignedDuration::from_hours(hour);
-        let found = conditions(&inventory, &problems, &[], now);
+        let found = conditions(&inventory, &problems, now);
         judge(&mut tidings, &who, &found, now);
         for item in taken(&mut tidings) {
             // Beside these it is told once a day like all that lasts.
@@ -128,7 +128,7 @@ fn an_engine_that_is_away_is_one_alert_whatever_number_of_assets_it_is_for() {
     let down = Problem::new(Code::EngineUnreachable, "nothing answers");
     inventory.world.engine = crate::model::Engine::Down(down.clone());
     let problems: Vec<_> = (0..500).map(|n| (asset(&format!("a{n}")), down.clone())).collect();
-    let found = conditions(&inventory, &problems, &[], start());
+    let found = conditions(&inventory, &problems, start());
     assert_eq!(found.len(), 1);
 }
 
@@ -148,7 +148,7 @@ fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
     let (number, _) = inventory.approvals.ask(bound, 1000, start(), end).unwrap();
     let look = |tidings: &mut Tidings, inventory: &Inventory| {
         settle(tidings, &inventory.approvals);
-        judge(tidings, &who, &conditions(inventory, &[], &[], start()), start());
+        judge(tidings, &who, &conditions(inventory, &[], start()), start());
         taken(tidings)
     };
     let told = look(&mut tidings, &inventory);
