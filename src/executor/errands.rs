@@ -13,6 +13,7 @@ use crate::audit::Event;
 use crate::failpoint;
 use crate::model::{Code, Errand, Hook, Problem};
 use crate::notify::{Caller, Exit};
+use crate::planner::tidings;
 
 /// Pauses in seconds between tries.
 const PAUSES: [i64; 4] = [60, 300, 900, 3600];
@@ -76,32 +77,18 @@ impl Errands {
         match outcome {
             Ok(words) => {
                 tracing::info!(hook = hook.command.join(" "), output = words, "ran for {what}");
-                let event = self.event("hook-ran", errand, &Exit::Code(0));
+                let event = self.event("hook-ran", errand, Exit::Code(0));
                 self.forget(number, Some(event)).await
             }
             Err(failed) => {
-                let event = self.event("hook-failed", errand, &failed.exit);
+                let event = self.event("hook-failed", errand, failed.exit);
                 self.failed(number, format!("for {what}: {failed}"), event).await
             }
         }
     }
 
-    /// For the history: which command, on what, and its end. Not what it has said, which may be anything.
-    fn event(&self, action: &str, errand: &Errand, exit: &Exit) -> Event {
-        let name = errand.command.first().map_or("", String::as_str);
-        let detail = [
-            ("hook", name.to_owned()),
-            ("event", errand.moment.name().to_owned()),
-            ("exit", exit.to_string()),
-        ];
-        Event {
-            at: self.books.now(),
-            actor: self.actor.clone(),
-            action: action.to_owned(),
-            asset: Some(errand.asset.clone()),
-            revision: Some(errand.revision),
-            detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        }
+    fn event(&self, action: &str, errand: &Errand, exit: Exit) -> Event {
+        of_errand(errand, action, &exit.to_string(), &self.actor, self.books.now())
     }
 
     async fn forget(&self, number: u64, event: Option<Event>) -> Result<(), Fatal> {
@@ -120,15 +107,31 @@ impl Errands {
             .edit(|edit| {
                 let now = edit.now;
                 edit.audit(event);
-                let errands = &mut edit.tidings().errands;
-                let Some(errand) = errands.get_mut(&number) else { return };
-                if now.duration_since(errand.at) > LONGEST_TRIED {
-                    tracing::warn!("it is given up");
-                    errands.remove(&number);
+                let Some(errand) = edit.tidings().errands.get_mut(&number) else { return };
+                if now.duration_since(errand.at) <= LONGEST_TRIED {
+                    Arc::make_mut(errand).effort.failed(problem.clone(), None, &PAUSES, now);
                     return;
                 }
-                Arc::make_mut(errand).effort.failed(problem.clone(), None, &PAUSES, now);
+                tracing::warn!("it is given up");
+                if let Some(errand) = tidings::give_up(edit.tidings(), number, now) {
+                    edit.audit(of_errand(&errand, "hook-given-up", "failed for a day", &self.actor, now));
+                }
             })
             .await
+    }
+}
+
+/// For the history: which command, on what, and its end. Not what it has said, which may be anything.
+pub(super) fn of_errand(errand: &Errand, action: &str, exit: &str, actor: &str, at: Timestamp) -> Event {
+    let name = errand.command.first().map_or("", String::as_str);
+    let detail =
+        [("hook", name.to_owned()), ("event", errand.moment.name().to_owned()), ("exit", exit.to_owned())];
+    Event {
+        at,
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        asset: Some(errand.asset.clone()),
+        revision: Some(errand.revision),
+        detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }

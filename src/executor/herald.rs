@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::errands::of_errand;
 use super::{Books, Fatal};
 use crate::desired::Desired;
 use crate::model::{AssetId, Code, Inventory, Problem, Tidings};
@@ -26,14 +27,16 @@ const MARKED_AT_ONCE: usize = 500;
 /// Puts on record what is to be told; it outlives a configuration.
 pub struct Herald {
     books: Arc<Books>,
+    /// On whose behalf, for the audit.
+    actor: String,
     of_site: Mutex<BTreeMap<Code, (Problem, Timestamp)>>,
     news: watch::Sender<()>,
 }
 
 impl Herald {
-    /// One that writes into `books`.
-    pub fn new(books: Arc<Books>) -> Self {
-        Self { books, of_site: Mutex::default(), news: watch::Sender::new(()) }
+    /// One that writes into `books`; `actor` stands in the audit.
+    pub fn new(books: Arc<Books>, actor: impl Into<String>) -> Self {
+        Self { books, actor: actor.into(), of_site: Mutex::default(), news: watch::Sender::new(()) }
     }
 
     /// Something is wrong with the whole site, until it is said that it is over ([`Self::over`]).
@@ -125,6 +128,10 @@ impl Herald {
                         {
                             tidings::happened(told, &desired.listeners, &one);
                         }
+                    }
+                    let now = edit.now;
+                    for errand in tidings::make_room(edit.tidings(), now) {
+                        edit.audit(of_errand(&errand, "hook-given-up", "too many wait", &self.actor, now));
                     }
                 })
                 .await?;

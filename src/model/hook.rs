@@ -78,6 +78,23 @@ pub struct Errand {
     pub effort: super::Effort,
 }
 
+/// Runs of a hook that are never made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Its command.
+    pub command: Vec<String>,
+    /// For what.
+    pub moment: Moment,
+    /// How many in a row.
+    pub count: u32,
+    /// The last of them was for this asset.
+    pub asset: AssetId,
+    /// For this revision.
+    pub revision: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
 /// A program that is run when something happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {

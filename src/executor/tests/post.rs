@@ -83,7 +83,7 @@ impl Office {
         let books = Arc::new(books);
         let channels = BTreeMap::from([("ops".to_owned(), self.vendor.clone() as Arc<dyn Channel>)]);
         let postman = Postman::new(books.clone(), &self.desired, channels, "uid:0");
-        Ok((books.clone(), Herald::new(books), postman))
+        Ok((books.clone(), Herald::new(books, "uid:0"), postman))
     }
 
     /// One look with these problems, and one try to deliver.

@@ -6,10 +6,11 @@
 //! 1. [`conditions`]: what is wrong, by what it is about.
 //! 2. [`alerts`]: does it begin, last or end?
 //! 3. [`moments`]: what has happened to revisions that nobody was told of?
-//! 4. [`outbox`]: who gets it, and what gives way when too much waits?
+//! 4. [`outbox`] and [`errands`]: who gets it, and what gives way when too much waits?
 
 mod alerts;
 mod conditions;
+mod errands;
 mod moments;
 mod outbox;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 
 pub use alerts::{PATIENCE, REPEAT, WINDOW};
 pub use conditions::{Condition, Conditions, conditions};
+pub use errands::{give_up, make_room};
 pub use moments::{Happened, has_news, untold};
 
 use crate::model::{
@@ -34,11 +36,13 @@ const BLIPS: u32 = 3;
 /// Alerts that begin, last or end at `now`, with the notes about them.
 pub fn judge(tidings: &mut Tidings, listeners: &Listeners, conditions: &Conditions, now: Timestamp) {
     forget_gone(tidings, listeners);
+    errands::forget_old(tidings, listeners, now);
     alerts::judge(tidings, listeners, conditions, now);
     outbox::make_room(tidings);
 }
 
-/// Something has happened to a revision: who wants to know gets a note, hooks their errands.
+/// Something has happened to a revision: who wants to know gets a note, hooks their errands. [`make_room`] is called after
+/// all that has happened.
 pub fn happened(tidings: &mut Tidings, listeners: &Listeners, happened: &Happened) {
     moments::happened(tidings, listeners, happened);
     outbox::make_room(tidings);
@@ -49,7 +53,7 @@ pub fn is_old_news(tidings: &Tidings) -> bool {
     !tidings.listening
 }
 
-/// What is wrong with the telling itself: channels that take nothing.
+/// What is wrong with the telling itself: channels that take nothing, hooks that were given up.
 pub fn trouble(tidings: &Tidings) -> Vec<(Subject, Problem)> {
     let failing = |post: &&Post| post.failures >= BLIPS;
     let posts = tidings.posts.iter().filter(|(_, post)| failing(post)).map(|(name, post)| {
@@ -60,7 +64,7 @@ pub fn trouble(tidings: &Tidings) -> Vec<(Subject, Problem)> {
         let message = format!("notify.{name} takes no messages{since} ({waiting} wait): {why}");
         (subject, Problem::new(Code::NotifyFailed, message))
     });
-    posts.collect()
+    posts.chain(errands::trouble(tidings)).collect()
 }
 
 /// What a request is told under.
