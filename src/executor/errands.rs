@@ -1,14 +1,12 @@
 //! Runs hooks for what has happened. Each run is on record before it begins, and until it has succeeded: it is made at
 //! least once, also over a crash.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Books, Fatal};
+use super::{Books, Carried, Fatal};
 use crate::audit::Event;
 use crate::failpoint;
 use crate::model::{Code, Errand, Hook, Problem};
@@ -41,30 +39,26 @@ impl Errands {
         Self { books, hooks, caller, actor: actor.into() }
     }
 
-    /// Runs what is due: one after the other for each command, the commands side by side. Says when the next is due.
+    /// The programs that are run: one after the other for each command, the commands side by side.
+    pub fn commands(&self) -> BTreeSet<Vec<String>> {
+        self.hooks.iter().map(|hook| hook.command.clone()).collect()
+    }
+
+    /// Runs `command` once, for the oldest event that is due.
     ///
     /// # Errors
     ///
     /// When the state cannot be written.
-    pub async fn run_due(&self) -> Result<Option<Timestamp>, Fatal> {
+    pub async fn run_next(&self, command: &[String]) -> Result<Carried, Fatal> {
         let now = self.books.now();
         let known = self.books.tidings().await;
-        let mut by_command: BTreeMap<&Vec<String>, Vec<(u64, &Errand)>> = BTreeMap::new();
-        for (number, errand) in known.errands.iter().filter(|(_, errand)| errand.effort.may_try(now)) {
-            by_command.entry(&errand.command).or_default().push((*number, errand));
+        let waiting = || known.errands.iter().filter(|(_, errand)| errand.command == command);
+        if let Some((number, errand)) = waiting().find(|(_, errand)| errand.effort.may_try(now)) {
+            self.run(*number, errand).await?;
+            return Ok(Carried::Done);
         }
-        let one = async |errands: Vec<(u64, &Errand)>| {
-            for (number, errand) in errands {
-                self.run(number, errand).await?;
-            }
-            Ok::<(), Fatal>(())
-        };
-        let mut running: FuturesUnordered<_> = by_command.into_values().map(one).collect();
-        while let Some(outcome) = running.next().await {
-            outcome?;
-        }
-        let left = self.books.tidings().await.errands;
-        Ok(left.values().map(|errand| errand.effort.next_try_at.unwrap_or(now)).min())
+        let next = waiting().filter_map(|(_, errand)| errand.effort.next_try_at).min();
+        Ok(next.map_or(Carried::Nothing, Carried::Until))
     }
 
     async fn run(&self, number: u64, errand: &Errand) -> Result<(), Fatal> {

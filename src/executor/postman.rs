@@ -35,13 +35,13 @@ pub struct Postman {
     listeners: BTreeMap<String, Listener>,
 }
 
-/// How one try went.
+/// How one try went, of a message or of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
     /// Nothing waits.
     Nothing,
-    /// A message was delivered; perhaps more waits.
-    Sent,
+    /// One is done with; perhaps more waits.
+    Done,
     /// Something waits, and is not to be tried before.
     Until(Timestamp),
 }
@@ -130,7 +130,7 @@ impl Postman {
         let message = self.message(&known, name, &batch);
         if message.items.is_empty() {
             self.end(name, &batch, None).await?;
-            return Ok(Carried::Sent);
+            return Ok(Carried::Done);
         }
         failpoint::hit("notify-sending");
         let sent = channel.send(&message).await;
@@ -139,7 +139,7 @@ impl Postman {
             Ok(()) => {
                 tracing::info!(channel = name, items = message.items.len(), "{name} was told");
                 self.end(name, &batch, Some(&message)).await?;
-                Ok(Carried::Sent)
+                Ok(Carried::Done)
             }
             Err(error) => self.failed(name, Some(&batch), message.items.len(), error).await,
         }

@@ -1,17 +1,20 @@
-//! What carries messages and runs hooks beside the daemon's loop: a task a channel, and one for the hooks.
+//! What carries messages and runs hooks beside the daemon's loop: a task a channel, and one a hook's command.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use super::Task;
 use crate::cli::compose::Base;
 use crate::cli::messages;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::executor::{Carried, Errands, Postman};
+use crate::executor::{Carried, Errands, Fatal, Postman};
 use crate::systemd::Pulse;
 
 /// What comes together is told together.
@@ -23,76 +26,95 @@ const LOOK: Duration = Duration::from_secs(60);
 /// How long a message that is on its way may take when we are to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The tasks of the configuration at hand, and of the ones before it that have a message on its way.
+/// The tasks of the configuration at hand, and of the ones before it that have something under way.
 pub(super) struct Messengers {
     pulse: Pulse,
     stop: watch::Sender<bool>,
-    running: Option<JoinHandle<()>>,
+    running: BTreeMap<Duty, Task>,
+    /// Nobody follows them.
+    leaving: Vec<Task>,
+}
+
+/// What one task is there for: a successor begins when it has ended what it is at, so that nothing is told or run twice
+/// at a time. No task waits for another's duty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Duty {
+    Channel(String),
+    Heartbeat(String),
+    Hook(Vec<String>),
 }
 
 impl Messengers {
     /// Starts those that `config` asks for.
     pub(super) fn start(config: &Arc<Config>, base: &Base, pulse: &Pulse) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(work(Arc::clone(config), base.clone(), pulse.clone(), stopped, None));
-        Self { pulse: pulse.clone(), stop, running: Some(running) }
+        let (stop, _) = watch::channel(false);
+        let mut all = Self { pulse: pulse.clone(), stop, running: BTreeMap::new(), leaving: Vec::new() };
+        all.replace(config, base);
+        all
     }
 
-    /// Those of another configuration: they begin when the others have ended what they are at, so that nothing is told twice.
+    /// Those of another configuration follow the ones at work.
     pub(super) fn replace(&mut self, config: &Arc<Config>, base: &Base) {
         self.stop.send_replace(true);
-        let before = self.running.take();
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
-        self.running =
-            Some(tokio::spawn(work(Arc::clone(config), base.clone(), self.pulse.clone(), stopped, before)));
+        let mut before = std::mem::take(&mut self.running);
+        for (duty, work) in works(config, base, &self.pulse, &stopped) {
+            let following = follow(before.remove(&duty), stopped.clone(), work);
+            self.running.insert(duty, Task(tokio::spawn(following)));
+        }
+        self.leaving.retain(|task| !task.0.is_finished());
+        self.leaving.extend(before.into_values());
     }
 
     /// What is on its way may arrive, within reason.
     pub(super) async fn stop(mut self, clock: &dyn Clock) {
         self.stop.send_replace(true);
-        let Some(mut running) = self.running.take() else { return };
+        let all = self.running.values_mut().chain(&mut self.leaving);
+        let all = futures_util::future::join_all(all.map(|task| &mut task.0));
         tokio::select! {
-            _ = &mut running => {}
-            () = clock.sleep(DRAIN) => running.abort(),
+            _ = all => {}
+            () = clock.sleep(DRAIN) => {}
         }
     }
 }
 
-impl Drop for Messengers {
-    fn drop(&mut self) {
-        if let Some(running) = &self.running {
-            running.abort();
-        }
-    }
-}
+type Work = BoxFuture<'static, ()>;
 
-async fn work(
-    config: Arc<Config>,
-    base: Base,
-    pulse: Pulse,
-    stopped: watch::Receiver<bool>,
-    before: Option<JoinHandle<()>>,
-) {
-    if let Some(before) = before {
-        let _ = before.await;
-    }
-    let postman = Arc::new(messages::postman(&config, &base));
-    let errands = messages::errands(&config, &base);
-    let mut tasks = tokio::task::JoinSet::new();
-    for name in config.channels().keys() {
-        let round = Round::new(&base, &stopped);
-        tasks.spawn(carry(Arc::clone(&postman), name.clone(), round));
-        if let Some(every) = config.channels()[name].heartbeat() {
+/// All that `config` asks for.
+fn works(
+    config: &Config,
+    base: &Base,
+    pulse: &Pulse,
+    stopped: &watch::Receiver<bool>,
+) -> Vec<(Duty, Work)> {
+    let postman = Arc::new(messages::postman(config, base));
+    let errands = Arc::new(messages::errands(config, base));
+    let round = || Round::new(base, stopped);
+    let mut works: Vec<(Duty, Work)> = Vec::new();
+    for (name, channel) in config.channels() {
+        works.push((Duty::Channel(name.clone()), carry(Arc::clone(&postman), name.clone(), round()).boxed()));
+        if let Some(every) = channel.heartbeat() {
             let every = Duration::try_from(every).unwrap_or(LOOK);
-            let round = Round::new(&base, &stopped);
-            tasks.spawn(beat(Arc::clone(&postman), name.clone(), every, pulse.clone(), round));
+            let work = beat(Arc::clone(&postman), name.clone(), every, pulse.clone(), round());
+            works.push((Duty::Heartbeat(name.clone()), work.boxed()));
         }
     }
-    if !config.hooks().is_empty() {
-        tasks.spawn(run_hooks(errands, Round::new(&base, &stopped)));
+    for command in errands.commands() {
+        let work = run_hook(Arc::clone(&errands), command.clone(), round());
+        works.push((Duty::Hook(command), work.boxed()));
     }
-    while tasks.join_next().await.is_some() {}
+    works
+}
+
+/// Begins when the one before has ended, unless it is time to end by then.
+async fn follow(before: Option<Task>, stopped: watch::Receiver<bool>, work: Work) {
+    if let Some(mut before) = before {
+        let _ = (&mut before.0).await;
+    }
+    if !*stopped.borrow() {
+        work.await;
+    }
 }
 
 /// When to look again.
@@ -140,18 +162,31 @@ async fn carry(postman: Arc<Postman>, name: String, mut round: Round) {
             true => postman.show(&name).await,
             false => postman.carry(&name).await,
         };
-        let until = match carried {
-            Ok(Carried::Nothing) => None,
-            Ok(Carried::Sent) => Some(Timestamp::MIN),
-            Ok(Carried::Until(at)) => Some(at),
-            // The daemon's loop meets the same state, and ends.
-            Err(fatal) => {
-                tracing::warn!("{fatal}");
-                None
-            }
-        };
-        if !round.wait(until).await {
+        if !round.wait(again_at(carried)).await {
             return;
+        }
+    }
+}
+
+async fn run_hook(errands: Arc<Errands>, command: Vec<String>, mut round: Round) {
+    loop {
+        let ran = errands.run_next(&command).await;
+        if !round.wait(again_at(ran)).await {
+            return;
+        }
+    }
+}
+
+/// When there is something to do again, if nothing new comes before.
+fn again_at(outcome: Result<Carried, Fatal>) -> Option<Timestamp> {
+    match outcome {
+        Ok(Carried::Nothing) => None,
+        Ok(Carried::Done) => Some(Timestamp::MIN),
+        Ok(Carried::Until(at)) => Some(at),
+        // The daemon's loop meets the same state, and ends.
+        Err(fatal) => {
+            tracing::warn!("{fatal}");
+            None
         }
     }
 }
@@ -166,21 +201,6 @@ async fn beat(postman: Arc<Postman>, name: String, every: Duration, pulse: Pulse
         tokio::select! {
             () = stop(&mut round.stopped) => return,
             () = clock.sleep(every) => {}
-        }
-    }
-}
-
-async fn run_hooks(errands: Errands, mut round: Round) {
-    loop {
-        let until = match errands.run_due().await {
-            Ok(until) => until,
-            Err(fatal) => {
-                tracing::warn!("{fatal}");
-                None
-            }
-        };
-        if !round.wait(until).await {
-            return;
         }
     }
 }

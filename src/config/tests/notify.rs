@@ -119,6 +119,7 @@ assets = ["certs/*"]
 command = "hooks/x"
 [[hooks]]
 command = []
+timeout = "1h"
 "##
         ),
         @r##"
@@ -150,6 +151,7 @@ command = []
         keyturn.toml:36:1: hooks[0].command: must be a list, and is text
         keyturn.toml:37:1: hooks[1].event: is missing; write event = "activated"
         keyturn.toml:38:1: hooks[1].command: names no program
+        keyturn.toml:39:1: hooks[1].timeout: must be at most 10m: let the hook hand longer work to something else, and end
         "##
     );
 }
