@@ -12,7 +12,7 @@ use super::{Books, Fatal};
 use crate::audit::Event;
 use crate::desired::Desired;
 use crate::failpoint;
-use crate::model::{Alert, Batch, Code, Listener, Message, Post, Problem, Tidings};
+use crate::model::{Batch, Code, Listener, Message, Post, Problem, Tidings};
 use crate::notify::{Channel, SendError};
 use crate::planner::tidings;
 
@@ -79,7 +79,7 @@ impl Postman {
         if let Some(at) = rest {
             return Ok(Carried::Until(at));
         }
-        let alerts: Vec<Alert> = tidings::shown(&known, listener).cloned().collect();
+        let alerts = tidings::shown(&known, listener, now);
         if alerts.is_empty() {
             return Ok(Carried::Nothing);
         }

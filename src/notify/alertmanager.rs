@@ -76,7 +76,8 @@ impl Alertmanager {
     }
 }
 
-/// An alert as it is shown. Its labels stay the same while its story changes: they are what it is known by.
+/// An alert as it is shown. Its labels stay the same while its story changes: they are what it is known by. Routes want the
+/// urgency among them; where that changes, what it was is shown as ended ([`Alert::ended_forms`]).
 pub fn shown(instance: &str, of: &Alert, now: Timestamp) -> Value {
     let labels = json!({
         "alertname": "Keyturn",

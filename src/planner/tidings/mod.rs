@@ -99,12 +99,16 @@ pub fn mark(record: &mut AssetRecord) {
 }
 
 /// The alerts that a channel is shown which is not told of changes: those that were told, and those that have just ended.
-pub fn shown<'t>(tidings: &'t Tidings, listener: &'t Listener) -> impl Iterator<Item = &'t Alert> {
-    let wants = |alert: &&Alert| {
+/// What has become more or less urgent has ended as what it was: it is told apart by that.
+pub fn shown(tidings: &Tidings, listener: &Listener, now: Timestamp) -> Vec<Alert> {
+    let wants = |alert: &Alert| {
         let severe = Severity::of(alert.problem.code) >= listener.least;
         severe && listener.events.contains(&alert.subject.topic.event())
     };
-    tidings.alerts.values().filter(|alert| alert.told || !alert.is_open()).filter(wants)
+    let is_news = |form: &Alert| form.closed_at.is_some_and(|at| now.duration_since(at) < WINDOW);
+    let known = tidings.alerts.values().filter(|alert| alert.told || !alert.is_open());
+    let forms = known.flat_map(|alert| std::iter::once(alert.clone()).chain(alert.ended_forms().filter(is_news)));
+    forms.filter(wants).collect()
 }
 
 /// The open alerts, as conditions that have not changed.

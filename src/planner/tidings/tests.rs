@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, untold};
+use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, shown, untold};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Bound, Code, Event, Guarded, Hook, Inventory, Item, Listener, Listeners,
     MOST_NOTES, Moment, Phase, Problem, Revision, RevisionState, Severity, Subject, Tidings, Topic, Validity,
@@ -90,6 +90,27 @@ fn a_fault_with_another_face_is_the_same_and_a_worse_one_is_told_again() {
     let told = taken(&mut tidings);
     assert_eq!((told.len(), told[0].phase, told[0].severity), (1, Phase::Lasting, Severity::Critical));
     assert_eq!(tidings.alerts.len(), 1);
+}
+
+/// Whoever tells alerts apart by their urgency sees one at any time.
+#[test]
+fn what_becomes_more_urgent_has_ended_as_what_it_was() {
+    let (mut tidings, who) = (Tidings::default(), listeners());
+    let listener = Listener { shown: true, ..who.channels["ops"].clone() };
+    let mut look = |code: Option<Code>, minute: i64| {
+        let now = start() + SignedDuration::from_mins(minute);
+        let found = code.map_or_else(Conditions::new, |code| one("edge", code));
+        judge(&mut tidings, &who, &found, now);
+        let shown = shown(&tidings, &listener, now).into_iter();
+        shown.map(|alert| (Severity::of(alert.problem.code), alert.closed_at.is_none())).collect::<Vec<_>>()
+    };
+    use Severity::{Critical, Warning};
+    assert_eq!(look(Some(Code::RolloutFailed), 0), [(Warning, true)]);
+    assert_eq!(look(Some(Code::PutBackFailed), 5), [(Critical, true), (Warning, false)]);
+    assert_eq!(look(Some(Code::RolloutFailed), 7), [(Warning, true), (Critical, false)]);
+    assert_eq!(look(Some(Code::FileFailed), 8), [(Warning, true), (Critical, false)], "no more, no less");
+    assert_eq!(look(None, 9), [(Warning, false), (Critical, false)]);
+    assert_eq!(look(None, 200), []);
 }
 
 /// Days before its end at which a root that nobody can renew is told of.
