@@ -47,6 +47,13 @@ pub(super) enum Wish {
     },
     /// `import`
     Import(import::Wish),
+    /// That a root is brought by `import`: what a request for it is bound to; the files come again from who has asked.
+    NewRoot {
+        /// The CA.
+        asset: String,
+        /// Of the root's certificate.
+        fingerprint_sha256: String,
+    },
     /// `ca sign`
     CaSign(sign::Wish),
     /// `acme rollover`
@@ -187,7 +194,7 @@ impl Wish {
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
             Self::Csr { .. } => "csr",
-            Self::Import(_) => "import",
+            Self::Import(_) | Self::NewRoot { .. } => "import",
             Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
@@ -215,6 +222,12 @@ impl Wish {
         }
     }
 
+    /// Whether who has asked does it by the same command once more: what is handed over is for nobody else, and files with
+    /// keys in them are not kept with a request.
+    pub(super) fn is_fetched(&self) -> bool {
+        matches!(self, Self::Export { .. } | Self::NewRoot { .. })
+    }
+
     /// Whether only a daemon can grant it.
     pub(super) fn is_about_requests(&self) -> bool {
         matches!(self, Self::Approve { .. } | Self::Deny { .. })
@@ -240,7 +253,7 @@ impl Wish {
             Self::Export { asset, part, .. } => export::part(config, asset, part).map(drop),
             Self::Status { asset: Some(asset) } => state::asset(config, asset).map(drop),
             Self::Status { .. } | Self::Audit { .. } | Self::Approvals {} => Ok(()),
-            Self::Approve { .. } | Self::Deny { .. } => Ok(()),
+            Self::Approve { .. } | Self::Deny { .. } | Self::NewRoot { .. } => Ok(()),
             Self::Plan { at, until } => plan::Span::of(at.as_deref(), until.as_deref()).map(drop),
         }
     }
@@ -274,7 +287,7 @@ impl Wish {
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
             Self::Csr { asset } => csr::grant(config, house, asset, actor).await.map(Next::Done),
             Self::Import(wish) => {
-                let taken = [wish.take(config, house, actor).await?].into();
+                let taken = [wish.take(config, house, by).await?].into();
                 Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
             }
             Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
@@ -306,7 +319,7 @@ impl Wish {
                 let inventory = house.executor.books.inventory().await;
                 Ok(Next::Done(approvals::list(&inventory.approvals, house.executor.clock.now(), manner)))
             }
-            Self::Approve { .. } | Self::Deny { .. } => {
+            Self::Approve { .. } | Self::Deny { .. } | Self::NewRoot { .. } => {
                 Err(Failure::usage(format!("`{}` is for the daemon's control socket", self.name())))
             }
         }

@@ -35,18 +35,17 @@ impl Desk {
         manner: Manner,
         lines: &mpsc::Sender<Reply>,
     ) -> Result<Answer, Failure> {
-        let (wish, assets) = approvals::pinned(config, house, wish).await?;
+        let (pinned, assets) = approvals::pinned(config, house, wish).await?;
         let (uid, actor) = (caller.uid, format!("uid:{}", caller.uid));
         let mut asked = None;
         let edit = |edit: &mut crate::executor::Edit<'_>| {
             let now = edit.now;
             let end = now.checked_add(config.guards().expire()).unwrap_or(jiff::Timestamp::MAX);
-            let Ok(bound) = approvals::bound(edit, config, (&wish, &assets), guard) else { return };
-            let fetches = matches!(wish, Wish::Export { .. });
+            let Ok(bound) = approvals::bound(edit, config, (&pinned, &assets), guard) else { return };
             let ready = edit
                 .approvals()
                 .same(uid, &bound)
-                .filter(|one| fetches && one.state == ApprovalState::Approved && one.expires_at > now);
+                .filter(|one| pinned.is_fetched() && one.state == ApprovalState::Approved && one.expires_at > now);
             if let Some(ready) = ready {
                 asked = Some(Ok(Asked::Ready(ready.number)));
                 return;
@@ -72,7 +71,9 @@ impl Desk {
             Ok(Asked::Ready(number)) => {
                 let ticket = Ticket { number, config: config.digest().to_owned() };
                 let by = By { actor, ticket: Some(ticket) };
-                self.carry_out((config, house), &wish, &by, manner, lines).await
+                // Of an import, what is pinned names the root; the files are at hand again.
+                let deed = if matches!(pinned, Wish::NewRoot { .. }) { wish } else { &pinned };
+                self.carry_out((config, house), deed, &by, manner, lines).await
             }
             Err(refusal) => self.refuse_request(house, None, refusal, uid).await,
         }
@@ -104,7 +105,7 @@ impl Desk {
         tracing::info!(request = number, "{}", request.outcome());
         match (yes, deed(&request)?) {
             (false, _) => Ok(approvals::told(&request, manner)),
-            (true, Wish::Export { .. }) => Ok(approvals::to_be_fetched(&request, manner)),
+            (true, wish) if wish.is_fetched() => Ok(approvals::to_be_fetched(&request, manner)),
             (true, wish) => {
                 self.carry_out((config, house), &wish, &in_the_name_of(&request, config), manner, lines).await
             }
@@ -133,7 +134,7 @@ pub(super) async fn resume(config: &Config, house: &House) -> Result<(), Failure
     let inventory = house.executor.books.inventory().await;
     for request in inventory.approvals.approved() {
         let wish = match deed(request) {
-            Ok(Wish::Export { .. }) => continue,
+            Ok(wish) if wish.is_fetched() => continue,
             Ok(wish) => wish,
             // Of another version: it expires.
             Err(failure) => {
