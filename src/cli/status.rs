@@ -123,7 +123,8 @@ impl Report {
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
         let of_site = inventory.tidings.site.values().cloned();
-        let of_channels = planner::tidings::trouble(&inventory.tidings).into_iter().map(|(_, problem)| problem);
+        let of_channels =
+            planner::tidings::trouble(&inventory.tidings).into_iter().map(|(_, problem)| problem);
         let waiting: Vec<Approval> =
             inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
         let waits = waiting.iter().map(Approval::problem);

@@ -64,7 +64,9 @@ impl Herald {
         let now = self.books.now();
         let site: BTreeMap<Code, Problem> = {
             let mut site = self.site();
-            site.retain(|code, (_, since)| *code != Code::StateRepaired || now.duration_since(*since) < OLD_REPAIR);
+            site.retain(|code, (_, since)| {
+                *code != Code::StateRepaired || now.duration_since(*since) < OLD_REPAIR
+            });
             site.iter().map(|(code, (problem, _))| (*code, problem.clone())).collect()
         };
         if self.books.look(|inventory| inventory.tidings.site == site).await {
@@ -164,14 +166,22 @@ impl Herald {
 
     /// Nobody wants to be told: what was to be told is forgotten, and what happens meanwhile is old news later.
     async fn be_silent(&self, inventory: &Inventory) -> Result<(), Fatal> {
-        let silent = Tidings { next: inventory.tidings.next, site: inventory.tidings.site.clone(), ..Tidings::default() };
+        let silent = Tidings {
+            next: inventory.tidings.next,
+            site: inventory.tidings.site.clone(),
+            ..Tidings::default()
+        };
         if inventory.tidings == silent {
             return Ok(());
         }
         self.books
             .edit(|edit| {
                 let tidings = edit.tidings();
-                *tidings = Tidings { next: tidings.next, site: std::mem::take(&mut tidings.site), ..Tidings::default() };
+                *tidings = Tidings {
+                    next: tidings.next,
+                    site: std::mem::take(&mut tidings.site),
+                    ..Tidings::default()
+                };
             })
             .await
     }

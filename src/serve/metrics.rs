@@ -171,7 +171,11 @@ fn states(registry: &mut Registry, board: &Board) {
         }
     }
     registry.register("keyturn_revision", "The revision that is in use, or is coming", revisions);
-    registry.register("keyturn_problem", "Problems, by their codes; those of no asset have an empty one", problems);
+    registry.register(
+        "keyturn_problem",
+        "Problems, by their codes; those of no asset have an empty one",
+        problems,
+    );
     registry.register("keyturn_target_proven", "Whether the target has shown what it should", targets);
 }
 

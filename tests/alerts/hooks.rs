@@ -106,13 +106,12 @@ fn a_slow_hook_keeps_nobody_else_waiting() {
              command = [\"sh\", \"-c\", \"echo >> {{dir}}/{name}{more}\"]\n"
         )
     };
-    let channel = "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\nheartbeat = \"10s\"\n";
+    let channel =
+        "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\nheartbeat = \"10s\"\n";
     let rest = script("slow", "; sleep 60") + &script("quick", "") + channel;
     let keyturn = site(&daemon_lines(&port), &rest);
     keyturn.write("url", &inbox.url("hook"));
-    let lines = |name: &str| {
-        fs::read_to_string(keyturn.dir().join(name)).unwrap_or_default().lines().count()
-    };
+    let lines = |name: &str| fs::read_to_string(keyturn.dir().join(name)).unwrap_or_default().lines().count();
     let soon = |holds: &dyn Fn() -> bool| wait_for(Duration::from_secs(15), holds);
     let daemon = Daemon::start(&keyturn, &port);
     assert!(soon(&|| lines("slow") == 1 && lines("quick") == 1), "{}", daemon.log());

@@ -245,15 +245,14 @@ fn a_root_that_is_imported_waits_like_one_that_is_made() {
     offline(&house, "new", &["third"]);
     offline(&house, "evil", &["fourth"]);
     let daemon = house.start();
-    let file = |name: &str, end: &str| house.keyturn.dir().join(format!("{name}.{end}")).display().to_string();
+    let file =
+        |name: &str, end: &str| house.keyturn.dir().join(format!("{name}.{end}")).display().to_string();
     let import = |name: &str, root: &str| {
         let (cert, key, chain) = (file(name, "pem"), file(name, "key"), file(root, "pem"));
         let words = ["import", "ca/outer", "--cert", &cert, "--key", &key, "--chain", &chain];
         words.map(str::to_owned)
     };
-    let run = |words: &[String]| {
-        house.as_user(ASKER, &words.iter().map(String::as_str).collect::<Vec<_>>())
-    };
+    let run = |words: &[String]| house.as_user(ASKER, &words.iter().map(String::as_str).collect::<Vec<_>>());
     let asks = |words: &[String]| house.asks(ASKER, &words.iter().map(String::as_str).collect::<Vec<_>>());
     let imported = || house.keyturn.audited("imported");
     let first = import("first", "old");

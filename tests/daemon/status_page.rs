@@ -139,7 +139,9 @@ fn what_is_wrong_with_no_asset_is_on_the_page_in_the_metrics_and_in_status() {
     keyturn = keyturn.config(&good.replace("[dh_params.edge]\nsource = \"rfc7919\"\n", ""));
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     assert!(seen(&problem("KT-NOT-CONFIGURED")), "{}", daemon.get("/metrics").body);
-    assert!(!has("/metrics", &problem("KT-CONFIG-REJECTED")) && !listed(&keyturn).contains("KT-CONFIG-REJECTED"));
+    assert!(
+        !has("/metrics", &problem("KT-CONFIG-REJECTED")) && !listed(&keyturn).contains("KT-CONFIG-REJECTED")
+    );
     daemon.stop();
 }
 

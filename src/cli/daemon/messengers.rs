@@ -82,12 +82,7 @@ impl Messengers {
 type Work = BoxFuture<'static, ()>;
 
 /// All that `config` asks for.
-fn works(
-    config: &Config,
-    base: &Base,
-    pulse: &Pulse,
-    stopped: &watch::Receiver<bool>,
-) -> Vec<(Duty, Work)> {
+fn works(config: &Config, base: &Base, pulse: &Pulse, stopped: &watch::Receiver<bool>) -> Vec<(Duty, Work)> {
     let postman = Arc::new(messages::postman(config, base));
     let errands = Arc::new(messages::errands(config, base));
     let round = || Round::new(base, stopped);

@@ -42,10 +42,9 @@ impl Desk {
             let now = edit.now;
             let end = now.checked_add(config.guards().expire()).unwrap_or(jiff::Timestamp::MAX);
             let Ok(bound) = approvals::bound(edit, config, (&pinned, &assets), guard) else { return };
-            let ready = edit
-                .approvals()
-                .same(uid, &bound)
-                .filter(|one| pinned.is_fetched() && one.state == ApprovalState::Approved && one.expires_at > now);
+            let ready = edit.approvals().same(uid, &bound).filter(|one| {
+                pinned.is_fetched() && one.state == ApprovalState::Approved && one.expires_at > now
+            });
             if let Some(ready) = ready {
                 asked = Some(Ok(Asked::Ready(ready.number)));
                 return;

@@ -11,7 +11,9 @@ use crate::executor::Edit;
 use crate::issuer::Under;
 use crate::issuer::internal::{Imported, import, root_of};
 use crate::issuer::manual;
-use crate::model::{AssetId, AssetKind, AssetRecord, Guarded, Made, Make, Material, Revision, RevisionState, Secret};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Guarded, Made, Make, Material, Revision, RevisionState, Secret,
+};
 use crate::pki;
 
 /// A revision that an import makes.
@@ -161,11 +163,7 @@ fn refuse_again(id: &AssetId, record: &AssetRecord, made: &Made) -> Result<(), F
 }
 
 /// The revision that the same root came with, where it is known already: then nobody has to be told of it first.
-async fn known_root(
-    house: &House,
-    record: &AssetRecord,
-    anchors: &[String],
-) -> Result<Option<u32>, Failure> {
+async fn known_root(house: &House, record: &AssetRecord, anchors: &[String]) -> Result<Option<u32>, Failure> {
     let live = record.revisions.values().rev().filter(|revision| {
         revision.state >= RevisionState::Prepared && !revision.state.is_over() && revision.root.is_some()
     });

@@ -164,3 +164,15 @@ fn a_pattern_that_matches_nothing_is_odd() {
         warnings(&text).contains("hooks[0].assets[0]: `jwt_keys/*` matches no asset of this configuration")
     );
 }
+
+#[test]
+fn a_mail_server_is_told_a_whole_name() {
+    let mail = |hello: &str| {
+        format!("[notify.a]\nkind = \"email\"\nhost = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\nhello = \"{hello}\"\n")
+    };
+    assert!(faults(&mail("web1")).contains("notify.a.hello: `web1` is no whole name"));
+    let good = certificate("dns_names = [\"a.example\"]") + &mail("web1.example.org");
+    let config = parse(&good).unwrap();
+    let ChannelKind::Email(mail) = config.channels()["a"].kind() else { panic!("{config:?}") };
+    assert_eq!(mail.hello.as_deref(), Some("web1.example.org"));
+}

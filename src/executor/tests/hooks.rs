@@ -11,12 +11,11 @@ use crate::clock::{Entropy, Virtual};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::{Books, Carried, Errands, Herald};
-use crate::model::{
-    AssetId, AssetKind, Code, Errand, Hook, MOST_ERRANDS, Revision, RevisionState,
-};
+use crate::model::{AssetId, AssetKind, Code, Errand, Hook, MOST_ERRANDS, Revision, RevisionState};
 use crate::notify::{Caller, HookFailed};
 
-const CONFIG: &str = "[daemon]\ninstance = \"test\"\n[[hooks]]\nevent = \"activated\"\ncommand = [\"/bin/purge\"]\n";
+const CONFIG: &str =
+    "[daemon]\ninstance = \"test\"\n[[hooks]]\nevent = \"activated\"\ncommand = [\"/bin/purge\"]\n";
 
 /// Writes down what it is called for.
 #[derive(Default)]

@@ -22,11 +22,7 @@ pub struct Condition {
 pub type Conditions = BTreeMap<Subject, Condition>;
 
 /// What is wrong now: `problems` are those of the assets; those of the whole site are on record.
-pub fn conditions(
-    inventory: &Inventory,
-    problems: &[(AssetId, Problem)],
-    now: Timestamp,
-) -> Conditions {
+pub fn conditions(inventory: &Inventory, problems: &[(AssetId, Problem)], now: Timestamp) -> Conditions {
     let mut conditions = Conditions::new();
     for (asset, problem) in problems {
         let subject = subject(inventory, asset, problem);

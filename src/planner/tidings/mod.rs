@@ -107,7 +107,8 @@ pub fn shown(tidings: &Tidings, listener: &Listener, now: Timestamp) -> Vec<Aler
     };
     let is_news = |form: &Alert| form.closed_at.is_some_and(|at| now.duration_since(at) < WINDOW);
     let known = tidings.alerts.values().filter(|alert| alert.told || !alert.is_open());
-    let forms = known.flat_map(|alert| std::iter::once(alert.clone()).chain(alert.ended_forms().filter(is_news)));
+    let forms =
+        known.flat_map(|alert| std::iter::once(alert.clone()).chain(alert.ended_forms().filter(is_news)));
     forms.filter(wants).collect()
 }
 

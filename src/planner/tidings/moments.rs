@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::outbox;
 use crate::model::{
-    AssetId, AssetRecord, Effort, Errand, Event, Item, Listeners, Moment, Phase, Revision,
-    Severity, Subject, Tidings, Topic,
+    AssetId, AssetRecord, Effort, Errand, Event, Item, Listeners, Moment, Phase, Revision, Severity, Subject,
+    Tidings, Topic,
 };
 
 /// Something that has happened to a revision.

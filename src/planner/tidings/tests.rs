@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, shown, untold};
+use super::{
+    Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, shown, untold,
+};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Bound, Code, Event, Guarded, Hook, Inventory, Item, Listener, Listeners,
     MOST_NOTES, Moment, Phase, Problem, Revision, RevisionState, Severity, Subject, Tidings, Topic, Validity,

@@ -147,8 +147,10 @@ fn is_well(asset: &Asset) -> bool {
 /// requests have a list of their own.
 fn problems(board: &Board) -> Vec<(Option<&AssetId>, &Problem)> {
     let of_site = board.problems.iter().filter(|problem| problem.code != Code::ApprovalWaits);
-    let of_assets =
-        board.assets.iter().flat_map(|asset| asset.problems.iter().map(move |problem| (Some(&asset.id), problem)));
+    let of_assets = board
+        .assets
+        .iter()
+        .flat_map(|asset| asset.problems.iter().map(move |problem| (Some(&asset.id), problem)));
     of_site.map(|problem| (None, problem)).chain(of_assets).collect()
 }
 
