@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Books, Carried, Fatal};
 use crate::audit::Event;
 use crate::failpoint;
-use crate::model::{Code, Errand, Hook, Problem};
+use crate::model::{Code, Errand, Hook, Problem, Tidings};
 use crate::notify::{Caller, Exit};
 use crate::planner::tidings;
 
@@ -51,14 +51,17 @@ impl Errands {
     /// When the state cannot be written.
     pub async fn run_next(&self, command: &[String]) -> Result<Carried, Fatal> {
         let now = self.books.now();
-        let known = self.books.tidings().await;
-        let waiting = || known.errands.iter().filter(|(_, errand)| errand.command == command);
-        if let Some((number, errand)) = waiting().find(|(_, errand)| errand.effort.may_try(now)) {
-            self.run(*number, errand).await?;
-            return Ok(Carried::Done);
+        let find = |known: &Tidings| {
+            let waiting = || known.errands.iter().filter(|(_, errand)| errand.command == command);
+            let due = waiting().find(|(_, errand)| errand.effort.may_try(now));
+            let next = waiting().filter_map(|(_, errand)| errand.effort.next_try_at).min();
+            (due.map(|(number, errand)| (*number, Arc::clone(errand))), next)
+        };
+        // With thousands of them, a copy of all is not made for each.
+        match self.books.look_at_tidings(find).await {
+            (Some((number, errand)), _) => self.run(number, &errand).await.map(|()| Carried::Done),
+            (None, next) => Ok(next.map_or(Carried::Nothing, Carried::Until)),
         }
-        let next = waiting().filter_map(|(_, errand)| errand.effort.next_try_at).min();
-        Ok(next.map_or(Carried::Nothing, Carried::Until))
     }
 
     async fn run(&self, number: u64, errand: &Errand) -> Result<(), Fatal> {

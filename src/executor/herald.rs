@@ -152,7 +152,7 @@ impl Herald {
     ) -> Result<bool, Fatal> {
         let now = self.books.now();
         let judge = |tidings: &mut Tidings| {
-            tidings::settle(tidings, &inventory.approvals);
+            tidings::settle(tidings, &desired.listeners, &inventory.approvals, now);
             tidings::judge(tidings, &desired.listeners, conditions, now);
         };
         let mut draft = inventory.tidings.clone();
@@ -166,22 +166,19 @@ impl Herald {
 
     /// Nobody wants to be told: what was to be told is forgotten, and what happens meanwhile is old news later.
     async fn be_silent(&self, inventory: &Inventory) -> Result<(), Fatal> {
-        let silent = Tidings {
-            next: inventory.tidings.next,
-            site: inventory.tidings.site.clone(),
+        let silent = |now: &Tidings| Tidings {
+            next: now.next,
+            site: now.site.clone(),
+            last_request: inventory.approvals.last,
             ..Tidings::default()
         };
-        if inventory.tidings == silent {
+        if inventory.tidings == silent(&inventory.tidings) {
             return Ok(());
         }
         self.books
             .edit(|edit| {
                 let tidings = edit.tidings();
-                *tidings = Tidings {
-                    next: tidings.next,
-                    site: std::mem::take(&mut tidings.site),
-                    ..Tidings::default()
-                };
+                *tidings = silent(tidings);
             })
             .await
     }

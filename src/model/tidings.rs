@@ -12,6 +12,8 @@ pub struct Tidings {
     pub listening: bool,
     /// What is wrong with the whole site, as the process that holds the state has found it: for all who read the records.
     pub site: BTreeMap<Code, Problem>,
+    /// The number of the last request for approval that was looked at.
+    pub last_request: u64,
     /// The number of the next note or errand.
     pub next: u64,
     /// By what they are about.

@@ -13,6 +13,7 @@ const POST: &str = "post/";
 const ERRAND: &str = "errand/";
 const NEXT: &str = "tidings/next";
 const LISTENING: &str = "tidings/listening";
+const LAST_REQUEST: &str = "tidings/last-request";
 const SITE: &str = "tidings/site";
 const GIVEN_UP: &str = "tidings/given-up";
 
@@ -34,6 +35,8 @@ pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<boo
     } else if key == GIVEN_UP {
         let given_up: Vec<GivenUp> = decoded(key, bytes)?;
         tidings.given_up = given_up.into_iter().map(|of| ((of.command.clone(), of.moment), of)).collect();
+    } else if key == LAST_REQUEST {
+        tidings.last_request = decoded(key, bytes)?;
     } else if key == SITE {
         let site: Vec<Problem> = decoded(key, bytes)?;
         tidings.site = site.into_iter().map(|problem| (problem.code, problem)).collect();
@@ -90,6 +93,9 @@ pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Resul
     if before.given_up != after.given_up {
         let given_up: Vec<&GivenUp> = after.given_up.values().collect();
         puts.push((GIVEN_UP.to_owned(), encoded(Some(&given_up))?));
+    }
+    if before.last_request != after.last_request {
+        puts.push((LAST_REQUEST.to_owned(), encoded(Some(&after.last_request))?));
     }
     if before.site != after.site {
         let site: Vec<&Problem> = after.site.values().collect();

@@ -26,8 +26,8 @@ pub use errands::{give_up, make_room};
 pub use moments::{Happened, has_news, untold};
 
 use crate::model::{
-    Alert, ApprovalState, Approvals, AssetId, AssetRecord, Code, Listener, Listeners, Post, Problem,
-    Severity, Subject, Tidings, Topic,
+    Alert, Approval, ApprovalState, Approvals, AssetId, AssetRecord, Code, Event, Item, Listener, Listeners,
+    Phase, Post, Problem, Severity, Subject, Tidings, Topic,
 };
 
 /// So many tries of a channel fail before the others are told of it.
@@ -72,13 +72,36 @@ fn of_request(number: u64) -> Subject {
     Subject { asset: None, topic: Topic::Approval, name: number.to_string() }
 }
 
-/// What was decided on is told as over, with what has become of it.
-pub fn settle(tidings: &mut Tidings, approvals: &Approvals) {
+/// What was decided on is told as over, with what has become of it: also when that was so soon that nobody has seen it wait.
+pub fn settle(tidings: &mut Tidings, listeners: &Listeners, approvals: &Approvals, now: Timestamp) {
+    let is_news = |request: &&Approval| {
+        let fresh = now.duration_since(request.since) < WINDOW;
+        fresh && request.number > tidings.last_request && request.state != ApprovalState::Waiting
+    };
+    let news: Vec<&Approval> = approvals.requests.values().map(AsRef::as_ref).filter(is_news).collect();
+    for request in news {
+        outbox::post(tidings, listeners, of_swift(request, now), &of_request(request.number));
+    }
+    tidings.last_request = approvals.last;
     for request in approvals.requests.values().filter(|request| request.state != ApprovalState::Waiting) {
         let alert = tidings.alerts.get_mut(&of_request(request.number)).filter(|alert| alert.is_open());
         if let Some(alert) = alert {
             alert.problem.message = request.outcome();
         }
+    }
+}
+
+fn of_swift(request: &Approval, now: Timestamp) -> Item {
+    Item {
+        event: Event::Approval,
+        severity: Severity::of(Code::ApprovalWaits),
+        phase: Phase::Happened,
+        asset: None,
+        revision: None,
+        code: Some(Code::ApprovalWaits),
+        text: alerts::shortened(&request.outcome()),
+        at: now,
+        since: None,
     }
 }
 

@@ -168,9 +168,9 @@ fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
         config: String::new(),
     };
     let end = start() + SignedDuration::from_hours(24);
-    let (number, _) = inventory.approvals.ask(bound, 1000, start(), end).unwrap();
+    let (number, _) = inventory.approvals.ask(bound.clone(), 1000, start(), end).unwrap();
     let look = |tidings: &mut Tidings, inventory: &Inventory| {
-        settle(tidings, &inventory.approvals);
+        settle(tidings, &who, &inventory.approvals, start());
         judge(tidings, &who, &conditions(inventory, &[], start()), start());
         taken(tidings)
     };
@@ -183,6 +183,14 @@ fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
     let told = look(&mut tidings, &inventory);
     assert_eq!((told.len(), told[0].event, told[0].phase), (1, Event::Recovery, Phase::Closed));
     assert!(told[0].text.contains("denied by uid:1001"), "{:?}", told[0]);
+    // One that is decided on before anybody has looked is told nonetheless, once.
+    let again = Bound { what: "rotate --compromised certificates/other".to_owned(), ..bound };
+    let (number, _) = inventory.approvals.ask(again, 1000, start(), end).unwrap();
+    inventory.approvals.deny(number, voter, start()).unwrap();
+    let told = look(&mut tidings, &inventory);
+    assert_eq!((told.len(), told[0].event, told[0].phase), (1, Event::Approval, Phase::Happened));
+    assert!(told[0].text.contains("certificates/other): denied by uid:1001"), "{:?}", told[0]);
+    assert_eq!(look(&mut tidings, &inventory), []);
 }
 
 #[test]
