@@ -408,6 +408,25 @@ fn killed_at_each_step_it_is_done_once() {
     }
 }
 
+/// What was approved and could not be put on record then is done without a restart.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_deed_that_fails_is_tried_again() {
+    if !is_root("a_deed_that_fails_is_tried_again") {
+        return;
+    }
+    let mut house = House::new("");
+    house.keyturn.set("KEYTURN_FAILPOINT", Some("approval-deed:1:fail"));
+    let daemon = house.start();
+    let id = house.asks(ASKER, &COMPROMISED);
+    let failed = house.as_user(APPROVER, &["approve", &id]);
+    assert_eq!((failed.code, house.state_of(&id)), (Some(1), "approved".to_owned()), "{failed:#?}");
+    let done = || house.state_of(&id) == "done" && house.revision() == 2;
+    assert!(wait_for(std::time::Duration::from_secs(40), done), "{}", daemon.log());
+    assert_eq!((house.keyturn.audited("approval-done"), house.keyturn.audited("rotate-asked")), (1, 1));
+    daemon.stop();
+}
+
 /// Killed after the key was noted as handed out and before it was: it is not handed out again.
 #[cfg(feature = "failpoints")]
 #[test]
