@@ -114,6 +114,11 @@ impl Hook {
         let name = asset.to_string();
         self.assets.is_empty() || self.assets.iter().any(|glob| matches(glob, &name))
     }
+
+    /// Whether it has asked for this run: several may share a command, each for other assets.
+    pub fn is_of(&self, errand: &Errand) -> bool {
+        self.command == errand.command && self.moment == errand.moment && self.is_for(&errand.asset)
+    }
 }
 
 /// Whether `glob` matches all of `text`: `*` is any run of characters, also none; `?` is one.

@@ -1,6 +1,7 @@
 //! Runs of hooks: none is lost silently, whatever number is to be made.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -17,14 +18,14 @@ use crate::notify::{Caller, HookFailed};
 const CONFIG: &str =
     "[daemon]\ninstance = \"test\"\n[[hooks]]\nevent = \"activated\"\ncommand = [\"/bin/purge\"]\n";
 
-/// Writes down what it is called for.
+/// Writes down what it is called for, and how long that may take.
 #[derive(Default)]
-struct Called(Mutex<Vec<AssetId>>);
+struct Called(Mutex<Vec<(AssetId, Duration)>>);
 
 #[async_trait]
 impl Caller for Called {
-    async fn call(&self, _: &Hook, errand: &Errand) -> Result<String, HookFailed> {
-        self.0.lock().unwrap().push(errand.asset.clone());
+    async fn call(&self, hook: &Hook, errand: &Errand) -> Result<String, HookFailed> {
+        self.0.lock().unwrap().push((errand.asset.clone(), hook.timeout));
         Ok(String::new())
     }
 }
@@ -39,10 +40,14 @@ struct Office {
 
 impl Office {
     async fn open() -> Self {
+        Self::with(CONFIG).await
+    }
+
+    async fn with(config: &str) -> Self {
         let clock = Arc::new(Virtual::new(start()));
         let ledger = Arc::new(Ledger::new(clock.clone(), Arc::new(Fuse::default()), None));
         let books = Arc::new(Books::open(ledger.clone(), clock, &Entropy::system()).await.unwrap());
-        let config = Config::parse(CONFIG, std::path::Path::new("/etc/keyturn/keyturn.toml")).unwrap();
+        let config = Config::parse(config, std::path::Path::new("/etc/keyturn/keyturn.toml")).unwrap();
         let herald = Herald::new(books.clone(), "uid:0");
         let office = Self { ledger, books, herald, desired: Desired::of(&config), called: Arc::default() };
         // What happened before was not told to anyone.
@@ -91,6 +96,7 @@ fn a_turn_of_all_assets_runs_the_hook_for_each() {
         let (errands, command) = (office.errands(), ["/bin/purge".to_owned()]);
         while errands.run_next(&command).await.unwrap() == Carried::Done {}
         let called = office.called.0.lock().unwrap().clone();
+        let called: Vec<AssetId> = called.into_iter().map(|(asset, _)| asset).collect();
         assert_eq!(called, (0..1_100).map(asset).collect::<Vec<_>>());
         assert!(office.books.tidings().await.given_up.is_empty());
     });
@@ -115,5 +121,25 @@ fn what_gives_way_is_in_the_history_and_a_problem() {
         let problem = &trouble[0].1;
         assert_eq!((trouble.len(), problem.code), (1, Code::HookFailed));
         assert!(problem.message.contains("given up for 2 events (activated)"), "{problem}");
+    });
+}
+
+/// Two hooks may share a command: each run has the time of the one that asked for it.
+#[test]
+fn a_command_of_two_hooks_has_the_time_of_each() {
+    wait(async {
+        let hook = |asset: &str, timeout: &str| {
+            format!(
+                "[[hooks]]\nevent = \"activated\"\nassets = [\"certificates/{asset}\"]\ncommand = [\"/bin/purge\"]\ntimeout = \"{timeout}\"\n"
+            )
+        };
+        let text = format!("[daemon]\ninstance = \"test\"\n{}{}", hook("a00000", "5s"), hook("a00001", "90s"));
+        let office = Office::with(&text).await;
+        office.turn_over(3).await;
+        let (errands, command) = (office.errands(), ["/bin/purge".to_owned()]);
+        while errands.run_next(&command).await.unwrap() == Carried::Done {}
+        let called = office.called.0.lock().unwrap().clone();
+        let seconds = Duration::from_secs;
+        assert_eq!(called, [(asset(0), seconds(5)), (asset(1), seconds(90))]);
     });
 }

@@ -154,9 +154,7 @@ fn forget_gone(tidings: &mut Tidings, listeners: &Listeners) {
         outbox::delivered(tidings, number, |name| gone(name));
     }
     tidings.posts.retain(|name, _| !gone(name));
-    tidings.errands.retain(|_, errand| {
-        listeners.hooks.iter().any(|hook| hook.command == errand.command && hook.moment == errand.moment)
-    });
+    tidings.errands.retain(|_, errand| listeners.hooks.iter().any(|hook| hook.is_of(errand)));
 }
 
 /// The channel has got the items up to `last`.
