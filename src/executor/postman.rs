@@ -80,7 +80,8 @@ impl Postman {
             return Ok(Carried::Until(at));
         }
         let alerts = tidings::shown(&known, listener, now);
-        if alerts.is_empty() {
+        // One that was away is shown even nothing: it is away until it has answered.
+        if alerts.is_empty() && post == Post::default() {
             return Ok(Carried::Nothing);
         }
         match channel.show(&self.instance, &alerts, now).await {

@@ -40,6 +40,9 @@ impl Channel for Alertmanager {
 
     async fn show(&self, instance: &str, alerts: &[Alert], now: Timestamp) -> Result<(), SendError> {
         let all: Vec<Value> = alerts.iter().map(|alert| shown(instance, alert, now)).collect();
+        if all.is_empty() {
+            return self.post(&[]).await;
+        }
         for some in all.chunks(AT_ONCE) {
             self.post(some).await?;
         }

@@ -129,6 +129,9 @@ fn an_alertmanager_has_one_alert_of_what_becomes_worse() {
     assert!(wait_for(PATIENCE, || open() == ["critical"]), "{:?}", manager.alerts());
     look(Code::RolloutFailed, 20);
     assert!(wait_for(PATIENCE, || open() == ["warning"]), "{:?}", manager.alerts());
+    // Nothing to show is taken as well, and changes nothing.
+    runtime.block_on(channel.show("site", &[], Timestamp::now())).unwrap();
+    assert_eq!(open(), ["warning"]);
 }
 
 #[test]
