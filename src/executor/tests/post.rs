@@ -167,12 +167,13 @@ fn a_channel_that_is_away_for_a_day() {
     });
 }
 
-/// One that is shown alerts was away when the last of them ended: once it answers again, it no longer fails.
+/// One that is shown alerts was away when the last of them ended: once it answers again, it no longer fails. That it fails
+/// is a failure, which this one does not want to know of.
 #[test]
 fn who_was_away_when_all_was_over_is_there_again() {
     wait(async {
         let office = Office::with(
-            "[daemon]\ninstance = \"test\"\n[notify.ops]\nkind = \"alertmanager\"\nurl = \"http://127.0.0.1:9093\"\nallow_private = true\n",
+            "[daemon]\ninstance = \"test\"\n[notify.ops]\nkind = \"alertmanager\"\nurl = \"http://127.0.0.1:9093\"\nallow_private = true\nevents = [\"expiry\"]\n",
         );
         let process = office.open().await.unwrap();
         let (books, herald, postman) = &process;
@@ -183,7 +184,7 @@ fn who_was_away_when_all_was_over_is_there_again() {
         };
         *office.vendor.away.lock().unwrap() = true;
         for _ in 0..4 {
-            look(&[(asset("edge"), Problem::new(Code::RolloutFailed, "words"))]).await;
+            look(&[(asset("edge"), Problem::new(Code::Expiring, "words"))]).await;
         }
         assert_eq!(books.tidings().await.posts["ops"].failures, 4);
         // All that there was to show is forgotten before it is back.
