@@ -164,11 +164,13 @@ fn the_journal_has_fields_and_the_sandbox_holds() {
     // A step for two is found by the name of either.
     let twin = "[certificates.twin]\nissuers = [\"internal\"]\ndns_names = [\"twin.example.org\"]\n\
                 [[certificates.twin.targets]]\nkind = \"file\"\ndir = \"/srv/site/edge\"\nfiles = { \"twin.crt\" = \"fullchain\" }\n";
-    machine.ok(&format!("cat >>/etc/keyturn/keyturn.toml <<'END'\n{twin}END\nsystemctl reload keyturn.service"));
+    machine
+        .ok(&format!("cat >>/etc/keyturn/keyturn.toml <<'END'\n{twin}END\nsystemctl reload keyturn.service"));
     machine.ok("keyturn run; keyturn rotate certificates/edge certificates/twin");
     let both = serde_json::json!(["certificates/edge", "certificates/twin"]);
     for name in ["edge", "twin"] {
-        let found = || journal(&machine, &format!("KEYTURN_ASSET=certificates/{name} KEYTURN_ACTION=rollout"));
+        let found =
+            || journal(&machine, &format!("KEYTURN_ASSET=certificates/{name} KEYTURN_ACTION=rollout"));
         let shared = || found().iter().any(|entry| entry["KEYTURN_ASSET"] == both);
         assert!(wait_for(PATIENCE, shared), "{name}: {:#?}", found());
     }

@@ -136,7 +136,8 @@ impl Each {
     /// What is logged while it lives is about each of the step's assets.
     pub(super) fn of(step: &Step) -> Self {
         let several = if step.assets.len() > 1 { step.assets.as_slice() } else { &[] };
-        let span = |id: &AssetId| tracing::info_span!(target: EACH, "asset", asset = id.to_string()).entered();
+        let span =
+            |id: &AssetId| tracing::info_span!(target: EACH, "asset", asset = id.to_string()).entered();
         Self(several.iter().take(MOST_EACH).map(span).collect())
     }
 }

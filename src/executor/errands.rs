@@ -65,7 +65,9 @@ impl Errands {
     }
 
     async fn run(&self, number: u64, errand: &Errand) -> Result<(), Fatal> {
-        let Some(hook) = self.hooks.iter().find(|hook| hook.is_of(errand)) else { return self.forget(number, None).await };
+        let Some(hook) = self.hooks.iter().find(|hook| hook.is_of(errand)) else {
+            return self.forget(number, None).await;
+        };
         failpoint::hit("hook-running");
         let outcome = self.caller.call(hook, errand).await;
         failpoint::hit("hook-ran");

@@ -65,7 +65,11 @@ impl Mail {
     }
 
     /// One that does not answer must not keep us from the others.
-    async fn connect_to(&self, found: &[SocketAddr], patience: Duration) -> Result<AsyncSmtpConnection, SendError> {
+    async fn connect_to(
+        &self,
+        found: &[SocketAddr],
+        patience: Duration,
+    ) -> Result<AsyncSmtpConnection, SendError> {
         let mut failed = SendError::later("the mail server has no address");
         for (tried, address) in found.iter().enumerate() {
             let more = tried + 1 < found.len();
@@ -143,7 +147,8 @@ fn is_whole(name: &str) -> bool {
 
 /// Nothing is sent: the kernel says which of our addresses a packet there would have.
 fn address_towards(server: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr = if server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     socket.connect(server).ok()?;
     Some(socket.local_addr().ok()?.ip())

@@ -31,7 +31,7 @@ max_token_ttl = "7d"
 source = "rfc7919"
 "#;
 
-/// One that cannot be delivered: an alarm to be seen.
+/// One that cannot be delivered, and a channel that nobody is at: alarms to be seen.
 const WRONG: &str = r#"
 [certificates.database]
 issuers = ["internal"]
@@ -42,6 +42,9 @@ kind = "file"
 dir = "{dir}/database"
 files = { "tls.crt" = "fullchain", "tls.key" = "private-key" }
 reload = ["false"]
+[notify.ops]
+kind = "webhook"
+url_file = "{dir}/no-such-file"
 "#;
 
 fn site(more: &str) -> (Keyturn, Daemon) {

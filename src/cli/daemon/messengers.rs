@@ -1,6 +1,8 @@
 //! What carries messages and runs hooks beside the daemon's loop: a task a channel, and one a hook's command.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use crate::cli::compose::Base;
 use crate::cli::messages;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::executor::{Carried, Errands, Fatal, Postman};
+use crate::executor::{Carried, Errands, Fatal, Herald, Postman};
+use crate::model::{Code, Problem};
 use crate::systemd::Pulse;
 
 /// What comes together is told together.
@@ -22,6 +25,12 @@ const GATHER: Duration = Duration::from_secs(1);
 
 /// Without news, things are looked at so often.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// After a fault of ours, work begins again so much later.
+const AFTER_FAULT: Duration = Duration::from_secs(10);
+
+/// Work that has gone on for so long is well again.
+const PROVEN: Duration = Duration::from_secs(600);
 
 /// How long a message that is on its way may take when we are to end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -60,7 +69,8 @@ impl Messengers {
         self.stop = stop;
         let mut before = std::mem::take(&mut self.running);
         for (duty, work) in works(config, base, &self.pulse, &stopped) {
-            let following = follow(before.remove(&duty), stopped.clone(), work);
+            let watched = watch_over(duty.clone(), work, Arc::clone(&base.herald), Arc::clone(&base.clock));
+            let following = follow(before.remove(&duty), stopped.clone(), watched.boxed());
             self.running.insert(duty, Task(tokio::spawn(following)));
         }
         self.leaving.retain(|task| !task.0.is_finished());
@@ -81,23 +91,70 @@ impl Messengers {
 
 type Work = BoxFuture<'static, ()>;
 
-/// All that `config` asks for.
-fn works(config: &Config, base: &Base, pulse: &Pulse, stopped: &watch::Receiver<bool>) -> Vec<(Duty, Work)> {
-    let postman = Arc::new(messages::postman(config, base));
-    let errands = Arc::new(messages::errands(config, base));
-    let round = || Round::new(base, stopped);
-    let mut works: Vec<(Duty, Work)> = Vec::new();
-    for (name, channel) in config.channels() {
-        works.push((Duty::Channel(name.clone()), carry(Arc::clone(&postman), name.clone(), round()).boxed()));
-        if let Some(every) = channel.heartbeat() {
-            let every = Duration::try_from(every).unwrap_or(LOOK);
-            let work = beat(Arc::clone(&postman), name.clone(), every, pulse.clone(), round());
-            works.push((Duty::Heartbeat(name.clone()), work.boxed()));
+/// The same work from its beginning, as often as it is wanted.
+type Begin = Box<dyn Fn() -> Work + Send>;
+
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(name) => write!(f, "telling notify.{name}"),
+            Self::Heartbeat(name) => write!(f, "the heartbeat of notify.{name}"),
+            Self::Hook(command) => write!(f, "running the hook `{}`", command.join(" ")),
         }
     }
+}
+
+/// Work that breaks off by a fault of ours is begun anew, and it is a problem until it has gone well for a while.
+async fn watch_over(duty: Duty, begin: Begin, herald: Arc<Herald>, clock: Arc<dyn Clock>) {
+    let mut broken = false;
+    loop {
+        let well = async {
+            clock.sleep(PROVEN).await;
+            if broken {
+                herald.over(Code::NotifyFailed);
+            }
+            std::future::pending::<()>().await;
+        };
+        let work = AssertUnwindSafe(begin()).catch_unwind();
+        let ended = tokio::select! {
+            ended = work => ended,
+            () = well => return,
+        };
+        if ended.is_ok() {
+            return;
+        }
+        let message =
+            format!("{duty} has broken off by a fault of Keyturn (the log has it), and is begun again");
+        tracing::error!("{message}");
+        herald.wrong(Problem::new(Code::NotifyFailed, message));
+        broken = true;
+        clock.sleep(AFTER_FAULT).await;
+    }
+}
+
+/// All that `config` asks for.
+fn works(config: &Config, base: &Base, pulse: &Pulse, stopped: &watch::Receiver<bool>) -> Vec<(Duty, Begin)> {
+    let postman = Arc::new(messages::postman(config, base));
+    let errands = Arc::new(messages::errands(config, base));
+    let (base, stopped) = (base.clone(), stopped.clone());
+    let round = move || Round::new(&base, &stopped);
+    let mut works: Vec<(Duty, Begin)> = Vec::new();
+    for (name, channel) in config.channels() {
+        let (postman, round, of) = (Arc::clone(&postman), round.clone(), name.clone());
+        if let Some(every) = channel.heartbeat() {
+            let every = Duration::try_from(every).unwrap_or(LOOK);
+            let (postman, round, of, pulse) =
+                (Arc::clone(&postman), round.clone(), of.clone(), pulse.clone());
+            let begin = move || beat(Arc::clone(&postman), of.clone(), every, pulse.clone(), round()).boxed();
+            works.push((Duty::Heartbeat(name.clone()), Box::new(begin)));
+        }
+        let begin = move || carry(Arc::clone(&postman), of.clone(), round()).boxed();
+        works.push((Duty::Channel(name.clone()), Box::new(begin)));
+    }
     for command in errands.commands() {
-        let work = run_hook(Arc::clone(&errands), command.clone(), round());
-        works.push((Duty::Hook(command), work.boxed()));
+        let (errands, round, of) = (Arc::clone(&errands), round.clone(), command.clone());
+        let begin = move || run_hook(Arc::clone(&errands), of.clone(), round()).boxed();
+        works.push((Duty::Hook(command), Box::new(begin)));
     }
     works
 }

@@ -168,7 +168,9 @@ fn a_pattern_that_matches_nothing_is_odd() {
 #[test]
 fn a_mail_server_is_told_a_whole_name() {
     let mail = |hello: &str| {
-        format!("[notify.a]\nkind = \"email\"\nhost = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\nhello = \"{hello}\"\n")
+        format!(
+            "[notify.a]\nkind = \"email\"\nhost = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\nhello = \"{hello}\"\n"
+        )
     };
     assert!(faults(&mail("web1")).contains("notify.a.hello: `web1` is no whole name"));
     let good = certificate("dns_names = [\"a.example\"]") + &mail("web1.example.org");

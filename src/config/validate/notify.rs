@@ -228,7 +228,8 @@ fn mail_host(item: &Item<'_>, allow_private: bool) -> Option<String> {
 fn whole_name(item: &Item<'_>) -> Option<String> {
     let name = host_name(item)?;
     if !name.contains('.') {
-        return item.fault(format!("{} is no whole name; write one such as keyturn.example.org", quoted(&name)));
+        return item
+            .fault(format!("{} is no whole name; write one such as keyturn.example.org", quoted(&name)));
     }
     Some(name)
 }

@@ -133,7 +133,8 @@ fn a_command_of_two_hooks_has_the_time_of_each() {
                 "[[hooks]]\nevent = \"activated\"\nassets = [\"certificates/{asset}\"]\ncommand = [\"/bin/purge\"]\ntimeout = \"{timeout}\"\n"
             )
         };
-        let text = format!("[daemon]\ninstance = \"test\"\n{}{}", hook("a00000", "5s"), hook("a00001", "90s"));
+        let text =
+            format!("[daemon]\ninstance = \"test\"\n{}{}", hook("a00000", "5s"), hook("a00001", "90s"));
         let office = Office::with(&text).await;
         office.turn_over(3).await;
         let (errands, command) = (office.errands(), ["/bin/purge".to_owned()]);

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::{Books, Carried, Fatal, Herald, Postman};
 use crate::model::{
-    Alert, AssetId, AssetKind, Code, Inventory, Item, MOST_NOTES, Message, Phase, Problem, Revision, RevisionState,
+    Alert, AssetId, AssetKind, Code, Inventory, Item, MOST_NOTES, Message, Phase, Problem, Revision,
+    RevisionState,
 };
 use crate::notify::{Channel, SendError};
 
