@@ -14,6 +14,7 @@ use crate::desired::Desired;
 use crate::executor::{Books, Carried, Errands, Herald};
 use crate::model::{AssetId, AssetKind, Code, Errand, Hook, MOST_ERRANDS, Revision, RevisionState};
 use crate::notify::{Caller, HookFailed};
+use crate::planner::tidings::{self, Conditions};
 
 const CONFIG: &str =
     "[daemon]\ninstance = \"test\"\n[[hooks]]\nevent = \"activated\"\ncommand = [\"/bin/purge\"]\n";
@@ -117,10 +118,14 @@ fn what_gives_way_is_in_the_history_and_a_problem() {
             [asset(1), asset(2)]
         );
         assert_eq!(lost[0].detail["hook"], "/bin/purge");
-        let trouble = crate::planner::tidings::trouble(&waiting);
+        let trouble = tidings::trouble(&waiting);
         let problem = &trouble[0].1;
         assert_eq!((trouble.len(), problem.code), (1, Code::HookFailed));
         assert!(problem.message.contains("given up for 2 events (activated)"), "{problem}");
+        let mut later = waiting.clone();
+        let tomorrow = start() + jiff::SignedDuration::from_hours(25);
+        tidings::judge(&mut later, &office.desired.listeners, &Conditions::new(), tomorrow);
+        assert!(later.given_up.is_empty() && later.errands.len() == MOST_ERRANDS);
     });
 }
 
