@@ -80,7 +80,9 @@ pub fn settle(tidings: &mut Tidings, listeners: &Listeners, approvals: &Approval
     };
     let news: Vec<&Approval> = approvals.requests.values().map(AsRef::as_ref).filter(is_news).collect();
     for request in news {
-        outbox::post(tidings, listeners, of_swift(request, now), &of_request(request.number));
+        for item in of_swift(request, now) {
+            outbox::post(tidings, listeners, item, &of_request(request.number));
+        }
     }
     tidings.last_request = approvals.last;
     for request in approvals.requests.values().filter(|request| request.state != ApprovalState::Waiting) {
@@ -91,18 +93,21 @@ pub fn settle(tidings: &mut Tidings, listeners: &Listeners, approvals: &Approval
     }
 }
 
-fn of_swift(request: &Approval, now: Timestamp) -> Item {
-    Item {
-        event: Event::Approval,
+/// What would have been told of it, had anyone looked in between.
+fn of_swift(request: &Approval, now: Timestamp) -> [Item; 2] {
+    let item = |event, phase, text: &str| Item {
+        event,
         severity: Severity::of(Code::ApprovalWaits),
-        phase: Phase::Happened,
+        phase,
         asset: None,
         revision: None,
         code: Some(Code::ApprovalWaits),
-        text: alerts::shortened(&request.outcome()),
+        text: alerts::shortened(text),
         at: now,
-        since: None,
-    }
+        since: (phase == Phase::Closed).then_some(request.at),
+    };
+    let (asked, outcome) = (request.problem().message, request.outcome());
+    [item(Event::Approval, Phase::Opened, &asked), item(Event::Recovery, Phase::Closed, &outcome)]
 }
 
 /// What has failed among the hooks of an asset.
