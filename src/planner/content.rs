@@ -1,6 +1,6 @@
 //! What should each place hold?
 
-use std::fmt::Write;
+use std::fmt::{Debug, Write};
 
 use ring::digest;
 
@@ -118,21 +118,90 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
 /// The identity of a directory's content: what its hidden folder is named for. Files that are installed are known
 /// by it over versions of this program: what goes into it is spelt out here.
 pub fn identity(content: &Content) -> String {
-    let mut text = String::with_capacity(128);
+    let mut text = String::with_capacity(256);
     for (path, file) in &content.files {
         let FileContent { part, revisions, password, kind, mode, owner, group } = file;
-        let kind = kind.map(ObjectKind::name);
-        // A string takes everything.
-        let _ = write!(text, "{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
+        for word in [path, part.name()] {
+            text.push_str(word);
+            text.push('\0');
+        }
+        spell(&mut text, revisions);
+        spell_option(&mut text, kind.map(ObjectKind::name));
+        spell_option(&mut text, *mode);
+        spell_option(&mut text, owner.as_deref());
+        spell_option(&mut text, group.as_deref());
         if let Some(password) = password {
             text.push_str(password);
             text.push('\0');
         }
     }
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let mut identity = String::with_capacity(12);
-    for byte in digest.as_ref().iter().take(6) {
-        let _ = write!(identity, "{byte:02x}");
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+fn spell(text: &mut String, value: impl Debug) {
+    // A string takes everything.
+    let _ = write!(text, "{value:?}\0");
+}
+
+/// Most files have none of them, and this is asked of every file at every pass.
+fn spell_option(text: &mut String, value: Option<impl Debug>) {
+    match value {
+        None => text.push_str("None\0"),
+        some => spell(text, some),
     }
-    identity
+}
+
+/// The first six octets, in hex.
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let nibbles = digest.iter().take(6).flat_map(|octet| [octet >> 4, octet & 15]);
+    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::digest;
+
+    use super::identity;
+    use crate::model::{Content, FileContent, ObjectKind, Part};
+
+    fn file(mode: Option<u32>, owner: Option<&str>, kind: Option<ObjectKind>) -> FileContent {
+        let owner = owner.map(str::to_owned);
+        FileContent {
+            part: Part::Ca,
+            revisions: vec![1, 20],
+            password: None,
+            kind,
+            mode,
+            group: owner.clone(),
+            owner,
+        }
+    }
+
+    /// What is installed is known by it: this is how it has been computed since the first version.
+    fn at_first(content: &Content) -> String {
+        let mut text = String::new();
+        for (path, file) in &content.files {
+            let FileContent { part, revisions, password, kind, mode, owner, group } = file;
+            let kind = kind.map(ObjectKind::name);
+            text += &format!("{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
+            text += &password.as_ref().map_or_else(String::new, |password| format!("{password}\0"));
+        }
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().take(6).map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    #[test]
+    fn the_identity_of_what_was_installed_by_an_older_version_is_still_the_same() {
+        let plain = file(None, None, None);
+        let with_password = FileContent { password: Some("9f".to_owned()), ..file(Some(0o400), None, None) };
+        let odd = file(Some(0o640), Some("o\"\u{e9}\n"), Some(ObjectKind::Secret));
+        let contents = [vec![], vec![plain.clone()], vec![with_password], vec![plain, odd]];
+        for files in contents {
+            let files =
+                files.into_iter().enumerate().map(|(at, file)| (format!("file-{at}"), file)).collect();
+            let content = Content { files };
+            assert_eq!(identity(&content), at_first(&content), "{content:?}");
+        }
+    }
 }

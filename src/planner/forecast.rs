@@ -236,8 +236,8 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
         });
         swap(inventory, &rollout.place, parcel, at);
         if let Some(install) = &parcel.install {
-            let key = (parcel.asset.clone(), install.dir.clone());
-            inventory.world.dirs.insert(key, install.identity.clone());
+            let dirs = inventory.world.dirs.entry(parcel.asset.clone()).or_default();
+            dirs.insert(install.dir.clone(), install.identity.clone());
         }
         on_record(inventory, &parcel.asset, |record| {
             let delivery = record.deliveries.or_default(rollout.place.clone());

@@ -69,7 +69,7 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     }
     // What ends first goes first: after a long sleep all is due at once, and what a CA allows may not be enough for all.
     let mut specs: Vec<&AssetSpec> = desired.assets.values().collect();
-    specs.sort_by_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
+    specs.sort_by_cached_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
     for spec in specs {
         turn::consider(&context, spec, &mut draft);
         crl::consider(&context, spec, &mut draft);

@@ -356,8 +356,8 @@ fn assets_that_share_a_directory_are_one_rollout() {
     let done = bench.settle();
     assert!(done.contains(&"rollout file:/etc/tls certificates/a+certificates/b".to_owned()), "{done:#?}");
     // A link that someone has turned away is put right.
-    let key = ("certificates/b".parse().unwrap(), "/etc/tls".into());
-    bench.inventory.world.dirs.insert(key, "elsewhere".to_owned());
+    let shown = [("/etc/tls".into(), "elsewhere".to_owned())].into();
+    bench.inventory.world.dirs.insert("certificates/b".parse().unwrap(), shown);
     let Action::Rollout(rollout) = bench.step("rollout").action else { panic!() };
     assert!(!rollout.applied);
     assert_eq!(bench.settle(), ["rollout file:/etc/tls certificates/b"]);

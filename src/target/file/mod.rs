@@ -34,7 +34,7 @@ impl Target for Directories {
     async fn observe(&self, watch: &Watch, world: &mut World) {
         for (asset, dir) in &watch.dirs {
             if let Some(identity) = install::shown(asset, dir) {
-                world.dirs.insert((asset.clone(), dir.clone()), identity);
+                world.dirs.entry(asset.clone()).or_default().insert(dir.clone(), identity);
             }
         }
     }
