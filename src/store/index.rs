@@ -18,7 +18,7 @@ mod quiet;
 /// touched since it was opened.
 const CACHE: u64 = 256 << 10;
 /// When so many octets have gone through it, it is worth opening anew, with nothing in its memory.
-const FULL: usize = 4 << 20;
+const FULL: usize = 1 << 20;
 /// Opening 100,000 records takes 125 ms; what takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Closing must leave room for the rest of a stop within ten seconds.

@@ -5,6 +5,7 @@
 mod gate;
 mod parcel;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ pub(super) use parcel::{assemble, parcel_of};
 pub(super) struct Due<'a> {
     pub(super) spec: &'a AssetSpec,
     pub(super) site: &'a Site<'a>,
-    pub(super) wanted: Content,
+    pub(super) wanted: Cow<'a, Content>,
     pub(super) delivery: Option<&'a Delivery>,
 }
 
@@ -160,7 +161,7 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
 
 /// Whether the place has what it should, by our own books. (What is really there is watched.)
 fn is_settled(context: &Context<'_>, due: &Due<'_>) -> bool {
-    life::in_place(context, due.spec, due.site).is_some_and(|delivery| delivery.content == due.wanted)
+    life::in_place(context, due.spec, due.site).is_some_and(|delivery| delivery.content == *due.wanted)
         && (due.site.dir.is_none() || context.shows(&due.spec.id, &due.site.place, &due.wanted))
 }
 

@@ -23,6 +23,10 @@ impl Avx2 {
 }
 
 impl Arithmetic for Avx2 {
+    fn weight(&self) -> f64 {
+        4.6
+    }
+
     fn lanes(&self) -> usize {
         Four::COUNT
     }
@@ -58,6 +62,10 @@ impl Ifma {
 }
 
 impl Arithmetic for Ifma {
+    fn weight(&self) -> f64 {
+        1.0
+    }
+
     fn lanes(&self) -> usize {
         Eight::COUNT
     }
