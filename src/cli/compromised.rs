@@ -61,5 +61,9 @@ fn private(key: &Secret) -> Option<PublicKey> {
 
 fn whose<'i>(inventory: &'i Inventory, key: &PublicKey) -> Option<&'i AssetRecord> {
     let print = key.fingerprint_sha256();
-    inventory.assets.values().find(|record| record.compromised_keys.contains(&print))
+    inventory
+        .assets
+        .values()
+        .find(|record| record.compromised_keys.contains(&print))
+        .map(std::sync::Arc::as_ref)
 }
