@@ -61,8 +61,7 @@ impl Executor {
 
     /// That they could not be made is told until they are; the same once.
     async fn note_no_lists(&self, make: &MakeCrl, problem: &Problem) -> Result<(), Fatal> {
-        let known =
-            |inventory: &Inventory| inventory.record(&make.asset)?.crl_problem.clone();
+        let known = |inventory: &Inventory| inventory.record(&make.asset)?.crl_problem.clone();
         if self.books.look(known).await.as_ref() == Some(problem) {
             return Ok(());
         }

@@ -56,8 +56,7 @@ pub(super) async fn take(
 
 /// Somebody above has signed it, and may sign lists.
 fn check_signer(id: &AssetId, list: &str, above: &[String]) -> Result<(), Failure> {
-    let is_its =
-        |certificate: &&String| pki::list_of(list, certificate).is_ok_and(|found| found.is_some());
+    let is_its = |certificate: &&String| pki::list_of(list, certificate).is_ok_and(|found| found.is_some());
     let mut signers = above.iter().filter(is_its).peekable();
     if signers.peek().is_none() {
         return Err(Failure::usage(format!("a list is signed by nobody who stands above {id}")));
