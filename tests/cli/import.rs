@@ -21,6 +21,7 @@ state_dir = "state"
 kind = "internal"
 common_name = "Old CA"
 intermediate_lifetime = "100d"
+trust_before = "0s"
 crl = { lifetime = "30d" }
 [certificates.edge]
 issuers = ["old"]
@@ -180,6 +181,7 @@ fn who_may_not_sign_lists_makes_none() {
     // Certified anew, it makes them.
     certify(&keyturn, "keyUsage=critical,keyCertSign,cRLSign");
     assert!(import(&keyturn, "middle.pem", "middle.key", &chain).ok());
+    assert!(quick(&keyturn, &["run"]).ok());
     let ran = quick(&keyturn, &["rotate", "certificates/edge"]);
     assert!(ran.ok(), "{ran:#?}");
     let verified = served(&keyturn, "-crl_check");
