@@ -38,15 +38,11 @@ pub(super) fn judged(
     Some(said.lines().map(str::to_owned).collect())
 }
 
-/// As `tests/support/skip.rs` has it.
 fn skipped() {
-    use std::io::Write;
-    let line = "issuer::internal::tests::java: no Java that runs a source file (scripts/install-test-deps)";
-    println!("SKIPPED {line}");
-    if let Ok(list) = std::env::var("KEYTURN_TEST_SKIPS") {
-        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-        writeln!(list, "{line}").unwrap();
-    }
+    crate::skip::skipped(
+        "issuer::internal::tests::java",
+        "no Java that runs a source file (scripts/install-test-deps)",
+    );
 }
 
 /// Its verdict on one leaf: empty where it accepts.
@@ -113,7 +109,7 @@ fn java_and_webpki_refuse_a_name_outside_the_constraints_and_a_ca_too_deep() {
     assert!(words.contains("PATH_TOO_LONG"), "{words}");
 }
 
-fn webpki_says(served: &Material) -> Result<(), webpki::Error> {
+pub(super) fn webpki_says(served: &Material) -> Result<(), webpki::Error> {
     let anchor = CertificateDer::from(der(&served.anchors[0]));
     let chain: Vec<_> = served.chain.iter().map(|text| CertificateDer::from(der(text))).collect();
     let leaf = CertificateDer::from(der(leaf_of_material(served)));
