@@ -7,6 +7,7 @@ mod journal;
 mod library;
 mod messengers;
 mod requests;
+mod turns;
 mod usage;
 mod vitals;
 
