@@ -7,6 +7,8 @@ mod support;
 mod approvals;
 #[path = "daemon/control.rs"]
 mod control;
+#[path = "daemon/hanging.rs"]
+mod hanging;
 #[path = "daemon/hostile.rs"]
 mod hostile;
 #[path = "daemon/life.rs"]

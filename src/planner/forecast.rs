@@ -2,6 +2,7 @@
 //! its own last plan leaves behind.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,42 +29,45 @@ pub struct Forecast {
     pub first: Plan,
     /// What would go badly with the services that any of the steps touches.
     pub warnings: BTreeSet<String>,
-    /// Set where there were too many steps to go on.
+    /// Set where there were too many steps to go on, or nobody wanted more of them.
     pub cut_short: bool,
 }
 
-/// Plans from `now` until `until`, as if every step worked at once.
+/// Plans from `now` until `until`, as if every step worked at once. Of many assets and a long time it takes minutes: it
+/// is given up as soon as it is not `wanted` any more.
 pub fn forecast(
     desired: &Desired,
     inventory: &Inventory,
-    now: Timestamp,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     seed: Seed,
+    wanted: impl Fn() -> bool,
 ) -> Forecast {
-    play(desired, inventory.clone(), (now, until), seed, MOST_STEPS, |_| {})
+    let look = |_: &Inventory| if wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    play(desired, inventory.clone(), (now, until), seed, MOST_STEPS, look)
 }
 
-/// The forecast, of little more than `most` steps; `look` is shown the inventory after each change.
+/// The forecast, of little more than `most` steps; `look` is shown the inventory after each change, and says whether to go on.
 pub(super) fn play(
     desired: &Desired,
     mut inventory: Inventory,
     (now, until): (Timestamp, Timestamp),
     seed: Seed,
     most: usize,
-    mut look: impl FnMut(&Inventory),
+    mut look: impl FnMut(&Inventory) -> ControlFlow<()>,
 ) -> Forecast {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
     loop {
+        let mut go_on = ControlFlow::Continue(());
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
-            look(&inventory);
+            go_on = look(&inventory);
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
         forecast.warnings.append(&mut next.warnings.into_iter().collect());
-        forecast.cut_short = forecast.steps.len() > most;
+        forecast.cut_short = forecast.steps.len() > most || go_on.is_break();
         match next.next_wake {
             _ if forecast.cut_short => return forecast,
             _ if !idle => {}

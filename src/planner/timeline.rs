@@ -2,6 +2,7 @@
 //! with the CA that signs for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
@@ -85,8 +86,9 @@ pub fn timeline(
         let mut look = |after: &Inventory| {
             let before = inventory.record(&spec.id);
             spans.extend(after.record(&spec.id).into_iter().flat_map(|record| of(record, before)));
+            ControlFlow::Continue(())
         };
-        look(&known);
+        let _ = look(&known);
         let steps = play(&alone, known, (now, until), seed, MOST_STEPS, look).steps;
         let its = |step: &Step| step.assets.contains(&spec.id) && !step.action.is_silent();
         let coming = steps.into_iter().filter(its).map(Ahead::from).collect();

@@ -39,7 +39,7 @@ const EVENTS_APART: Duration = Duration::from_secs(2);
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long what runs may go on after it was told to stop.
-const DRAIN: Duration = Duration::from_secs(8);
+pub const DRAIN: Duration = Duration::from_secs(8);
 
 /// One configuration, put together.
 pub struct Household {

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Current;
 use super::journal::Told;
+use super::turns::Turns;
 use crate::audit::Event;
 use crate::cli::approvals;
 use crate::cli::compose::House;
@@ -41,6 +42,7 @@ pub(super) struct Desk {
     pub(super) handle: Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) told: broadcast::Sender<Told>,
+    turns: Turns,
     refused: Mutex<HashMap<(u32, &'static str), Duration>>,
 }
 
@@ -58,7 +60,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
         told: broadcast::Sender<Told>,
     ) -> Self {
-        Self { current, handle, clock, told, refused: Mutex::default() }
+        Self { current, handle, clock, told, turns: Turns::default(), refused: Mutex::default() }
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
@@ -112,8 +114,13 @@ async fn wish(
         Need::Read => tracing::debug!(uid, verb, "uid {uid} asks for {verb}"),
         _ => tracing::info!(uid, verb, "uid {uid} asks for {verb}"),
     }
+    let Some(place) = desk.turns.place(uid) else {
+        let message = format!("uid {uid} waits for {} answers already", Turns::OF_ONE_USER);
+        return said(StatusCode::SERVICE_UNAVAILABLE, &message);
+    };
     let (lines, replies) = mpsc::channel(64);
     tokio::spawn(async move {
+        let _place = place;
         let answer = desk.grant((&config, &house), &caller, &letter, &lines).await;
         let answer = answer.unwrap_or_else(|failure| Answer::of_failure(&failure));
         let _ = lines.send(Reply::Answer(answer)).await;
@@ -157,13 +164,22 @@ fn groups(caller: UCred) -> Vec<u32> {
 impl Desk {
     async fn grant(
         &self,
-        (config, house): (&Config, &House),
+        (config, house): (&Arc<Config>, &House),
         caller: &Caller,
         letter: &Letter,
         lines: &mpsc::Sender<Reply>,
     ) -> Result<Answer, Failure> {
         let (wish, manner) = (&letter.wish, letter.manner);
         wish.check(config)?;
+        if wish.only_reads() {
+            // Nobody reads what is worked out for someone who has gone away.
+            let _turn = tokio::select! {
+                turn = self.turns.reader(caller.uid) => turn,
+                () = lines.closed() => return Err(ending()),
+            };
+            let reader = lines.clone();
+            return wish.read(config, house, manner, move || !reader.is_closed()).await;
+        }
         if let Wish::Approve { id } | Wish::Deny { id } = wish {
             let word = (*id, matches!(wish, Wish::Approve { .. }));
             return self.decide((config, house), caller, word, manner, lines).await;

@@ -20,9 +20,6 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Without news, things are looked at so often.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// How long a message that is on its way may take when we are to end.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// The tasks of the configuration at hand, and of the ones before it that have a message on its way.
 pub(super) struct Messengers {
     pulse: Pulse,
@@ -48,13 +45,17 @@ impl Messengers {
             Some(tokio::spawn(work(Arc::clone(config), base.clone(), self.pulse.clone(), stopped, before)));
     }
 
-    /// What is on its way may arrive, within reason.
-    pub(super) async fn stop(mut self, clock: &dyn Clock) {
+    /// Nothing more is begun.
+    pub(super) fn tell_to_end(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// What is on its way may arrive, within `reason`.
+    pub(super) async fn ended(&mut self, clock: &dyn Clock, reason: Duration) {
         let Some(mut running) = self.running.take() else { return };
         tokio::select! {
             _ = &mut running => {}
-            () = clock.sleep(DRAIN) => running.abort(),
+            () = clock.sleep(reason) => running.abort(),
         }
     }
 }

@@ -7,11 +7,13 @@ mod journal;
 mod library;
 mod messengers;
 mod requests;
+mod turns;
 mod usage;
 mod vitals;
 
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +28,7 @@ use super::state;
 use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::model::{Code, Problem};
-use crate::scheduler::{Handle, Household, Scheduler, Word};
+use crate::scheduler::{DRAIN, Handle, Household, Scheduler, Word};
 use crate::serve::{self, Door};
 use crate::systemd;
 use board::{Boards, Steps};
@@ -40,9 +42,16 @@ pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
     let config = Arc::new(state::config(cli)?);
     state::warn(&config);
     let socket = doors::handed_over(&config)?;
-    Base::run(&config, async |base| Daemon::start(cli, &config, base, socket).await?.live().await)?;
+    Base::run(&config, async |base| {
+        // A signal that comes while we start is not lost.
+        let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
+        Daemon::start(cli, &config, base, socket).await?.live(signals).await
+    })?;
     Ok(DONE)
 }
+
+/// A loop that has not ended so long after its [`DRAIN`] hangs, and is left behind.
+const HANGS: Duration = Duration::from_millis(500);
 
 /// Everything that lives as long as the process.
 struct Daemon<'a> {
@@ -61,7 +70,6 @@ struct Daemon<'a> {
     events: Option<Task>,
     _doors: Vec<Door>,
     _watchdog: Task,
-    signals: Signals,
 }
 
 /// Ends with whoever has it.
@@ -75,7 +83,12 @@ impl Drop for Task {
 
 struct Signals {
     reload: Signal,
-    stop: Signal,
+    end: End,
+}
+
+/// Either of the two.
+struct End {
+    terminate: Signal,
     interrupt: Signal,
 }
 
@@ -86,8 +99,6 @@ impl<'a> Daemon<'a> {
         base: Base,
         socket: Option<UnixListener>,
     ) -> Result<Self, Failure> {
-        // A signal that comes while we start is not lost.
-        let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
         let (told, _) = broadcast::channel(256);
         let steps = Steps::default();
@@ -134,25 +145,41 @@ impl<'a> Daemon<'a> {
             events,
             _doors: doors,
             _watchdog: watchdog,
-            signals,
         })
     }
 
-    async fn live(mut self) -> Result<(), Failure> {
+    async fn live(mut self, signals: Signals) -> Result<(), Failure> {
+        let Signals { mut reload, mut end } = signals;
         loop {
             tokio::select! {
                 ended = &mut self.loop_of => return ended_by_itself(ended),
-                _ = self.signals.reload.recv() => self.reload().await,
-                _ = self.signals.stop.recv() => break,
-                _ = self.signals.interrupt.recv() => break,
+                _ = reload.recv() => tokio::select! {
+                    () = self.reload() => {}
+                    () = end.is_told() => break,
+                },
+                () = end.is_told() => break,
             }
         }
         tracing::info!("stopping: what runs may end, nothing is begun");
         systemd::stopping();
+        self.end().await
+    }
+
+    /// All are told first, and then waited for side by side: whoever stops us has a time of their own (Docker: 10 s).
+    async fn end(mut self) -> Result<(), Failure> {
+        let clock = Arc::clone(&self.base.clock);
         self.handle.stop();
-        let ended = (&mut self.loop_of).await;
-        self.messengers.stop(self.base.clock.as_ref()).await;
-        ended_by_itself(ended)
+        self.messengers.tell_to_end();
+        let ended = async {
+            tokio::select! {
+                ended = &mut self.loop_of => ended_by_itself(ended),
+                () = clock.sleep(DRAIN + HANGS) => {
+                    tracing::warn!("the scheduler hangs and is left behind; the next start finishes its work");
+                    Ok(())
+                }
+            }
+        };
+        tokio::join!(ended, self.messengers.ended(clock.as_ref(), DRAIN)).0
     }
 
     /// A bad file changes nothing: the old configuration goes on.
@@ -247,10 +274,17 @@ fn standing(config: &Config) -> String {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            reload: signal(SignalKind::hangup())?,
-            stop: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { reload: signal(SignalKind::hangup())?, end: End { terminate, interrupt } })
+    }
+}
+
+impl End {
+    /// Returns when we are to end.
+    async fn is_told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
