@@ -118,7 +118,8 @@ pub async fn output(
     if status.success() {
         return Ok(words);
     }
-    Err(fail(Exit::of(status), format!("`{shown}` ended with {status}: {words}")))
+    let words = if words.is_empty() { words } else { format!(": {words}") };
+    Err(fail(Exit::of(status), format!("`{shown}` ended with {status}{words}")))
 }
 
 fn restrict(child: &mut Command, environment: Environment) {
@@ -184,6 +185,12 @@ mod tests {
             shell("echo out; echo err hush-hush >&2; exit 3", Duration::from_secs(10)).await.unwrap_err();
         assert!(error.contains("exit status: 3"), "{error}");
         assert!(error.contains("err [secret]") && error.contains("out"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_not_quoted() {
+        let error = shell("exit 3", Duration::from_secs(10)).await.unwrap_err();
+        assert!(error.ends_with("ended with exit status: 3"), "{error}");
     }
 
     #[tokio::test]

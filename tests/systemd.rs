@@ -161,6 +161,20 @@ fn the_journal_has_fields_and_the_sandbox_holds() {
     );
     assert!(journal(&machine, "-g '^20[0-9][0-9]-'").is_empty(), "no line has a time of its own");
 
+    // A step for two is found by the name of either.
+    let twin = "[certificates.twin]\nissuers = [\"internal\"]\ndns_names = [\"twin.example.org\"]\n\
+                [[certificates.twin.targets]]\nkind = \"file\"\ndir = \"/srv/site/edge\"\nfiles = { \"twin.crt\" = \"fullchain\" }\n";
+    machine
+        .ok(&format!("cat >>/etc/keyturn/keyturn.toml <<'END'\n{twin}END\nsystemctl reload keyturn.service"));
+    machine.ok("keyturn run; keyturn rotate certificates/edge certificates/twin");
+    let both = serde_json::json!(["certificates/edge", "certificates/twin"]);
+    for name in ["edge", "twin"] {
+        let found =
+            || journal(&machine, &format!("KEYTURN_ASSET=certificates/{name} KEYTURN_ACTION=rollout"));
+        let shared = || found().iter().any(|entry| entry["KEYTURN_ASSET"] == both);
+        assert!(wait_for(PATIENCE, shared), "{name}: {:#?}", found());
+    }
+
     // What the sandbox does not let it write is a problem with a code, and is not there.
     let failed = || journal(&machine, "KEYTURN_ASSET=certificates/outside KEYTURN_CODE=KT-FILE-FAILED");
     assert!(

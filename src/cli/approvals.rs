@@ -34,8 +34,22 @@ pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
     Ok(answer.print())
 }
 
-/// What guards this wish, if anything does.
-pub(super) fn guard(config: &Config, wish: &Wish) -> Result<Option<Guarded>, Failure> {
+/// What guards this wish, if anything does, as things stand in the records.
+pub(super) async fn guard_now(
+    config: &Config,
+    house: &House,
+    wish: &Wish,
+) -> Result<Option<Guarded>, Failure> {
+    match wish {
+        Wish::Import(import) if config.guards().requires(Guarded::CaRotate) => {
+            Ok(import.new_root(config, house).await?.map(|_| Guarded::CaRotate))
+        }
+        wish => guard(config, wish),
+    }
+}
+
+/// What guards this wish, as far as its words tell.
+fn guard(config: &Config, wish: &Wish) -> Result<Option<Guarded>, Failure> {
     let requires = |what| Some(what).filter(|what| config.guards().requires(*what));
     Ok(match wish {
         Wish::Rotate { assets, all, compromised } => {
@@ -55,17 +69,25 @@ pub(super) fn guard(config: &Config, wish: &Wish) -> Result<Option<Guarded>, Fai
 
 /// Without a daemon nobody is there whom another could tell his word.
 pub(super) fn must_not_wait(config: &Config, wish: &Wish) -> Result<(), Failure> {
-    let why = match guard(config, wish)? {
-        Some(guard) => format!("needs another person's word ([approvals] requires {})", guard.name()),
-        None if wish.is_about_requests() => "is about a request".to_owned(),
-        None => return Ok(()),
-    };
+    match guard(config, wish)? {
+        Some(guard) => Err(only_by_daemon(config, wish.name(), guard)),
+        None if wish.is_about_requests() => Err(no_daemon(config, wish.name(), "is about a request")),
+        None => Ok(()),
+    }
+}
+
+/// It is guarded, and nobody is there whom another could tell his word.
+pub(super) fn only_by_daemon(config: &Config, verb: &str, guard: Guarded) -> Failure {
+    let why = format!("needs another person's word ([approvals] requires {})", guard.name());
+    no_daemon(config, verb, &why)
+}
+
+fn no_daemon(config: &Config, verb: &str, why: &str) -> Failure {
     let socket = config.daemon().control_socket().display();
     let error = anyhow::anyhow!(
-        "`{}` {why}, and only the daemon takes those: none answers on {socket}; start it (`keyturn daemon`)",
-        wish.name()
+        "`{verb}` {why}, and only the daemon takes those: none answers on {socket}; start it (`keyturn daemon`)"
     );
-    Err(Failure { code: LOCKED, error })
+    Failure { code: LOCKED, error }
 }
 
 /// The wish with everything settled that its words leave open, and the assets that it is for.
@@ -87,6 +109,12 @@ pub(super) async fn pinned(
             let revision = Some(numbers.last().copied().ok_or_else(missing)?);
             let pinned = Wish::Export { asset: id.to_string(), part: part.to_string(), revision };
             Ok((pinned, [id].into()))
+        }
+        Wish::Import(import) => {
+            let id = import.checked(config)?;
+            let missing = || Failure::usage(format!("{id}: its root is known by now; ask again"));
+            let fingerprint_sha256 = import.new_root(config, house).await?.ok_or_else(missing)?;
+            Ok((Wish::NewRoot { asset: id.to_string(), fingerprint_sha256 }, [id].into()))
         }
         Wish::NoteExport { .. } => {
             let message = "this daemon hands private parts out itself ([approvals]): its configuration is \
@@ -125,6 +153,9 @@ fn what(wish: &Wish, assets: &BTreeSet<AssetId>) -> String {
         Wish::Export { part, revision, .. } => {
             let number = revision.map_or_else(String::new, |number| format!(" --revision {number}"));
             format!("export {names} --part {part}{number}")
+        }
+        Wish::NewRoot { fingerprint_sha256, .. } => {
+            format!("import {names} with a new root, SHA-256 {fingerprint_sha256}")
         }
         wish => format!("{} {names}", wish.name()),
     }
@@ -222,13 +253,13 @@ pub(super) fn waits(request: &Approval, is_new: bool, manner: Manner) -> Answer 
     Answer { exit: WAITS, ..Answer::done(text) }
 }
 
-/// What who has approved an export is told: it is handed to who has asked, and to nobody else.
+/// What who has approved something that is fetched is told: it is for who has asked, and for nobody else.
 pub(super) fn to_be_fetched(request: &Approval, manner: Manner) -> Answer {
     if manner.format == Format::Json {
         return Answer::done(format!("{:#}\n", json!({ "approval": json(request) })));
     }
     Answer::done(format!(
-        "request {} is approved: uid {} gets it by the same command once more, once, until {}\n",
+        "request {} is approved: uid {} gets it done by the same command once more, once, until {}\n",
         request.number, request.by, request.expires_at
     ))
 }

@@ -97,7 +97,7 @@ impl Base {
         actor: String,
     ) -> Result<Self, Failure> {
         let books = Arc::new(Books::open(store, Arc::clone(&clock), &entropy).await?);
-        let herald = Arc::new(Herald::new(Arc::clone(&books)));
+        let herald = Arc::new(Herald::new(Arc::clone(&books), actor.clone()));
         Ok(Self { books, herald, clock, entropy, actor })
     }
 

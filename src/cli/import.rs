@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::compose::House;
 use super::fail::Failure;
 use super::state;
+use super::wish::By;
 use crate::audit::Event;
 use crate::config::Config;
 use crate::executor::Edit;
@@ -92,17 +93,18 @@ impl Wish {
     }
 
     /// Takes it in, durably.
-    pub(super) async fn take(&self, config: &Config, house: &House, by: &str) -> Result<AssetId, Failure> {
+    pub(super) async fn take(&self, config: &Config, house: &House, by: &By) -> Result<AssetId, Failure> {
         let id = self.checked(config)?;
+        let actor = by.actor.as_str();
         match id.kind {
-            AssetKind::Certificate => self.take_certificate(config, house, &id, by).await?,
-            AssetKind::JwtKey => self.take_jwt_key(config, house, &id, by).await?,
+            AssetKind::Certificate => self.take_certificate(config, house, &id, actor).await?,
+            AssetKind::JwtKey => self.take_jwt_key(config, house, &id, actor).await?,
             _ => {
                 if let Some(certificate) = &self.certificate {
                     self.take_authority(config, house, &id, certificate, by).await?;
                 }
                 if let Some(lists) = &self.crl {
-                    lists::take(config, house, &id, lists, by).await?;
+                    lists::take(config, house, &id, lists, actor).await?;
                 }
             }
         }

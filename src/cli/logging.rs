@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::args::{Cli, LogFormat, Verb};
+use super::report::EACH;
 
 /// Each of our fields has it in the journal: `KEYTURN_ASSET`, `KEYTURN_CODE`.
 const PREFIX: &str = "KEYTURN";
@@ -33,11 +34,20 @@ pub(super) fn start(cli: &Cli) {
     let notes = asked.is_err() && cli.verbose == 0 && !daemon;
     let filter = asked.ok().and_then(|asked| EnvFilter::try_new(asked).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new(level));
+    let in_fields = match cli.log_format {
+        LogFormat::Journald => true,
+        LogFormat::Auto => stderr_is_the_journal(),
+        LogFormat::Json | LogFormat::Text => false,
+    };
     let (sink, trouble) = match cli.log_format {
         LogFormat::Json => (json(), None),
-        LogFormat::Journald => journald(notes),
-        LogFormat::Auto if stderr_is_the_journal() => journald(notes),
-        LogFormat::Auto | LogFormat::Text => (text(notes), None),
+        _ if in_fields => journald(notes),
+        _ => (text(notes), None),
+    };
+    let each = if in_fields { "info" } else { "off" };
+    let filter = match format!("{EACH}={each}").parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
     };
     let _ = tracing_subscriber::registry().with(sink.with_filter(filter)).try_init();
     if let Some(error) = trouble {

@@ -81,12 +81,25 @@ pub(super) fn channel(settings: &Settings, clock: &Arc<dyn Clock>) -> Arc<dyn Ch
     }
 }
 
+/// Runs the hooks that are due, the commands side by side.
+async fn run_hooks(errands: &Errands) -> Result<(), Fatal> {
+    let run = async |command: Vec<String>| {
+        while errands.run_next(&command).await? == Carried::Done {}
+        Ok::<(), Fatal>(())
+    };
+    let mut running: FuturesUnordered<_> = errands.commands().into_iter().map(run).collect();
+    while let Some(ran) = running.next().await {
+        ran?;
+    }
+    Ok(())
+}
+
 /// Runs the hooks that are due, and carries once to each channel what waits for it.
 pub(super) async fn deliver(config: &Config, base: &Base) -> Result<(), Failure> {
     if config.channels().is_empty() && config.hooks().is_empty() {
         return Ok(());
     }
-    errands(config, base).run_due().await?;
+    run_hooks(&errands(config, base)).await?;
     let postman = postman(config, base);
     let all = async {
         let beat = async |name: &String| {
@@ -105,7 +118,7 @@ pub(super) async fn deliver(config: &Config, base: &Base) -> Result<(), Failure>
                     let left = at.duration_since(base.clock.now());
                     base.clock.sleep(Duration::try_from(left).unwrap_or_default()).await;
                 }
-                Carried::Sent => {}
+                Carried::Done => {}
                 Carried::Nothing | Carried::Until(_) => {
                     beat(name).await;
                     return Ok(());

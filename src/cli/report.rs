@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tracing::span::EnteredSpan;
 
 use crate::executor::Reporter;
-use crate::model::{Action, Problem, Step};
+use crate::model::{Action, AssetId, Problem, Step};
 
 /// Lines on stderr, with bars below them where it is a terminal.
 pub(super) struct Lines {
@@ -118,6 +119,33 @@ pub(super) fn labels(step: &Step) -> (Option<String>, Option<String>) {
     match step.assets.as_slice() {
         [one] => (Some(one.to_string()), None),
         _ => (None, Some(names(step).join(" "))),
+    }
+}
+
+/// Each of several assets, as journald has it: it takes many values of a field, and takes them from spans (an event has one).
+/// For all other logs these are switched off.
+pub(super) struct Each(Vec<EnteredSpan>);
+
+/// What those spans are switched off by.
+pub(super) const EACH: &str = "keyturn::each";
+
+/// More assets of one step are not told apart.
+const MOST_EACH: usize = 64;
+
+impl Each {
+    /// What is logged while it lives is about each of the step's assets.
+    pub(super) fn of(step: &Step) -> Self {
+        let several = if step.assets.len() > 1 { step.assets.as_slice() } else { &[] };
+        let span =
+            |id: &AssetId| tracing::info_span!(target: EACH, "asset", asset = id.to_string()).entered();
+        Self(several.iter().take(MOST_EACH).map(span).collect())
+    }
+}
+
+impl Drop for Each {
+    fn drop(&mut self) {
+        // The last one entered is left first.
+        while self.0.pop().is_some() {}
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn granted(cli: &Cli, config: &Config, wish: &Wish) -> Result<Answer,
 
 /// Puts on record what there is to tell, as things stand.
 async fn tell(house: &House, base: &Base) -> Result<(), Failure> {
+    base.herald.post_up().await?;
     if house.desired.listeners.is_empty() && !base.books.tidings().await.listening {
         return Ok(());
     }

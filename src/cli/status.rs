@@ -122,14 +122,16 @@ impl Report {
         let mut assets: Vec<Row> = desired.assets.values().map(row).collect();
         assets.sort_by_key(|row| row.problems.is_empty());
         let issuers = planner::issuers(&desired, inventory, now);
-        let of_site = planner::tidings::trouble(&inventory.tidings);
+        let of_site = inventory.tidings.site.values().cloned();
+        let of_channels =
+            planner::tidings::trouble(&inventory.tidings).into_iter().map(|(_, problem)| problem);
         let waiting: Vec<Approval> =
             inventory.approvals.waiting().filter(|request| request.expires_at > now).cloned().collect();
         let waits = waiting.iter().map(Approval::problem);
         // An asset that the configuration no longer has is in no row.
         let of_none = problems.iter().filter(|(id, _)| !desired.assets.contains_key(id));
         let of_none = of_none.map(|(_, problem)| problem.clone());
-        let problems = of_site.into_iter().map(|(_, problem)| problem).chain(of_none).chain(waits).collect();
+        let problems = of_site.chain(of_channels).chain(of_none).chain(waits).collect();
         Self { now, problems, issuers, stock: planner::stock(&desired, inventory, now), waiting, assets }
     }
 

@@ -48,6 +48,13 @@ pub(super) enum Wish {
     },
     /// `import`
     Import(import::Wish),
+    /// That a root is brought by `import`: what a request for it is bound to; the files come again from who has asked.
+    NewRoot {
+        /// The CA.
+        asset: String,
+        /// Of the root's certificate.
+        fingerprint_sha256: String,
+    },
     /// `ca sign`
     CaSign(sign::Wish),
     /// `acme rollover`
@@ -188,7 +195,7 @@ impl Wish {
             Self::Revoke(_) => "revoke",
             Self::CaInit { .. } => "ca init",
             Self::Csr { .. } => "csr",
-            Self::Import(_) => "import",
+            Self::Import(_) | Self::NewRoot { .. } => "import",
             Self::CaSign(_) => "ca sign",
             Self::AcmeRollover { .. } => "acme rollover",
             Self::AcmeRegister { .. } => "acme register",
@@ -216,6 +223,12 @@ impl Wish {
         }
     }
 
+    /// Whether who has asked does it by the same command once more: what is handed over is for nobody else, and files with
+    /// keys in them are not kept with a request.
+    pub(super) fn is_fetched(&self) -> bool {
+        matches!(self, Self::Export { .. } | Self::NewRoot { .. })
+    }
+
     /// Whether only a daemon can grant it.
     pub(super) fn is_about_requests(&self) -> bool {
         matches!(self, Self::Approve { .. } | Self::Deny { .. })
@@ -241,7 +254,7 @@ impl Wish {
             Self::Export { asset, part, .. } => export::part(config, asset, part).map(drop),
             Self::Status { asset: Some(asset) } => state::asset(config, asset).map(drop),
             Self::Status { .. } | Self::Audit { .. } | Self::Approvals {} => Ok(()),
-            Self::Approve { .. } | Self::Deny { .. } => Ok(()),
+            Self::Approve { .. } | Self::Deny { .. } | Self::NewRoot { .. } => Ok(()),
             Self::Plan { at, until } => plan::Span::of(at.as_deref(), until.as_deref()).map(drop),
         }
     }
@@ -275,7 +288,7 @@ impl Wish {
             Self::CaInit { name } => Ok(Next::Pass(Some([ca::authority(config, name)?].into()))),
             Self::Csr { asset } => csr::grant(config, house, asset, actor).await.map(Next::Done),
             Self::Import(wish) => {
-                let taken = [wish.take(config, house, actor).await?].into();
+                let taken = [wish.take(config, house, by).await?].into();
                 Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
             }
             Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
@@ -297,7 +310,8 @@ impl Wish {
             | Self::Audit { .. }
             | Self::Approvals {}
             | Self::Approve { .. }
-            | Self::Deny { .. } => {
+            | Self::Deny { .. }
+            | Self::NewRoot { .. } => {
                 Err(Failure::usage(format!("`{}` is for the daemon's control socket", self.name())))
             }
         }

@@ -90,6 +90,8 @@ pub struct Email {
     pub tls: MailTls,
     /// Who logs in, and the file with the password.
     pub login: Option<(String, PathBuf)>,
+    /// What it is told that we are called; the machine's name or address without one.
+    pub hello: Option<String>,
     /// The sender.
     pub from: String,
     /// The recipients.

@@ -114,7 +114,12 @@ impl Books {
 
     /// What is kept about telling, alone.
     pub async fn tidings(&self) -> Tidings {
-        self.settled(Pages::is_telling).await.inventory.tidings.clone()
+        self.look_at_tidings(Clone::clone).await
+    }
+
+    /// The same for who needs only a part.
+    pub(super) async fn look_at_tidings<T>(&self, at: impl FnOnce(&Tidings) -> T) -> T {
+        at(&self.settled(Pages::is_telling).await.inventory.tidings)
     }
 
     /// The time that goes into records.

@@ -1,18 +1,17 @@
 //! Runs hooks for what has happened. Each run is on record before it begins, and until it has succeeded: it is made at
 //! least once, also over a crash.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Books, Fatal};
+use super::{Books, Carried, Fatal};
 use crate::audit::Event;
 use crate::failpoint;
-use crate::model::{Code, Errand, Hook, Problem};
+use crate::model::{Code, Errand, Hook, Problem, Tidings};
 use crate::notify::{Caller, Exit};
+use crate::planner::tidings;
 
 /// Pauses in seconds between tries.
 const PAUSES: [i64; 4] = [60, 300, 900, 3600];
@@ -40,35 +39,35 @@ impl Errands {
         Self { books, hooks, caller, actor: actor.into() }
     }
 
-    /// Runs what is due: one after the other for each command, the commands side by side. Says when the next is due.
+    /// The programs that are run: one after the other for each command, the commands side by side.
+    pub fn commands(&self) -> BTreeSet<Vec<String>> {
+        self.hooks.iter().map(|hook| hook.command.clone()).collect()
+    }
+
+    /// Runs `command` once, for the oldest event that is due.
     ///
     /// # Errors
     ///
     /// When the state cannot be written.
-    pub async fn run_due(&self) -> Result<Option<Timestamp>, Fatal> {
+    pub async fn run_next(&self, command: &[String]) -> Result<Carried, Fatal> {
         let now = self.books.now();
-        let known = self.books.tidings().await;
-        let mut by_command: BTreeMap<&Vec<String>, Vec<(u64, &Errand)>> = BTreeMap::new();
-        for (number, errand) in known.errands.iter().filter(|(_, errand)| errand.effort.may_try(now)) {
-            by_command.entry(&errand.command).or_default().push((*number, errand));
-        }
-        let one = async |errands: Vec<(u64, &Errand)>| {
-            for (number, errand) in errands {
-                self.run(number, errand).await?;
-            }
-            Ok::<(), Fatal>(())
+        let find = |known: &Tidings| {
+            let waiting = || known.errands.iter().filter(|(_, errand)| errand.command == command);
+            let due = waiting().find(|(_, errand)| errand.effort.may_try(now));
+            let next = waiting().filter_map(|(_, errand)| errand.effort.next_try_at).min();
+            (due.map(|(number, errand)| (*number, Arc::clone(errand))), next)
         };
-        let mut running: FuturesUnordered<_> = by_command.into_values().map(one).collect();
-        while let Some(outcome) = running.next().await {
-            outcome?;
+        // With thousands of them, a copy of all is not made for each.
+        match self.books.look_at_tidings(find).await {
+            (Some((number, errand)), _) => self.run(number, &errand).await.map(|()| Carried::Done),
+            (None, next) => Ok(next.map_or(Carried::Nothing, Carried::Until)),
         }
-        let left = self.books.tidings().await.errands;
-        Ok(left.values().map(|errand| errand.effort.next_try_at.unwrap_or(now)).min())
     }
 
     async fn run(&self, number: u64, errand: &Errand) -> Result<(), Fatal> {
-        let hook = |hook: &&Hook| hook.command == errand.command && hook.moment == errand.moment;
-        let Some(hook) = self.hooks.iter().find(hook) else { return self.forget(number, None).await };
+        let Some(hook) = self.hooks.iter().find(|hook| hook.is_of(errand)) else {
+            return self.forget(number, None).await;
+        };
         failpoint::hit("hook-running");
         let outcome = self.caller.call(hook, errand).await;
         failpoint::hit("hook-ran");
@@ -76,32 +75,18 @@ impl Errands {
         match outcome {
             Ok(words) => {
                 tracing::info!(hook = hook.command.join(" "), output = words, "ran for {what}");
-                let event = self.event("hook-ran", errand, &Exit::Code(0));
+                let event = self.event("hook-ran", errand, Exit::Code(0));
                 self.forget(number, Some(event)).await
             }
             Err(failed) => {
-                let event = self.event("hook-failed", errand, &failed.exit);
+                let event = self.event("hook-failed", errand, failed.exit);
                 self.failed(number, format!("for {what}: {failed}"), event).await
             }
         }
     }
 
-    /// For the history: which command, on what, and its end. Not what it has said, which may be anything.
-    fn event(&self, action: &str, errand: &Errand, exit: &Exit) -> Event {
-        let name = errand.command.first().map_or("", String::as_str);
-        let detail = [
-            ("hook", name.to_owned()),
-            ("event", errand.moment.name().to_owned()),
-            ("exit", exit.to_string()),
-        ];
-        Event {
-            at: self.books.now(),
-            actor: self.actor.clone(),
-            action: action.to_owned(),
-            asset: Some(errand.asset.clone()),
-            revision: Some(errand.revision),
-            detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        }
+    fn event(&self, action: &str, errand: &Errand, exit: Exit) -> Event {
+        of_errand(errand, action, &exit.to_string(), &self.actor, self.books.now())
     }
 
     async fn forget(&self, number: u64, event: Option<Event>) -> Result<(), Fatal> {
@@ -120,15 +105,31 @@ impl Errands {
             .edit(|edit| {
                 let now = edit.now;
                 edit.audit(event);
-                let errands = &mut edit.tidings().errands;
-                let Some(errand) = errands.get_mut(&number) else { return };
-                if now.duration_since(errand.at) > LONGEST_TRIED {
-                    tracing::warn!("it is given up");
-                    errands.remove(&number);
+                let Some(errand) = edit.tidings().errands.get_mut(&number) else { return };
+                if now.duration_since(errand.at) <= LONGEST_TRIED {
+                    Arc::make_mut(errand).effort.failed(problem.clone(), None, &PAUSES, now);
                     return;
                 }
-                Arc::make_mut(errand).effort.failed(problem.clone(), None, &PAUSES, now);
+                tracing::warn!("it is given up");
+                if let Some(errand) = tidings::give_up(edit.tidings(), number, now) {
+                    edit.audit(of_errand(&errand, "hook-given-up", "failed for a day", &self.actor, now));
+                }
             })
             .await
+    }
+}
+
+/// For the history: which command, on what, and its end. Not what it has said, which may be anything.
+pub(super) fn of_errand(errand: &Errand, action: &str, exit: &str, actor: &str, at: Timestamp) -> Event {
+    let name = errand.command.first().map_or("", String::as_str);
+    let detail =
+        [("hook", name.to_owned()), ("event", errand.moment.name().to_owned()), ("exit", exit.to_owned())];
+    Event {
+        at,
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        asset: Some(errand.asset.clone()),
+        revision: Some(errand.revision),
+        detail: detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }

@@ -4,10 +4,12 @@
 //! has happened. Delivering is others' work ([`super::Postman`], [`super::Errands`]): nothing here waits for anyone.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::errands::of_errand;
 use super::{Books, Fatal};
 use crate::desired::Desired;
 use crate::model::{AssetId, Code, Inventory, Problem, Tidings};
@@ -16,35 +18,61 @@ use crate::planner::tidings::{self, Conditions};
 /// More alerts than this are not open at once: whoever has so many needs no more of them.
 const MOST_ALERTS: usize = 5_000;
 
+/// A state that was repaired needs nobody: after this it is old news.
+const OLD_REPAIR: SignedDuration = SignedDuration::from_hours(24);
+
 /// So many assets are marked in one step of the store.
 const MARKED_AT_ONCE: usize = 500;
 
 /// Puts on record what is to be told; it outlives a configuration.
 pub struct Herald {
     books: Arc<Books>,
-    of_site: Mutex<BTreeMap<Code, Problem>>,
+    /// On whose behalf, for the audit.
+    actor: String,
+    of_site: Mutex<BTreeMap<Code, (Problem, Timestamp)>>,
     news: watch::Sender<()>,
 }
 
 impl Herald {
-    /// One that writes into `books`.
-    pub fn new(books: Arc<Books>) -> Self {
-        Self { books, of_site: Mutex::default(), news: watch::Sender::new(()) }
+    /// One that writes into `books`; `actor` stands in the audit.
+    pub fn new(books: Arc<Books>, actor: impl Into<String>) -> Self {
+        Self { books, actor: actor.into(), of_site: Mutex::default(), news: watch::Sender::new(()) }
     }
 
     /// Something is wrong with the whole site, until it is said that it is over ([`Self::over`]).
     pub fn wrong(&self, problem: Problem) {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).insert(problem.code, problem);
+        let since = self.books.now();
+        self.site().insert(problem.code, (problem, since));
     }
 
     /// What was wrong with the whole site is not any more.
     pub fn over(&self, code: Code) {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).remove(&code);
+        self.site().remove(&code);
     }
 
-    /// What is wrong with the whole site.
-    pub fn site_problems(&self) -> Vec<Problem> {
-        self.of_site.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    fn site(&self) -> MutexGuard<'_, BTreeMap<Code, (Problem, Timestamp)>> {
+        self.of_site.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts on record what is wrong with the whole site, for all who read the records: `status`, the page, the metrics,
+    /// and the alerts.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be written.
+    pub async fn post_up(&self) -> Result<(), Fatal> {
+        let now = self.books.now();
+        let site: BTreeMap<Code, Problem> = {
+            let mut site = self.site();
+            site.retain(|code, (_, since)| {
+                *code != Code::StateRepaired || now.duration_since(*since) < OLD_REPAIR
+            });
+            site.iter().map(|(code, (problem, _))| (*code, problem.clone())).collect()
+        };
+        if self.books.look(|inventory| inventory.tidings.site == site).await {
+            return Ok(());
+        }
+        self.books.edit(|edit| edit.tidings().site = site).await
     }
 
     /// Changes whenever something was put on record.
@@ -66,8 +94,7 @@ impl Herald {
         if desired.listeners.is_empty() {
             return self.be_silent(inventory).await;
         }
-        let mut conditions =
-            tidings::conditions(inventory, problems, &self.site_problems(), self.books.now());
+        let mut conditions = tidings::conditions(inventory, problems, self.books.now());
         if conditions.values().any(|condition| condition.problem.code == Code::ClockBack) {
             // By such a clock nothing is looked at: what was wrong goes on.
             conditions.extend(tidings::standing(&inventory.tidings));
@@ -104,6 +131,10 @@ impl Herald {
                             tidings::happened(told, &desired.listeners, &one);
                         }
                     }
+                    let now = edit.now;
+                    for errand in tidings::make_room(edit.tidings(), now) {
+                        edit.audit(of_errand(&errand, "hook-given-up", "too many wait", &self.actor, now));
+                    }
                 })
                 .await?;
         }
@@ -121,7 +152,7 @@ impl Herald {
     ) -> Result<bool, Fatal> {
         let now = self.books.now();
         let judge = |tidings: &mut Tidings| {
-            tidings::settle(tidings, &inventory.approvals);
+            tidings::settle(tidings, &desired.listeners, &inventory.approvals, now);
             tidings::judge(tidings, &desired.listeners, conditions, now);
         };
         let mut draft = inventory.tidings.clone();
@@ -135,10 +166,20 @@ impl Herald {
 
     /// Nobody wants to be told: what was to be told is forgotten, and what happens meanwhile is old news later.
     async fn be_silent(&self, inventory: &Inventory) -> Result<(), Fatal> {
-        let silent = Tidings { next: inventory.tidings.next, ..Tidings::default() };
-        if inventory.tidings == silent {
+        let silent = |now: &Tidings| Tidings {
+            next: now.next,
+            site: now.site.clone(),
+            last_request: inventory.approvals.last,
+            ..Tidings::default()
+        };
+        if inventory.tidings == silent(&inventory.tidings) {
             return Ok(());
         }
-        self.books.edit(|edit| *edit.tidings() = silent).await
+        self.books
+            .edit(|edit| {
+                let tidings = edit.tidings();
+                *tidings = silent(tidings);
+            })
+            .await
     }
 }

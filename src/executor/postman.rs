@@ -12,7 +12,7 @@ use super::{Books, Fatal};
 use crate::audit::Event;
 use crate::desired::Desired;
 use crate::failpoint;
-use crate::model::{Alert, Batch, Code, Listener, Message, Post, Problem, Tidings};
+use crate::model::{Batch, Code, Listener, Message, Post, Problem, Tidings};
 use crate::notify::{Channel, SendError};
 use crate::planner::tidings;
 
@@ -35,13 +35,13 @@ pub struct Postman {
     listeners: BTreeMap<String, Listener>,
 }
 
-/// How one try went.
+/// How one try went, of a message or of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
     /// Nothing waits.
     Nothing,
-    /// A message was delivered; perhaps more waits.
-    Sent,
+    /// One is done with; perhaps more waits.
+    Done,
     /// Something waits, and is not to be tried before.
     Until(Timestamp),
 }
@@ -79,8 +79,9 @@ impl Postman {
         if let Some(at) = rest {
             return Ok(Carried::Until(at));
         }
-        let alerts: Vec<Alert> = tidings::shown(&known, listener).cloned().collect();
-        if alerts.is_empty() {
+        let alerts = tidings::shown(&known, listener, now);
+        // One that was away is shown even nothing: it is away until it has answered.
+        if alerts.is_empty() && post == Post::default() {
             return Ok(Carried::Nothing);
         }
         match channel.show(&self.instance, &alerts, now).await {
@@ -130,7 +131,7 @@ impl Postman {
         let message = self.message(&known, name, &batch);
         if message.items.is_empty() {
             self.end(name, &batch, None).await?;
-            return Ok(Carried::Sent);
+            return Ok(Carried::Done);
         }
         failpoint::hit("notify-sending");
         let sent = channel.send(&message).await;
@@ -139,7 +140,7 @@ impl Postman {
             Ok(()) => {
                 tracing::info!(channel = name, items = message.items.len(), "{name} was told");
                 self.end(name, &batch, Some(&message)).await?;
-                Ok(Carried::Sent)
+                Ok(Carried::Done)
             }
             Err(error) => self.failed(name, Some(&batch), message.items.len(), error).await,
         }
@@ -178,7 +179,7 @@ impl Postman {
                     edit.audit(self.event("told", name, &details));
                 }
                 tidings::delivered(edit.tidings(), name, batch.last);
-                *post(edit.tidings(), name) = Post { next_try_at: Some(next), ..Post::default() };
+                post(edit.tidings(), name).worked(Some(next));
             })
             .await
     }
@@ -219,7 +220,7 @@ impl Postman {
                 let again = |batch: &Batch| Batch { brief: batch.brief || error.refused, ..batch.clone() };
                 post.batch = batch.filter(|_| given_up.is_none()).map(again);
                 if given_up.is_some() {
-                    post.dropped = post.dropped.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+                    post.drop_items(items);
                 }
             })
             .await?;

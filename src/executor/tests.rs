@@ -8,6 +8,7 @@ mod books;
 mod crash;
 mod fuse;
 mod hands;
+mod hooks;
 mod house;
 mod ledger;
 mod life;

@@ -236,6 +236,10 @@ pub struct Alert {
     /// How far it has got: what it was told at, so that it is told again when it has got further.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stage: u8,
+    /// What it was before, where that was of another urgency, until when: one for each. Who is shown alerts by their urgency
+    /// is shown the end of the former ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<(Problem, Timestamp)>,
     /// When it has ended; kept for a while, so that what comes and goes is not told each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
@@ -250,6 +254,27 @@ impl Alert {
     /// Whether it goes on.
     pub fn is_open(&self) -> bool {
         self.closed_at.is_none()
+    }
+
+    /// Its problem is another from `now` on.
+    pub fn turn_into(&mut self, problem: Problem, now: Timestamp) {
+        let (old, new) = (Severity::of(self.problem.code), Severity::of(problem.code));
+        let before = std::mem::replace(&mut self.problem, problem);
+        if old != new {
+            self.former.retain(|(former, _)| ![old, new].contains(&Severity::of(former.code)));
+            self.former.push((before, now));
+        }
+    }
+
+    /// The alerts that it was, each ended.
+    pub fn ended_forms(&self) -> impl Iterator<Item = Self> + '_ {
+        let form = |(problem, until): &(Problem, Timestamp)| Self {
+            problem: problem.clone(),
+            closed_at: Some(*until),
+            former: Vec::new(),
+            ..self.clone()
+        };
+        self.former.iter().map(form)
     }
 }
 

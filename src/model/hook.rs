@@ -78,6 +78,23 @@ pub struct Errand {
     pub effort: super::Effort,
 }
 
+/// Runs of a hook that are never made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// Its command.
+    pub command: Vec<String>,
+    /// For what.
+    pub moment: Moment,
+    /// How many in a row.
+    pub count: u32,
+    /// The last of them was for this asset.
+    pub asset: AssetId,
+    /// For this revision.
+    pub revision: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
 /// A program that is run when something happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
@@ -96,6 +113,11 @@ impl Hook {
     pub fn is_for(&self, asset: &AssetId) -> bool {
         let name = asset.to_string();
         self.assets.is_empty() || self.assets.iter().any(|glob| matches(glob, &name))
+    }
+
+    /// Whether it has asked for this run: several may share a command, each for other assets.
+    pub fn is_of(&self, errand: &Errand) -> bool {
+        self.command == errand.command && self.moment == errand.moment && self.is_for(&errand.asset)
     }
 }
 

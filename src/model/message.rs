@@ -94,6 +94,27 @@ pub struct Post {
     /// Items that had to give way since the last message.
     #[serde(default)]
     pub dropped: u32,
+    /// Items that had to give way since there is this channel.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_ever: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Post {
+    /// So many items are never told.
+    pub fn drop_items(&mut self, items: usize) {
+        self.dropped = self.dropped.saturating_add(u32::try_from(items).unwrap_or(u32::MAX));
+        self.dropped_ever = self.dropped_ever.saturating_add(items as u64);
+    }
+
+    /// The channel has taken a message.
+    pub fn worked(&mut self, next_try_at: Option<Timestamp>) {
+        *self = Self { next_try_at, dropped_ever: self.dropped_ever, ..Self::default() };
+    }
 }
 
 /// The items of a message that was begun to be sent.

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Alert, Errand, Event, Hook, Note, Post, Severity, Subject};
+use super::{Alert, Code, Errand, Event, GivenUp, Hook, Moment, Note, Post, Problem, Severity, Subject};
 
 /// All that is kept about telling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tidings {
     /// Whether anyone has wanted to be told before: what happened earlier is old news then.
     pub listening: bool,
+    /// What is wrong with the whole site, as the process that holds the state has found it: for all who read the records.
+    pub site: BTreeMap<Code, Problem>,
+    /// The number of the last request for approval that was looked at.
+    pub last_request: u64,
     /// The number of the next note or errand.
     pub next: u64,
     /// By what they are about.
@@ -20,13 +24,18 @@ pub struct Tidings {
     pub posts: BTreeMap<String, Post>,
     /// What waits for hooks.
     pub errands: BTreeMap<u64, Arc<Errand>>,
+    /// Runs of hooks that are never made, by command and event.
+    pub given_up: BTreeMap<(Vec<String>, Moment), GivenUp>,
 }
 
 /// No more notes wait at once, over all channels: the oldest mere information gives way, and it is said.
 pub const MOST_NOTES: usize = 1000;
 
-/// No more errands wait at once: the oldest gives way, and it is said in the log.
-pub const MOST_ERRANDS: usize = 1000;
+/// No more errands wait at once for one command: the oldest give way, which is in the history and a problem.
+pub const MOST_ERRANDS: usize = 10_000;
+
+/// No more characters of a hook's command name what is said of it.
+pub const LONGEST_HOOK_NAME: usize = 200;
 
 impl Tidings {
     /// The number for what comes next.

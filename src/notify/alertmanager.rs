@@ -40,6 +40,9 @@ impl Channel for Alertmanager {
 
     async fn show(&self, instance: &str, alerts: &[Alert], now: Timestamp) -> Result<(), SendError> {
         let all: Vec<Value> = alerts.iter().map(|alert| shown(instance, alert, now)).collect();
+        if all.is_empty() {
+            return self.post(&[]).await;
+        }
         for some in all.chunks(AT_ONCE) {
             self.post(some).await?;
         }
@@ -76,7 +79,8 @@ impl Alertmanager {
     }
 }
 
-/// An alert as it is shown. Its labels stay the same while its story changes: they are what it is known by.
+/// An alert as it is shown. Its labels stay the same while its story changes: they are what it is known by. Routes want the
+/// urgency among them; where that changes, what it was is shown as ended ([`Alert::ended_forms`]).
 pub fn shown(instance: &str, of: &Alert, now: Timestamp) -> Value {
     let labels = json!({
         "alertname": "Keyturn",

@@ -37,7 +37,8 @@ pub trait Channel: Send + Sync {
     /// When it was not taken, or nobody knows whether it was.
     async fn send(&self, message: &Message) -> Result<(), SendError>;
 
-    /// Shows all alerts, those that have just ended among them: only of channels that want to be shown them.
+    /// Shows all alerts, those that have just ended among them: only of channels that want to be shown them. Where there are
+    /// none, whether it is there.
     ///
     /// # Errors
     ///

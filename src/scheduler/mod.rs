@@ -180,6 +180,9 @@ impl Scheduler {
             // A state that cannot be written ends the next step, too, and is told of there.
             tracing::warn!("what has expired could not be noted: {fatal}");
         }
+        if let Err(fatal) = self.household.herald.post_up().await {
+            tracing::warn!("what is wrong with the site could not be noted: {fatal}");
+        }
         let inventory = executor.observe(&desired).await;
         let now = self.clock.now();
         let plan = planner::plan(&desired, &inventory, now, Seed::of(&desired.instance));

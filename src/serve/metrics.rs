@@ -68,6 +68,7 @@ fn registry(board: Option<&Board>, tally: &Tally) -> Registry {
         looks(&mut registry, board, tally);
         moments(&mut registry, board);
         states(&mut registry, board);
+        channels(&mut registry, board);
     }
     registry
 }
@@ -153,6 +154,10 @@ fn moments(registry: &mut Registry, board: &Board) {
 
 fn states(registry: &mut Registry, board: &Board) {
     let (revisions, problems, targets): (Gauges, Gauges, Gauges) = Default::default();
+    for problem in &board.problems {
+        let labels = vec![("asset", String::new()), ("code", problem.code.name().to_owned())];
+        problems.get_or_create(&labels).inc();
+    }
     for asset in &board.assets {
         if let Some(shown) = &asset.shown {
             let mut labels = of(asset);
@@ -171,8 +176,27 @@ fn states(registry: &mut Registry, board: &Board) {
         }
     }
     registry.register("keyturn_revision", "The revision that is in use, or is coming", revisions);
-    registry.register("keyturn_problem", "Problems, by their codes", problems);
+    registry.register(
+        "keyturn_problem",
+        "Problems, by their codes; those of no asset have an empty one",
+        problems,
+    );
     registry.register("keyturn_target_proven", "Whether the target has shown what it should", targets);
+}
+
+/// What Keyturn cannot tell the channels themselves.
+fn channels(registry: &mut Registry, board: &Board) {
+    let (waiting, failing): (Gauges, Gauges) = Default::default();
+    let dropped: Counters = Family::default();
+    for channel in &board.channels {
+        let labels = vec![("channel", channel.name.clone())];
+        waiting.get_or_create(&labels).set(channel.waiting as f64);
+        failing.get_or_create(&labels).set(f64::from(u8::from(channel.failing)));
+        dropped.get_or_create(&labels).inc_by(channel.dropped as f64);
+    }
+    registry.register("keyturn_notify_waiting", "Items that wait for a channel", waiting);
+    registry.register("keyturn_notify_failing", "Whether a channel did not take its last message", failing);
+    registry.register("keyturn_notify_dropped", "Items that a channel is never told of", dropped);
 }
 
 fn of(asset: &Asset) -> Labels {

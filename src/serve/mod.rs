@@ -8,6 +8,6 @@ mod public;
 
 pub use door::{Door, Limits, open_handed, open_tcp, open_unix};
 pub use metrics::Tally;
-pub use page::{Asset, Board, Facts, Shown, Stock, Target, Waiting};
+pub use page::{Asset, Board, Channel, Facts, Shown, Stock, Target, Waiting};
 pub use private::{Health, private};
 pub use public::{Library, Page, public};

@@ -135,3 +135,23 @@ fn a_channel_that_hangs_or_fails_holds_up_nothing_and_is_told_of_to_the_others()
     daemon.stop();
     assert!(began.elapsed() < Duration::from_secs(10));
 }
+
+/// A fault of ours in what carries messages is a problem, and not the end of it.
+#[test]
+fn a_task_that_breaks_off_is_begun_again() {
+    let inbox = Inbox::start();
+    let port = Port::free(None);
+    let rest = "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\n";
+    let mut keyturn = site(&daemon_lines(&port), rest);
+    keyturn.write("url", &inbox.url("hook"));
+    keyturn.set("KEYTURN_FAILPOINT", Some("notify-sending:1:panic"));
+    let daemon = Daemon::start(&keyturn, &port);
+    keyturn.kill_nowhere();
+    daemon.wait_says("telling notify.ops has broken off by a fault of Keyturn");
+    let listed = || keyturn.ok(&["status", "-o", "json"]).contains("telling notify.ops has broken off");
+    assert!(wait_for(Duration::from_secs(20), listed), "{}", daemon.log());
+    let told = || inbox.received().iter().any(|one| one.text().contains("revision 1 is in use"));
+    assert!(wait_for(Duration::from_secs(30), told), "{}", daemon.log());
+    assert!(daemon.get("/metrics").body.contains("keyturn_problem{asset=\"\",code=\"KT-NOTIFY-FAILED\"} 1"));
+    daemon.stop();
+}

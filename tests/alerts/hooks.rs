@@ -1,9 +1,10 @@
 //! `[[hooks]]`: run once for what they are for, told what happened, and again when they fail or we do.
 
 use std::fs;
+use std::time::Duration;
 
 use super::site;
-use super::support::{Inbox, Keyturn, status};
+use super::support::{Daemon, Inbox, Keyturn, Port, daemon_lines, status, wait_for};
 
 /// Writes down what it was told, and fails while there is a file `stuck`.
 const SCRIPT: &str = "#!/bin/sh\nenv | grep ^KEYTURN_ | sort | tr '\\n' ' ' >> \"$(dirname \"$0\")/ran\"; echo >> \"$(dirname \"$0\")/ran\"\n\
@@ -92,4 +93,37 @@ fn a_crash_on_either_side_of_a_run_loses_none() {
         keyturn.ok(&["run"]);
         assert_eq!(runs(&keyturn).len(), expected, "{point}");
     }
+}
+
+/// One that takes a minute keeps neither other hooks nor alerts waiting, also not when the configuration is read again.
+#[test]
+fn a_slow_hook_keeps_nobody_else_waiting() {
+    let inbox = Inbox::start();
+    let port = Port::free(None);
+    let script = |name: &str, more: &str| {
+        format!(
+            "[[hooks]]\nevent = \"activated\"\nassets = [\"certificates/*\"]\ntimeout = \"2m\"\n\
+             command = [\"sh\", \"-c\", \"echo >> {{dir}}/{name}{more}\"]\n"
+        )
+    };
+    let channel =
+        "[notify.ops]\nkind = \"webhook\"\nurl_file = \"url\"\nallow_private = true\nheartbeat = \"10s\"\n";
+    let rest = script("slow", "; sleep 60") + &script("quick", "") + channel;
+    let keyturn = site(&daemon_lines(&port), &rest);
+    keyturn.write("url", &inbox.url("hook"));
+    let lines = |name: &str| fs::read_to_string(keyturn.dir().join(name)).unwrap_or_default().lines().count();
+    let soon = |holds: &dyn Fn() -> bool| wait_for(Duration::from_secs(15), holds);
+    let daemon = Daemon::start(&keyturn, &port);
+    assert!(soon(&|| lines("slow") == 1 && lines("quick") == 1), "{}", daemon.log());
+    keyturn.ok(&["rotate", "edge"]);
+    assert!(soon(&|| lines("quick") == 2), "it waits for another's command: {}", daemon.log());
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.wait_says("reloaded: ");
+    let before = inbox.received().len();
+    keyturn.ok(&["rotate", "edge"]);
+    let told = |what: &str| inbox.received()[before..].iter().any(|one| one.text().contains(what));
+    assert!(soon(&|| told("revision 3 is in use")), "{}", daemon.log());
+    assert!(soon(&|| told("heartbeat") && lines("quick") == 3), "{}", daemon.log());
+    assert_eq!(lines("slow"), 1, "two runs of one command at a time");
+    daemon.stop();
 }

@@ -1,6 +1,16 @@
 //! A room on a real Matrix homeserver, a real Alertmanager, a real mail server.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
+use keyturn::config::Config;
+use keyturn::desired::Desired;
+use keyturn::model::{AssetId, AssetKind, Code, Inventory, Problem, Tidings};
+use keyturn::notify::Channel;
+use keyturn::notify::http::Line;
+use keyturn::planner::tidings;
 
 use super::support::{
     Alertmanager, Daemon, Keyturn, MailServer, Port, Synapse, daemon_lines, mail_parts, skip_without,
@@ -65,6 +75,8 @@ fn an_alertmanager_shows_what_is_open_and_a_heartbeat() {
     };
     assert!(wait_for(PATIENCE, || named("KeyturnHeartbeat").len() == 1), "{}", daemon.log());
     assert!(named("Keyturn").is_empty());
+    // What is broken before it was ever delivered comes and goes: that is told once an hour.
+    keyturn.ok(&["run"]);
     broken(&keyturn);
     assert!(wait_for(PATIENCE, || named("Keyturn").len() == 1), "{}", daemon.log());
     let alert = &named("Keyturn")[0];
@@ -80,6 +92,48 @@ fn an_alertmanager_shows_what_is_open_and_a_heartbeat() {
     // Beats and showings come again and again: the history is not filled with them.
     assert_eq!(keyturn.audited("told"), 0, "{}", keyturn.ok(&["audit"]));
     daemon.stop();
+}
+
+/// What becomes worse is one alert there as well: the milder one ends when the graver begins.
+#[test]
+fn an_alertmanager_has_one_alert_of_what_becomes_worse() {
+    skip_without!(Alertmanager);
+    let manager = Alertmanager::start();
+    let settings = format!(
+        "[daemon]\ninstance = \"site\"\n[notify.ops]\nkind = \"alertmanager\"\nurl = \"{}\"\nallow_private = true\n",
+        manager.url()
+    );
+    let config = Config::parse(&settings, Path::new("/etc/keyturn/keyturn.toml")).unwrap();
+    let listeners = Desired::of(&config).listeners;
+    let channel = keyturn::notify::alertmanager::Alertmanager {
+        line: Line::new(true, None, Arc::new(keyturn::clock::System::new())),
+        url: manager.url(),
+        token_file: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut known = Tidings::default();
+    let begin = Timestamp::now() - jiff::SignedDuration::from_secs(20);
+    let mut look = |code: Code, seconds: i64| {
+        let now = begin + jiff::SignedDuration::from_secs(seconds);
+        let asset = AssetId::new(AssetKind::Certificate, "edge");
+        let problems = [(asset, Problem::new(code, "words"))];
+        let found = tidings::conditions(&Inventory::default(), &problems, now);
+        tidings::judge(&mut known, &listeners, &found, now);
+        let alerts = tidings::shown(&known, &listeners.channels["ops"], now);
+        runtime.block_on(channel.show("site", &alerts, now)).unwrap();
+    };
+    let open = || -> Vec<serde_json::Value> {
+        manager.alerts().into_iter().map(|alert| alert["labels"]["severity"].clone()).collect()
+    };
+    look(Code::RolloutFailed, 0);
+    assert!(wait_for(PATIENCE, || open() == ["warning"]), "{:?}", manager.alerts());
+    look(Code::PutBackFailed, 10);
+    assert!(wait_for(PATIENCE, || open() == ["critical"]), "{:?}", manager.alerts());
+    look(Code::RolloutFailed, 20);
+    assert!(wait_for(PATIENCE, || open() == ["warning"]), "{:?}", manager.alerts());
+    // Nothing to show is taken as well, and changes nothing.
+    runtime.block_on(channel.show("site", &[], Timestamp::now())).unwrap();
+    assert_eq!(open(), ["warning"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::control::run_as;
 use super::site;
-use crate::support::{Daemon, Inbox, Keyturn, Port, Ran, skipped, status, wait_for};
+use crate::support::{Daemon, Inbox, Keyturn, Port, Ran, command, skipped, status, wait_for};
 
 /// May operate.
 const ASKER: u32 = 54_331;
@@ -205,6 +205,82 @@ fn a_private_key_is_handed_to_who_has_asked_once() {
     assert_eq!(house.keyturn.run(&export).code, Some(4));
 }
 
+const OFFLINE: &str = r#"
+[issuers.outer]
+kind = "internal"
+common_name = "Outer CA"
+root = "offline"
+intermediate_lifetime = "100d"
+trust_before = "0s"
+"#;
+
+/// `NAME.pem` and `NAME.key` that all may read: a root, and CAs under it.
+fn offline(house: &House, root: &str, under: &[&str]) {
+    let openssl = |line: &str| {
+        let output = command("openssl", line.split(' ')).current_dir(house.keyturn.dir()).output().unwrap();
+        assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let made = |name: &str, depth: u32, signer: &str| {
+        openssl(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -days 100 -subj /CN={name} \
+             -out {name}.pem -addext basicConstraints=critical,CA:TRUE,pathlen:{depth} -addext \
+             keyUsage=critical,keyCertSign,cRLSign{signer}"
+        ));
+        for file in [format!("{name}.pem"), format!("{name}.key")] {
+            fs::set_permissions(house.keyturn.dir().join(file), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+    };
+    made(root, 1, "");
+    under.iter().for_each(|name| made(name, 0, &format!(" -CA {root}.pem -CAkey {root}.key")));
+}
+
+/// Whoever may not bring a new root by `ca rotate` may not bring one by `import` either.
+#[test]
+fn a_root_that_is_imported_waits_like_one_that_is_made() {
+    if !is_root("a_root_that_is_imported_waits_like_one_that_is_made") {
+        return;
+    }
+    let house = House::new(OFFLINE);
+    offline(&house, "old", &["first", "second"]);
+    offline(&house, "new", &["third"]);
+    offline(&house, "evil", &["fourth"]);
+    let daemon = house.start();
+    let file =
+        |name: &str, end: &str| house.keyturn.dir().join(format!("{name}.{end}")).display().to_string();
+    let import = |name: &str, root: &str| {
+        let (cert, key, chain) = (file(name, "pem"), file(name, "key"), file(root, "pem"));
+        let words = ["import", "ca/outer", "--cert", &cert, "--key", &key, "--chain", &chain];
+        words.map(str::to_owned)
+    };
+    let run = |words: &[String]| house.as_user(ASKER, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let asks = |words: &[String]| house.asks(ASKER, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let imported = || house.keyturn.audited("imported");
+    let first = import("first", "old");
+    let id = asks(&first);
+    assert_eq!(imported(), 0);
+    let said = house.as_user(APPROVER, &["approve", &id]);
+    assert!(said.ok() && said.stdout.contains("uid 54331 gets it done"), "{said:#?}");
+    let done = run(&first);
+    assert!(done.ok() && imported() == 1 && house.state_of(&id) == "done", "{done:#?} {}", daemon.log());
+    // Under the same root nobody has to be asked.
+    let again = run(&import("second", "old"));
+    assert!(again.ok() && imported() == 2, "{again:#?}");
+    // What is approved is this root, and no other.
+    let third = import("third", "new");
+    let id = asks(&third);
+    assert!(house.as_user(APPROVER, &["approve", &id]).ok());
+    assert_ne!(asks(&import("fourth", "evil")), id);
+    assert_eq!(imported(), 2);
+    let done = run(&third);
+    assert!(done.ok() && imported() == 3, "{done:#?}");
+    assert!(house.keyturn.ok(&["approvals"]).contains("with a new root, SHA-256"));
+    daemon.stop();
+    let fourth = import("fourth", "evil");
+    let alone = house.keyturn.run(&fourth.each_ref().map(String::as_str));
+    assert!(alone.code == Some(4) && alone.stderr.contains("only the daemon takes those"), "{alone:#?}");
+    assert_eq!(imported(), 3);
+}
+
 #[test]
 fn another_configuration_outdates_it() {
     if !is_root("another_configuration_outdates_it") {
@@ -330,6 +406,25 @@ fn killed_at_each_step_it_is_done_once() {
         daemon.stop();
         house.keyturn.ok(&["audit", "--verify"]);
     }
+}
+
+/// What was approved and could not be put on record then is done without a restart.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_deed_that_fails_is_tried_again() {
+    if !is_root("a_deed_that_fails_is_tried_again") {
+        return;
+    }
+    let mut house = House::new("");
+    house.keyturn.set("KEYTURN_FAILPOINT", Some("approval-deed:1:fail"));
+    let daemon = house.start();
+    let id = house.asks(ASKER, &COMPROMISED);
+    let failed = house.as_user(APPROVER, &["approve", &id]);
+    assert_eq!((failed.code, house.state_of(&id)), (Some(1), "approved".to_owned()), "{failed:#?}");
+    let done = || house.state_of(&id) == "done" && house.revision() == 2;
+    assert!(wait_for(std::time::Duration::from_secs(40), done), "{}", daemon.log());
+    assert_eq!((house.keyturn.audited("approval-done"), house.keyturn.audited("rotate-asked")), (1, 1));
+    daemon.stop();
 }
 
 /// Killed after the key was noted as handed out and before it was: it is not handed out again.

@@ -31,7 +31,7 @@ max_token_ttl = "7d"
 source = "rfc7919"
 "#;
 
-/// One that cannot be delivered: an alarm to be seen.
+/// One that cannot be delivered, and a channel that nobody is at: alarms to be seen.
 const WRONG: &str = r#"
 [certificates.database]
 issuers = ["internal"]
@@ -42,6 +42,9 @@ kind = "file"
 dir = "{dir}/database"
 files = { "tls.crt" = "fullchain", "tls.key" = "private-key" }
 reload = ["false"]
+[notify.ops]
+kind = "webhook"
+url_file = "{dir}/no-such-file"
 "#;
 
 fn site(more: &str) -> (Keyturn, Daemon) {
@@ -101,6 +104,47 @@ fn what_is_wrong_stands_first_with_what_to_do() {
     let page = daemon.get("/").body;
     let (wrong, served) = (page.find("What is wrong").unwrap(), page.find("What is served").unwrap());
     assert!(wrong < served && page[wrong..served].contains("/assets/certificates/database"), "{page}");
+    daemon.stop();
+}
+
+/// What is wrong with the state, the configuration or a channel is no asset's: it is told in the same places.
+#[test]
+fn what_is_wrong_with_no_asset_is_on_the_page_in_the_metrics_and_in_status() {
+    let port = Port::free(None);
+    let channel = "[notify.ops]\nkind = \"webhook\"\nurl_file = \"{dir}/url\"\nallow_private = true\n";
+    let good = format!("{SITE}{channel}").replace("{daemon}", &daemon_lines(&port));
+    let mut keyturn = Keyturn::alone().config(&good);
+    // Nobody listens there.
+    keyturn.write("url", "http://127.0.0.1:1/");
+    keyturn.ok(&["run"]);
+    let audit = keyturn.dir().join("state/audit.log");
+    let told = fs::read_to_string(&audit).unwrap().replacen("issue", "assue", 1);
+    fs::write(&audit, told).unwrap();
+    let daemon = Daemon::start(&keyturn, &port);
+    keyturn = keyturn.config(&good.replace("rotate_every", "rotate_evry"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.wait_says("the new configuration is not used");
+    let has = |path: &str, words: &str| daemon.get(path).body.contains(words);
+    let problem = |code: &str| format!("keyturn_problem{{asset=\"\",code=\"{code}\"}} 1");
+    let seen = |words: &str| wait_for(std::time::Duration::from_secs(30), || has("/metrics", words));
+    for code in ["KT-CONFIG-REJECTED", "KT-AUDIT-BROKEN"] {
+        assert!(seen(&problem(code)), "{code}: {}", daemon.get("/metrics").body);
+    }
+    assert!(seen("keyturn_notify_failing{channel=\"ops\"} 1"), "{}", daemon.get("/metrics").body);
+    // The page may be ten seconds old.
+    let shown = || has("/", "/problems/KT-CONFIG-REJECTED") && has("/", "/problems/KT-AUDIT-BROKEN");
+    assert!(wait_for(std::time::Duration::from_secs(30), shown) && !has("/", "All is well"));
+    keyturn = keyturn.config(&good);
+    let listed = |keyturn: &Keyturn| keyturn.ok(&["status", "-o", "json"]);
+    assert!(listed(&keyturn).contains("KT-CONFIG-REJECTED") && listed(&keyturn).contains("KT-AUDIT-BROKEN"));
+
+    // The file is good again, and no longer has one of the assets.
+    keyturn = keyturn.config(&good.replace("[dh_params.edge]\nsource = \"rfc7919\"\n", ""));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    assert!(seen(&problem("KT-NOT-CONFIGURED")), "{}", daemon.get("/metrics").body);
+    assert!(
+        !has("/metrics", &problem("KT-CONFIG-REJECTED")) && !listed(&keyturn).contains("KT-CONFIG-REJECTED")
+    );
     daemon.stop();
 }
 

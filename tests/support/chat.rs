@@ -205,6 +205,12 @@ from aiosmtpd.controller import Controller
 folder, port, tls = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "tls"
 number = itertools.count(1)
 class Keep:
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        # As Postfix with reject_non_fqdn_helo_hostname.
+        if "." not in hostname and not hostname.startswith("["):
+            return ["504 5.5.2 Helo command rejected: need fully-qualified hostname"]
+        session.host_name = hostname
+        return responses
     async def handle_DATA(self, server, session, envelope):
         text = f"to: {','.join(envelope.rcpt_tos)}\ntls: {session.ssl is not None}\n".encode() + envelope.content
         (folder / f"mail-{next(number):03}").write_bytes(text)

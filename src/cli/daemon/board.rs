@@ -15,10 +15,10 @@ use crate::cli::status::{Report, Row};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::model::{AssetId, AssetKind, DeliveryState, Place, Proof, Revision};
+use crate::model::{AssetId, AssetKind, DeliveryState, Place, Proof, Revision, Tidings};
 use crate::planner::{self, Lane, Seed};
 use crate::scheduler::{Looks, Picture};
-use crate::serve::{Asset, Board, Facts, Shown, Stock, Tally, Target, Waiting};
+use crate::serve::{Asset, Board, Channel, Facts, Shown, Stock, Tally, Target, Waiting};
 
 /// How far the timeline looks.
 const AHEAD: SignedDuration = SignedDuration::from_hours(365 * 24);
@@ -162,6 +162,8 @@ fn board(
                 expires_at: request.expires_at,
             })
             .collect(),
+        problems: report.problems,
+        channels: config.channels().keys().map(|name| channel(name, &picture.tidings)).collect(),
         assets: report
             .assets
             .into_iter()
@@ -170,6 +172,16 @@ fn board(
                 asset(row, lane)
             })
             .collect(),
+    }
+}
+
+fn channel(name: &str, tidings: &Tidings) -> Channel {
+    let post = tidings.posts.get(name);
+    Channel {
+        name: name.to_owned(),
+        waiting: tidings.waiting(name).count(),
+        failing: post.is_some_and(|post| post.failures > 0),
+        dropped: post.map_or(0, |post| post.dropped_ever),
     }
 }
 

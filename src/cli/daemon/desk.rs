@@ -184,7 +184,7 @@ impl Desk {
             let word = (*id, matches!(wish, Wish::Approve { .. }));
             return self.decide((config, house), caller, word, manner, lines).await;
         }
-        if let Some(guard) = approvals::guard(config, wish)? {
+        if let Some(guard) = approvals::guard_now(config, house, wish).await? {
             return self.ask((config, house), caller, (wish, guard), manner, lines).await;
         }
         let by = By::themselves(format!("uid:{}", caller.uid));

@@ -30,6 +30,7 @@ impl Reporter for Journal {
         board::count(&self.steps, step.action.name(), problem.is_none());
         let ((asset, assets), action) = (report::labels(step), step.action.name());
         // In the journal, the fields are not to be seen at first.
+        let _each = report::Each::of(step);
         let what = format!("{action} {}", report::names(step).join(", "));
         match problem {
             Some(problem) => {

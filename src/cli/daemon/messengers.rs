@@ -1,17 +1,23 @@
-//! What carries messages and runs hooks beside the daemon's loop: a task a channel, and one for the hooks.
+//! What carries messages and runs hooks beside the daemon's loop: a task a channel, and one a hook's command.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
+use super::Task;
 use crate::cli::compose::Base;
 use crate::cli::messages;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::executor::{Carried, Errands, Postman};
+use crate::executor::{Carried, Errands, Fatal, Herald, Postman};
+use crate::model::{Code, Problem};
 use crate::systemd::Pulse;
 
 /// What comes together is told together.
@@ -20,29 +26,52 @@ const GATHER: Duration = Duration::from_secs(1);
 /// Without news, things are looked at so often.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// The tasks of the configuration at hand, and of the ones before it that have a message on its way.
+/// After a fault of ours, work begins again so much later.
+const AFTER_FAULT: Duration = Duration::from_secs(10);
+
+/// Work that has gone on for so long is well again.
+const PROVEN: Duration = Duration::from_secs(600);
+
+/// The tasks of the configuration at hand, and of the ones before it that have something under way.
 pub(super) struct Messengers {
     pulse: Pulse,
     stop: watch::Sender<bool>,
-    running: Option<JoinHandle<()>>,
+    running: BTreeMap<Duty, Task>,
+    /// Nobody follows them.
+    leaving: Vec<Task>,
+}
+
+/// What one task is there for: a successor begins when it has ended what it is at, so that nothing is told or run twice
+/// at a time. No task waits for another's duty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Duty {
+    Channel(String),
+    Heartbeat(String),
+    Hook(Vec<String>),
 }
 
 impl Messengers {
     /// Starts those that `config` asks for.
     pub(super) fn start(config: &Arc<Config>, base: &Base, pulse: &Pulse) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(work(Arc::clone(config), base.clone(), pulse.clone(), stopped, None));
-        Self { pulse: pulse.clone(), stop, running: Some(running) }
+        let (stop, _) = watch::channel(false);
+        let mut all = Self { pulse: pulse.clone(), stop, running: BTreeMap::new(), leaving: Vec::new() };
+        all.replace(config, base);
+        all
     }
 
-    /// Those of another configuration: they begin when the others have ended what they are at, so that nothing is told twice.
+    /// Those of another configuration follow the ones at work.
     pub(super) fn replace(&mut self, config: &Arc<Config>, base: &Base) {
         self.stop.send_replace(true);
-        let before = self.running.take();
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
-        self.running =
-            Some(tokio::spawn(work(Arc::clone(config), base.clone(), self.pulse.clone(), stopped, before)));
+        let mut before = std::mem::take(&mut self.running);
+        for (duty, work) in works(config, base, &self.pulse, &stopped) {
+            let watched = watch_over(duty.clone(), work, Arc::clone(&base.herald), Arc::clone(&base.clock));
+            let following = follow(before.remove(&duty), stopped.clone(), watched.boxed());
+            self.running.insert(duty, Task(tokio::spawn(following)));
+        }
+        self.leaving.retain(|task| !task.0.is_finished());
+        self.leaving.extend(before.into_values());
     }
 
     /// Nothing more is begun.
@@ -52,48 +81,93 @@ impl Messengers {
 
     /// What is on its way may arrive, within `reason`.
     pub(super) async fn ended(&mut self, clock: &dyn Clock, reason: Duration) {
-        let Some(mut running) = self.running.take() else { return };
+        let all = self.running.values_mut().chain(&mut self.leaving);
+        let all = futures_util::future::join_all(all.map(|task| &mut task.0));
         tokio::select! {
-            _ = &mut running => {}
-            () = clock.sleep(reason) => running.abort(),
+            _ = all => {}
+            () = clock.sleep(reason) => {}
         }
     }
 }
 
-impl Drop for Messengers {
-    fn drop(&mut self) {
-        if let Some(running) = &self.running {
-            running.abort();
+type Work = BoxFuture<'static, ()>;
+
+/// The same work from its beginning, as often as it is wanted.
+type Begin = Box<dyn Fn() -> Work + Send>;
+
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(name) => write!(f, "telling notify.{name}"),
+            Self::Heartbeat(name) => write!(f, "the heartbeat of notify.{name}"),
+            Self::Hook(command) => write!(f, "running the hook `{}`", command.join(" ")),
         }
     }
 }
 
-async fn work(
-    config: Arc<Config>,
-    base: Base,
-    pulse: Pulse,
-    stopped: watch::Receiver<bool>,
-    before: Option<JoinHandle<()>>,
-) {
-    if let Some(before) = before {
-        let _ = before.await;
+/// Work that breaks off by a fault of ours is begun anew, and it is a problem until it has gone well for a while.
+async fn watch_over(duty: Duty, begin: Begin, herald: Arc<Herald>, clock: Arc<dyn Clock>) {
+    let mut broken = false;
+    loop {
+        let well = async {
+            clock.sleep(PROVEN).await;
+            if broken {
+                herald.over(Code::NotifyFailed);
+            }
+            std::future::pending::<()>().await;
+        };
+        let work = AssertUnwindSafe(begin()).catch_unwind();
+        let ended = tokio::select! {
+            ended = work => ended,
+            () = well => return,
+        };
+        if ended.is_ok() {
+            return;
+        }
+        let message =
+            format!("{duty} has broken off by a fault of Keyturn (the log has it), and is begun again");
+        tracing::error!("{message}");
+        herald.wrong(Problem::new(Code::NotifyFailed, message));
+        broken = true;
+        clock.sleep(AFTER_FAULT).await;
     }
-    let postman = Arc::new(messages::postman(&config, &base));
-    let errands = messages::errands(&config, &base);
-    let mut tasks = tokio::task::JoinSet::new();
-    for name in config.channels().keys() {
-        let round = Round::new(&base, &stopped);
-        tasks.spawn(carry(Arc::clone(&postman), name.clone(), round));
-        if let Some(every) = config.channels()[name].heartbeat() {
+}
+
+/// All that `config` asks for.
+fn works(config: &Config, base: &Base, pulse: &Pulse, stopped: &watch::Receiver<bool>) -> Vec<(Duty, Begin)> {
+    let postman = Arc::new(messages::postman(config, base));
+    let errands = Arc::new(messages::errands(config, base));
+    let (base, stopped) = (base.clone(), stopped.clone());
+    let round = move || Round::new(&base, &stopped);
+    let mut works: Vec<(Duty, Begin)> = Vec::new();
+    for (name, channel) in config.channels() {
+        let (postman, round, of) = (Arc::clone(&postman), round.clone(), name.clone());
+        if let Some(every) = channel.heartbeat() {
             let every = Duration::try_from(every).unwrap_or(LOOK);
-            let round = Round::new(&base, &stopped);
-            tasks.spawn(beat(Arc::clone(&postman), name.clone(), every, pulse.clone(), round));
+            let (postman, round, of, pulse) =
+                (Arc::clone(&postman), round.clone(), of.clone(), pulse.clone());
+            let begin = move || beat(Arc::clone(&postman), of.clone(), every, pulse.clone(), round()).boxed();
+            works.push((Duty::Heartbeat(name.clone()), Box::new(begin)));
         }
+        let begin = move || carry(Arc::clone(&postman), of.clone(), round()).boxed();
+        works.push((Duty::Channel(name.clone()), Box::new(begin)));
     }
-    if !config.hooks().is_empty() {
-        tasks.spawn(run_hooks(errands, Round::new(&base, &stopped)));
+    for command in errands.commands() {
+        let (errands, round, of) = (Arc::clone(&errands), round.clone(), command.clone());
+        let begin = move || run_hook(Arc::clone(&errands), of.clone(), round()).boxed();
+        works.push((Duty::Hook(command), Box::new(begin)));
     }
-    while tasks.join_next().await.is_some() {}
+    works
+}
+
+/// Begins when the one before has ended, unless it is time to end by then.
+async fn follow(before: Option<Task>, stopped: watch::Receiver<bool>, work: Work) {
+    if let Some(mut before) = before {
+        let _ = (&mut before.0).await;
+    }
+    if !*stopped.borrow() {
+        work.await;
+    }
 }
 
 /// When to look again.
@@ -141,18 +215,31 @@ async fn carry(postman: Arc<Postman>, name: String, mut round: Round) {
             true => postman.show(&name).await,
             false => postman.carry(&name).await,
         };
-        let until = match carried {
-            Ok(Carried::Nothing) => None,
-            Ok(Carried::Sent) => Some(Timestamp::MIN),
-            Ok(Carried::Until(at)) => Some(at),
-            // The daemon's loop meets the same state, and ends.
-            Err(fatal) => {
-                tracing::warn!("{fatal}");
-                None
-            }
-        };
-        if !round.wait(until).await {
+        if !round.wait(again_at(carried)).await {
             return;
+        }
+    }
+}
+
+async fn run_hook(errands: Arc<Errands>, command: Vec<String>, mut round: Round) {
+    loop {
+        let ran = errands.run_next(&command).await;
+        if !round.wait(again_at(ran)).await {
+            return;
+        }
+    }
+}
+
+/// When there is something to do again, if nothing new comes before.
+fn again_at(outcome: Result<Carried, Fatal>) -> Option<Timestamp> {
+    match outcome {
+        Ok(Carried::Nothing) => None,
+        Ok(Carried::Done) => Some(Timestamp::MIN),
+        Ok(Carried::Until(at)) => Some(at),
+        // The daemon's loop meets the same state, and ends.
+        Err(fatal) => {
+            tracing::warn!("{fatal}");
+            None
         }
     }
 }
@@ -167,21 +254,6 @@ async fn beat(postman: Arc<Postman>, name: String, every: Duration, pulse: Pulse
         tokio::select! {
             () = stop(&mut round.stopped) => return,
             () = clock.sleep(every) => {}
-        }
-    }
-}
-
-async fn run_hooks(errands: Errands, mut round: Round) {
-    loop {
-        let until = match errands.run_due().await {
-            Ok(until) => until,
-            Err(fatal) => {
-                tracing::warn!("{fatal}");
-                None
-            }
-        };
-        if !round.wait(until).await {
-            return;
         }
     }
 }

@@ -4,7 +4,11 @@
 //! ask ──(approval-asked)──> approve ──(approved)──> carry out ──(approval-done, with what it does: one durable step)
 //! ```
 //!
-//! A daemon that ends between two of these goes on when it starts ([`resume`]).
+//! A daemon that ends between two of these goes on when it starts ([`resume`]); one whose state refuses to take the deed
+//! down tries again.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -17,6 +21,10 @@ use crate::cli::wish::{Answer, By, Manner, Next, Ticket, Wish};
 use crate::config::Config;
 use crate::failpoint;
 use crate::model::{Approval, ApprovalState, Guarded, Refusal, Voter};
+
+/// Between tries of what was approved and could not be put on record.
+const PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(60)];
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What comes of asking.
 enum Asked {
@@ -35,18 +43,16 @@ impl Desk {
         manner: Manner,
         lines: &mpsc::Sender<Reply>,
     ) -> Result<Answer, Failure> {
-        let (wish, assets) = approvals::pinned(config, house, wish).await?;
+        let (pinned, assets) = approvals::pinned(config, house, wish).await?;
         let (uid, actor) = (caller.uid, format!("uid:{}", caller.uid));
         let mut asked = None;
         let edit = |edit: &mut crate::executor::Edit<'_>| {
             let now = edit.now;
             let end = now.checked_add(config.guards().expire()).unwrap_or(jiff::Timestamp::MAX);
-            let Ok(bound) = approvals::bound(edit, config, (&wish, &assets), guard) else { return };
-            let fetches = matches!(wish, Wish::Export { .. });
-            let ready = edit
-                .approvals()
-                .same(uid, &bound)
-                .filter(|one| fetches && one.state == ApprovalState::Approved && one.expires_at > now);
+            let Ok(bound) = approvals::bound(edit, config, (&pinned, &assets), guard) else { return };
+            let ready = edit.approvals().same(uid, &bound).filter(|one| {
+                pinned.is_fetched() && one.state == ApprovalState::Approved && one.expires_at > now
+            });
             if let Some(ready) = ready {
                 asked = Some(Ok(Asked::Ready(ready.number)));
                 return;
@@ -72,7 +78,9 @@ impl Desk {
             Ok(Asked::Ready(number)) => {
                 let ticket = Ticket { number, config: config.digest().to_owned() };
                 let by = By { actor, ticket: Some(ticket) };
-                self.carry_out((config, house), &wish, &by, manner, lines).await
+                // Of an import, what is pinned names the root; the files are at hand again.
+                let deed = if matches!(pinned, Wish::NewRoot { .. }) { wish } else { &pinned };
+                self.carry_out((config, house), deed, &by, manner, lines).await
             }
             Err(refusal) => self.refuse_request(house, None, refusal, uid).await,
         }
@@ -104,11 +112,38 @@ impl Desk {
         tracing::info!(request = number, "{}", request.outcome());
         match (yes, deed(&request)?) {
             (false, _) => Ok(approvals::told(&request, manner)),
-            (true, Wish::Export { .. }) => Ok(approvals::to_be_fetched(&request, manner)),
+            (true, wish) if wish.is_fetched() => Ok(approvals::to_be_fetched(&request, manner)),
             (true, wish) => {
-                self.carry_out((config, house), &wish, &in_the_name_of(&request, config), manner, lines).await
+                let by = in_the_name_of(&request, config);
+                let done = match failpoint::fails("approval-deed") {
+                    true => Err(Failure::failed(anyhow::anyhow!("a test has asked for a failure"))),
+                    false => self.carry_out((config, house), &wish, &by, manner, lines).await,
+                };
+                if done.is_err() {
+                    self.keep_at(number);
+                }
+                done
             }
         }
+    }
+
+    /// What was approved and could not be put on record is tried again until it is, or the request is over.
+    fn keep_at(&self, number: u64) {
+        let (current, handle, clock) =
+            (Arc::clone(&self.current), self.handle.clone(), Arc::clone(&self.clock));
+        tokio::spawn(async move {
+            for pause in PAUSES.into_iter().chain(std::iter::repeat(LONGEST_PAUSE)) {
+                clock.sleep(pause).await;
+                let (config, house) = current.get();
+                let inventory = house.executor.books.inventory().await;
+                let request = inventory.approvals.approved().find(|request| request.number == number);
+                match request {
+                    Some(request) if !take_up(&config, &house, request).await => {}
+                    Some(_) => return handle.changed(),
+                    None => return,
+                }
+            }
+        });
     }
 
     /// On record before it is told, once in a while.
@@ -132,25 +167,33 @@ impl Desk {
 pub(super) async fn resume(config: &Config, house: &House) -> Result<(), Failure> {
     let inventory = house.executor.books.inventory().await;
     for request in inventory.approvals.approved() {
-        let wish = match deed(request) {
-            Ok(Wish::Export { .. }) => continue,
-            Ok(wish) => wish,
-            // Of another version: it expires.
-            Err(failure) => {
-                tracing::warn!("request {} cannot be carried out: {:#}", request.number, failure.error);
-                continue;
-            }
-        };
-        let manner = Manner { format: crate::cli::args::Format::Table };
-        let by = in_the_name_of(request, config);
-        match wish.note(config, house, &by, manner).await {
-            Ok(Next::Done(_) | Next::Pass(_)) => {
-                tracing::info!("request {} was approved before, and is carried out now", request.number);
-            }
-            Err(failure) => tracing::warn!("request {}: {:#}", request.number, failure.error),
-        }
+        take_up(config, house, request).await;
     }
     Ok(())
+}
+
+/// Whether it is on record now; what a request is bound to is held against what there is.
+async fn take_up(config: &Config, house: &House, request: &Approval) -> bool {
+    let wish = match deed(request) {
+        Ok(wish) if wish.is_fetched() => return false,
+        Ok(wish) => wish,
+        // Of another version: it expires.
+        Err(failure) => {
+            tracing::warn!("request {} cannot be carried out: {:#}", request.number, failure.error);
+            return false;
+        }
+    };
+    let manner = Manner { format: crate::cli::args::Format::Table };
+    match wish.note(config, house, &in_the_name_of(request, config), manner).await {
+        Ok(Next::Done(_) | Next::Pass(_)) => {
+            tracing::info!("request {} was approved before, and is carried out now", request.number);
+            true
+        }
+        Err(failure) => {
+            tracing::warn!("request {} is not carried out yet: {:#}", request.number, failure.error);
+            false
+        }
+    }
 }
 
 fn deed(request: &Approval) -> Result<Wish, Failure> {

@@ -3,14 +3,17 @@
 use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::fail::Failure;
-use crate::cli::{compromised, csr, lists};
+use crate::cli::wish::By;
+use crate::cli::{approvals, compromised, csr, lists};
 use crate::clock::Entropy;
 use crate::config::Config;
 use crate::executor::Edit;
 use crate::issuer::Under;
-use crate::issuer::internal::{Imported, import};
+use crate::issuer::internal::{Imported, import, root_of};
 use crate::issuer::manual;
-use crate::model::{AssetId, AssetRecord, Made, Make, Material, Revision, RevisionState, Secret};
+use crate::model::{
+    AssetId, AssetKind, AssetRecord, Guarded, Made, Make, Material, Revision, RevisionState, Secret,
+};
 use crate::pki;
 
 /// A revision that an import makes.
@@ -30,8 +33,9 @@ impl Wish {
         house: &House,
         id: &AssetId,
         certificate: &str,
-        by: &str,
+        by: &By,
     ) -> Result<(), Failure> {
+        self.refuse_unapproved(config, house, by).await?;
         let executor = &house.executor;
         let inventory = executor.books.inventory().await;
         let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
@@ -62,15 +66,51 @@ impl Wish {
             Imported::Root(root) => under(house, id, &made_for, &root).await?,
             Imported::Intermediate(mut made) => {
                 refuse_again(id, &record, &made)?;
-                place.root = known_root(house, &record, &made.material).await?.unwrap_or(number);
+                place.root = known_root(house, &record, &made.material.anchors).await?.unwrap_or(number);
                 warn_unconstrained(config, id, &made.material)?;
                 let url = config.internal_cas().get(&id.name).and_then(|ca| ca.crl()?.url());
                 made.material.crl_urls = url.map(|url| lists::urls(url, id, number, place.root));
                 made
             }
         };
-        let edit = |edit: &mut Edit<'_>| note(edit, id, &made_for, &place, made, by);
-        Ok(executor.books.edit(edit).await?)
+        let mut redeemed = Ok(());
+        let edit = |edit: &mut Edit<'_>| {
+            redeemed = by.redeem(edit);
+            if redeemed.is_ok() {
+                note(edit, id, &made_for, &place, made, &by.actor);
+            }
+        };
+        executor.books.edit(edit).await?;
+        Ok(redeemed?)
+    }
+
+    /// The fingerprint of the root that it would have everyone trust, where it is not in use here already.
+    pub(in crate::cli) async fn new_root(
+        &self,
+        config: &Config,
+        house: &House,
+    ) -> Result<Option<String>, Failure> {
+        let id = self.checked(config)?;
+        let Some(certificate) = self.certificate.as_ref().filter(|_| id.kind == AssetKind::Ca) else {
+            return Ok(None);
+        };
+        let root = root_of(certificate, &self.chain).map_err(Failure::usage)?;
+        let print = pki::facts(&root).map_err(Failure::usage)?.fingerprint_sha256;
+        let inventory = house.executor.books.inventory().await;
+        let known = match inventory.record(&id) {
+            Some(record) => known_root(house, record, &[root]).await?,
+            None => None,
+        };
+        Ok(print.filter(|_| known.is_none()))
+    }
+
+    /// A new root is as good as a rotation: who may not do that alone may not bring one either.
+    async fn refuse_unapproved(&self, config: &Config, house: &House, by: &By) -> Result<(), Failure> {
+        let guarded = by.ticket.is_none() && config.guards().requires(Guarded::CaRotate);
+        match guarded && self.new_root(config, house).await?.is_some() {
+            true => Err(approvals::only_by_daemon(config, "import", Guarded::CaRotate)),
+            false => Ok(()),
+        }
     }
 
     /// The private key: the one that is given, that of a request, or the one in use; with the revision that waits for it.
@@ -128,17 +168,13 @@ fn refuse_again(id: &AssetId, record: &AssetRecord, made: &Made) -> Result<(), F
 }
 
 /// The revision that the same root came with, where it is known already: then nobody has to be told of it first.
-async fn known_root(
-    house: &House,
-    record: &AssetRecord,
-    material: &Material,
-) -> Result<Option<u32>, Failure> {
+async fn known_root(house: &House, record: &AssetRecord, anchors: &[String]) -> Result<Option<u32>, Failure> {
     let live = record.revisions.values().rev().filter(|revision| {
         revision.state >= RevisionState::Prepared && !revision.state.is_over() && revision.root.is_some()
     });
     for revision in live {
         let known = house.executor.books.material(&record.id, revision.number).await?;
-        if known.is_some_and(|known| known.anchors == material.anchors) {
+        if known.is_some_and(|known| known.anchors == anchors) {
             return Ok(revision.root);
         }
     }

@@ -119,6 +119,7 @@ assets = ["certs/*"]
 command = "hooks/x"
 [[hooks]]
 command = []
+timeout = "1h"
 "##
         ),
         @r##"
@@ -150,6 +151,7 @@ command = []
         keyturn.toml:36:1: hooks[0].command: must be a list, and is text
         keyturn.toml:37:1: hooks[1].event: is missing; write event = "activated"
         keyturn.toml:38:1: hooks[1].command: names no program
+        keyturn.toml:39:1: hooks[1].timeout: must be at most 10m: let the hook hand longer work to something else, and end
         "##
     );
 }
@@ -161,4 +163,18 @@ fn a_pattern_that_matches_nothing_is_odd() {
     assert!(
         warnings(&text).contains("hooks[0].assets[0]: `jwt_keys/*` matches no asset of this configuration")
     );
+}
+
+#[test]
+fn a_mail_server_is_told_a_whole_name() {
+    let mail = |hello: &str| {
+        format!(
+            "[notify.a]\nkind = \"email\"\nhost = \"smtp.example.org\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\nhello = \"{hello}\"\n"
+        )
+    };
+    assert!(faults(&mail("web1")).contains("notify.a.hello: `web1` is no whole name"));
+    let good = certificate("dns_names = [\"a.example\"]") + &mail("web1.example.org");
+    let config = parse(&good).unwrap();
+    let ChannelKind::Email(mail) = config.channels()["a"].kind() else { panic!("{config:?}") };
+    assert_eq!(mail.hello.as_deref(), Some("web1.example.org"));
 }

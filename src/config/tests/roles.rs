@@ -34,6 +34,16 @@ fn without_the_section_nothing_is_guarded_with_it_all_is() {
 }
 
 #[test]
+fn a_guard_of_what_is_not_built_is_odd() {
+    let roles = "[roles]\napprove = [\"uid:1001\"]\n[approvals]\nrequire = ";
+    let warned = |require: &str| {
+        let config = config(&format!("{roles}{require}\n"));
+        config.warnings().iter().any(|one| one.to_string().contains("guards nothing yet"))
+    };
+    assert!(warned("[\"restore\", \"compromised\"]") && !warned("[\"compromised\"]"));
+}
+
+#[test]
 fn who_may_what() {
     let config = config(
         "[roles]\nread = [\"gid:2001\"]\noperate = [\"uid:1000\"]\napprove = [\"uid:1001\", \"gid:0\"]\n\

@@ -1,6 +1,9 @@
 //! `[[hooks]]`: what is run when something happens to an asset.
 
-use super::commands::{program, time};
+use jiff::SignedDuration;
+
+use super::commands::program;
+use crate::config::duration::duration_text;
 use crate::config::notify::Hook;
 use crate::config::raw::{Item, Table};
 use crate::config::target::Command;
@@ -8,7 +11,10 @@ use crate::config::words::quoted;
 use crate::model::{AssetKind, Moment, matches};
 
 /// For a hook: long enough for a call over the network.
-const TIMEOUT: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
+const TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a hook may take at most.
+const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) fn hooks(t: &mut Table<'_>, assets: &[String]) -> Option<Vec<Hook>> {
     t.or("hooks", Vec::new(), |item| item.list(|item| item.table(|t| hook(t, assets))))
@@ -18,8 +24,20 @@ fn hook(t: &mut Table<'_>, assets: &[String]) -> Option<Hook> {
     let moment = t.required("event", "\"activated\"", |item| item.choice(&Moment::ALL, Moment::name));
     let globs = t.or("assets", Vec::new(), |item| item.distinct(|item| glob(item, assets)));
     let argv = t.required("command", "[\"hooks/NAME\"]", argv);
-    let timeout = time(t, TIMEOUT);
+    let timeout = t.or("timeout", TIMEOUT, timeout);
     Some(Hook { moment: moment?, assets: globs?, command: Command { argv: argv?, timeout: timeout? } })
+}
+
+/// The runs of one command follow each other: one that never ended would keep all others waiting.
+fn timeout(item: &Item<'_>) -> Option<SignedDuration> {
+    let found = item.duration(SignedDuration::from_secs(1))?;
+    if found > LONGEST {
+        return item.fault(format!(
+            "must be at most {}: let the hook hand longer work to something else, and end",
+            duration_text(LONGEST)
+        ));
+    }
+    Some(found)
 }
 
 fn argv(item: &Item<'_>) -> Option<Vec<String>> {

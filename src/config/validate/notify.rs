@@ -184,6 +184,7 @@ fn email(t: &mut Table<'_>, allow_private: bool) -> Option<Email> {
     let port = t.optional("port", |item| item.integer(1..=65_535));
     let from = t.required("from", "\"keyturn@example.org\"", address);
     let to = t.required("to", "[\"ops@example.org\"]", |item| item.distinct(address));
+    let hello = t.optional("hello", whole_name);
     t.misplaced(&["password"], "is never written here: write password_file = \"FILE\"");
     let user = t.optional("user", |item| item.line().map(str::to_owned));
     let password = t.optional("password_file", Item::secret_file);
@@ -209,7 +210,7 @@ fn email(t: &mut Table<'_>, allow_private: bool) -> Option<Email> {
         MailTls::None => 25,
     };
     let port = port?.map_or(Some(usual), |port| u16::try_from(port).ok());
-    Some(Email { host: host?, port: port?, tls, login, from: from?, to: to? })
+    Some(Email { host: host?, port: port?, tls, login, hello: hello?, from: from?, to: to? })
 }
 
 fn mail_host(item: &Item<'_>, allow_private: bool) -> Option<String> {
@@ -221,6 +222,16 @@ fn mail_host(item: &Item<'_>, allow_private: bool) -> Option<String> {
         return Some(text.to_owned());
     }
     host_name(item)
+}
+
+/// Servers refuse half a name (RFC 5321 §4.1.1.1).
+fn whole_name(item: &Item<'_>) -> Option<String> {
+    let name = host_name(item)?;
+    if !name.contains('.') {
+        return item
+            .fault(format!("{} is no whole name; write one such as keyturn.example.org", quoted(&name)));
+    }
+    Some(name)
 }
 
 fn tls_name(tls: MailTls) -> &'static str {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::BooksError;
 use super::records::{decoded, encoded};
-use crate::model::{Alert, Tidings};
+use crate::model::{Alert, GivenUp, Problem, Tidings};
 
 const ALERT: &str = "alert/";
 const NOTE: &str = "outbox/";
@@ -13,6 +13,9 @@ const POST: &str = "post/";
 const ERRAND: &str = "errand/";
 const NEXT: &str = "tidings/next";
 const LISTENING: &str = "tidings/listening";
+const LAST_REQUEST: &str = "tidings/last-request";
+const SITE: &str = "tidings/site";
+const GIVEN_UP: &str = "tidings/given-up";
 
 /// Takes a record in, if it is one of these.
 pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<bool, BooksError> {
@@ -29,6 +32,14 @@ pub(super) fn read(tidings: &mut Tidings, key: &str, bytes: &[u8]) -> Result<boo
         tidings.next = decoded(key, bytes)?;
     } else if key == LISTENING {
         tidings.listening = decoded(key, bytes)?;
+    } else if key == GIVEN_UP {
+        let given_up: Vec<GivenUp> = decoded(key, bytes)?;
+        tidings.given_up = given_up.into_iter().map(|of| ((of.command.clone(), of.moment), of)).collect();
+    } else if key == LAST_REQUEST {
+        tidings.last_request = decoded(key, bytes)?;
+    } else if key == SITE {
+        let site: Vec<Problem> = decoded(key, bytes)?;
+        tidings.site = site.into_iter().map(|problem| (problem.code, problem)).collect();
     } else {
         return Ok(false);
     }
@@ -78,6 +89,17 @@ pub(super) fn write(before: &Tidings, after: &Tidings, puts: &mut Puts) -> Resul
     }
     if before.listening != after.listening {
         puts.push((LISTENING.to_owned(), encoded(Some(&after.listening))?));
+    }
+    if before.given_up != after.given_up {
+        let given_up: Vec<&GivenUp> = after.given_up.values().collect();
+        puts.push((GIVEN_UP.to_owned(), encoded(Some(&given_up))?));
+    }
+    if before.last_request != after.last_request {
+        puts.push((LAST_REQUEST.to_owned(), encoded(Some(&after.last_request))?));
+    }
+    if before.site != after.site {
+        let site: Vec<&Problem> = after.site.values().collect();
+        puts.push((SITE.to_owned(), encoded(Some(&site))?));
     }
     Ok(())
 }

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::executor::{Books, Carried, Fatal, Herald, Postman};
 use crate::model::{
-    AssetId, AssetKind, Code, Inventory, Item, MOST_NOTES, Message, Phase, Problem, Revision, RevisionState,
+    Alert, AssetId, AssetKind, Code, Inventory, Item, MOST_NOTES, Message, Phase, Problem, Revision,
+    RevisionState,
 };
 use crate::notify::{Channel, SendError};
 
@@ -43,6 +44,11 @@ impl Channel for Vendor {
         };
         self.fuse.through(|| SendError::later("the answer is lost"), effect).await
     }
+
+    async fn show(&self, _: &str, _: &[Alert], _: Timestamp) -> Result<(), SendError> {
+        self.tries.lock().unwrap().push(self.clock.now());
+        if *self.away.lock().unwrap() { Err(SendError::later("it is away")) } else { Ok(()) }
+    }
 }
 
 impl Vendor {
@@ -63,6 +69,10 @@ struct Office {
 
 impl Office {
     fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    fn with(config: &str) -> Self {
         let clock = Arc::new(Virtual::new(start()));
         let fuse = Arc::new(Fuse::default());
         let ledger = Arc::new(Ledger::new(clock.clone(), fuse.clone(), None));
@@ -73,7 +83,7 @@ impl Office {
             tries: Mutex::default(),
             taken: Mutex::default(),
         };
-        let config = Config::parse(CONFIG, std::path::Path::new("/etc/keyturn/keyturn.toml")).unwrap();
+        let config = Config::parse(config, std::path::Path::new("/etc/keyturn/keyturn.toml")).unwrap();
         Self { clock, fuse, ledger, vendor: Arc::new(vendor), desired: Desired::of(&config) }
     }
 
@@ -83,7 +93,7 @@ impl Office {
         let books = Arc::new(books);
         let channels = BTreeMap::from([("ops".to_owned(), self.vendor.clone() as Arc<dyn Channel>)]);
         let postman = Postman::new(books.clone(), &self.desired, channels, "uid:0");
-        Ok((books.clone(), Herald::new(books), postman))
+        Ok((books.clone(), Herald::new(books, "uid:0"), postman))
     }
 
     /// One look with these problems, and one try to deliver.
@@ -155,6 +165,39 @@ fn a_channel_that_is_away_for_a_day() {
             items.iter().filter(|item| item.code.is_some()).map(|item| item.phase).collect();
         assert_eq!(phases, [Phase::Opened, Phase::Closed], "what is urgent is not lost, and told once");
         assert!(items.len() <= MOST_NOTES + 2 && process.0.tidings().await.notes.is_empty());
+    });
+}
+
+/// One that is shown alerts was away when the last of them ended: once it answers again, it no longer fails. That it fails
+/// is a failure, which this one does not want to know of.
+#[test]
+fn who_was_away_when_all_was_over_is_there_again() {
+    wait(async {
+        let office = Office::with(
+            "[daemon]\ninstance = \"test\"\n[notify.ops]\nkind = \"alertmanager\"\nurl = \"http://127.0.0.1:9093\"\nallow_private = true\nevents = [\"expiry\"]\n",
+        );
+        let process = office.open().await.unwrap();
+        let (books, herald, postman) = &process;
+        let look = async |problems: &[(AssetId, Problem)]| {
+            office.clock.advance(std::time::Duration::from_secs(3600));
+            herald.tell(&office.desired, &books.inventory().await, problems).await.unwrap();
+            postman.show("ops").await.unwrap()
+        };
+        *office.vendor.away.lock().unwrap() = true;
+        for _ in 0..4 {
+            look(&[(asset("edge"), Problem::new(Code::Expiring, "words"))]).await;
+        }
+        assert_eq!(books.tidings().await.posts["ops"].failures, 4);
+        // All that there was to show is forgotten before it is back.
+        for _ in 0..4 {
+            assert!(matches!(look(&[]).await, Carried::Until(_)), "it is still away");
+        }
+        *office.vendor.away.lock().unwrap() = false;
+        look(&[]).await;
+        assert!(books.tidings().await.posts.is_empty());
+        let tries = office.vendor.tries.lock().unwrap().len();
+        look(&[]).await;
+        assert_eq!(office.vendor.tries.lock().unwrap().len(), tries, "nothing to show is not shown");
     });
 }
 

@@ -76,6 +76,17 @@ pub fn import(
     Ok(Imported::Intermediate(Made { material, facts }))
 }
 
+/// The root (PEM) that stands above a CA's certificate, or is it.
+///
+/// # Errors
+///
+/// When the chain does not go up to it.
+pub fn root_of(certificate: &str, chain: &str) -> Result<String, String> {
+    let own = first(certificate)?;
+    let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
+    Ok(path(&own, &chain)?.pop().unwrap_or(own))
+}
+
 fn first(text: &str) -> Result<String, String> {
     let all = pki::certificates(text).map_err(|error| error.to_string())?;
     all.into_iter().next().ok_or_else(|| "there is no PEM block `CERTIFICATE`".to_owned())

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::crl::{Edition, Signed};
-pub use self::import::{Imported, import};
+pub use self::import::{Imported, import, root_of};
 pub use self::signing::Signing;
 use self::template::{Authority, Certified};
 use super::key::{self, SigningPair, SubjectKey};

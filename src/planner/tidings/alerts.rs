@@ -46,6 +46,7 @@ fn fresh(subject: &Subject, condition: &Condition, now: Timestamp) -> Alert {
         told_at: None,
         told: false,
         stage: 0,
+        former: Vec::new(),
         closed_at: None,
     }
 }
@@ -57,7 +58,7 @@ fn go_on(alert: &mut Alert, condition: &Condition, now: Timestamp) -> Option<Ite
     }
     // Its words may change at every look, and are no news; another code is.
     if alert.problem.code != condition.problem.code {
-        alert.problem = condition.problem.clone();
+        alert.turn_into(condition.problem.clone(), now);
     }
     let phase = phase(alert, condition, now)?;
     alert.problem = condition.problem.clone();

@@ -21,19 +21,14 @@ pub struct Condition {
 /// By what they are about.
 pub type Conditions = BTreeMap<Subject, Condition>;
 
-/// What is wrong now: `problems` are those of the assets, `of_site` those of no asset.
-pub fn conditions(
-    inventory: &Inventory,
-    problems: &[(AssetId, Problem)],
-    of_site: &[Problem],
-    now: Timestamp,
-) -> Conditions {
+/// What is wrong now: `problems` are those of the assets; those of the whole site are on record.
+pub fn conditions(inventory: &Inventory, problems: &[(AssetId, Problem)], now: Timestamp) -> Conditions {
     let mut conditions = Conditions::new();
     for (asset, problem) in problems {
         let subject = subject(inventory, asset, problem);
         add(&mut conditions, inventory, subject, problem, now);
     }
-    for problem in of_site {
+    for problem in inventory.tidings.site.values() {
         let subject =
             Subject { asset: None, topic: Topic::of(problem.code), name: problem.code.name().to_owned() };
         add(&mut conditions, inventory, subject, problem, now);

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::outbox;
 use crate::model::{
-    AssetId, AssetRecord, Effort, Errand, Event, Item, Listeners, MOST_ERRANDS, Moment, Phase, Revision,
-    Severity, Subject, Tidings, Topic,
+    AssetId, AssetRecord, Effort, Errand, Event, Item, Listeners, Moment, Phase, Revision, Severity, Subject,
+    Tidings, Topic,
 };
 
 /// Something that has happened to a revision.
@@ -93,9 +93,6 @@ pub(super) fn happened(tidings: &mut Tidings, listeners: &Listeners, happened: &
         };
         let number = tidings.number();
         tidings.errands.insert(number, Arc::new(errand));
-    }
-    while tidings.errands.len() > MOST_ERRANDS {
-        tidings.errands.pop_first();
     }
     if happened.moment == Moment::Activated {
         let item = Item {

@@ -48,8 +48,7 @@ pub(super) fn make_room(tidings: &mut Tidings) {
     for number in victims {
         let Some(note) = tidings.notes.remove(&number) else { continue };
         for name in &note.to {
-            let post = tidings.posts.entry(name.clone()).or_default();
-            post.dropped = post.dropped.saturating_add(1);
+            tidings.posts.entry(name.clone()).or_default().drop_items(1);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use super::{Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, untold};
+use super::{
+    Condition, Conditions, PATIENCE, WINDOW, conditions, happened, judge, mark, settle, shown, untold,
+};
 use crate::model::{
     AssetId, AssetKind, AssetRecord, Bound, Code, Event, Guarded, Hook, Inventory, Item, Listener, Listeners,
     MOST_NOTES, Moment, Phase, Problem, Revision, RevisionState, Severity, Subject, Tidings, Topic, Validity,
@@ -92,6 +94,27 @@ fn a_fault_with_another_face_is_the_same_and_a_worse_one_is_told_again() {
     assert_eq!(tidings.alerts.len(), 1);
 }
 
+/// Whoever tells alerts apart by their urgency sees one at any time.
+#[test]
+fn what_becomes_more_urgent_has_ended_as_what_it_was() {
+    let (mut tidings, who) = (Tidings::default(), listeners());
+    let listener = Listener { shown: true, ..who.channels["ops"].clone() };
+    let mut look = |code: Option<Code>, minute: i64| {
+        let now = start() + SignedDuration::from_mins(minute);
+        let found = code.map_or_else(Conditions::new, |code| one("edge", code));
+        judge(&mut tidings, &who, &found, now);
+        let shown = shown(&tidings, &listener, now).into_iter();
+        shown.map(|alert| (Severity::of(alert.problem.code), alert.closed_at.is_none())).collect::<Vec<_>>()
+    };
+    use Severity::{Critical, Warning};
+    assert_eq!(look(Some(Code::RolloutFailed), 0), [(Warning, true)]);
+    assert_eq!(look(Some(Code::PutBackFailed), 5), [(Critical, true), (Warning, false)]);
+    assert_eq!(look(Some(Code::RolloutFailed), 7), [(Warning, true), (Critical, false)]);
+    assert_eq!(look(Some(Code::FileFailed), 8), [(Warning, true), (Critical, false)], "no more, no less");
+    assert_eq!(look(None, 9), [(Warning, false), (Critical, false)]);
+    assert_eq!(look(None, 200), []);
+}
+
 /// Days before its end at which a root that nobody can renew is told of.
 #[test]
 fn what_cannot_be_renewed_is_told_at_30_14_7_3_and_1_days() {
@@ -109,7 +132,7 @@ fn what_cannot_be_renewed_is_told_at_30_14_7_3_and_1_days() {
     let mut days = Vec::new();
     for hour in 0..24 * 60 {
         let now = start() + SignedDuration::from_hours(hour);
-        let found = conditions(&inventory, &problems, &[], now);
+        let found = conditions(&inventory, &problems, now);
         judge(&mut tidings, &who, &found, now);
         for item in taken(&mut tidings) {
             // Beside these it is told once a day like all that lasts.
@@ -128,7 +151,7 @@ fn an_engine_that_is_away_is_one_alert_whatever_number_of_assets_it_is_for() {
     let down = Problem::new(Code::EngineUnreachable, "nothing answers");
     inventory.world.engine = crate::model::Engine::Down(down.clone());
     let problems: Vec<_> = (0..500).map(|n| (asset(&format!("a{n}")), down.clone())).collect();
-    let found = conditions(&inventory, &problems, &[], start());
+    let found = conditions(&inventory, &problems, start());
     assert_eq!(found.len(), 1);
 }
 
@@ -145,10 +168,10 @@ fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
         config: String::new(),
     };
     let end = start() + SignedDuration::from_hours(24);
-    let (number, _) = inventory.approvals.ask(bound, 1000, start(), end).unwrap();
+    let (number, _) = inventory.approvals.ask(bound.clone(), 1000, start(), end).unwrap();
     let look = |tidings: &mut Tidings, inventory: &Inventory| {
-        settle(tidings, &inventory.approvals);
-        judge(tidings, &who, &conditions(inventory, &[], &[], start()), start());
+        settle(tidings, &who, &inventory.approvals, start());
+        judge(tidings, &who, &conditions(inventory, &[], start()), start());
         taken(tidings)
     };
     let told = look(&mut tidings, &inventory);
@@ -160,6 +183,15 @@ fn a_request_is_told_when_it_waits_and_what_has_become_of_it() {
     let told = look(&mut tidings, &inventory);
     assert_eq!((told.len(), told[0].event, told[0].phase), (1, Event::Recovery, Phase::Closed));
     assert!(told[0].text.contains("denied by uid:1001"), "{:?}", told[0]);
+    // One that is decided on before anybody has looked is told nonetheless, once.
+    let again = Bound { what: "rotate --compromised certificates/other".to_owned(), ..bound };
+    let (number, _) = inventory.approvals.ask(again, 1000, start(), end).unwrap();
+    inventory.approvals.deny(number, voter, start()).unwrap();
+    let told = look(&mut tidings, &inventory);
+    assert_eq!(told.iter().map(|item| item.phase).collect::<Vec<_>>(), [Phase::Opened, Phase::Closed]);
+    assert!(told[0].text.contains("certificates/other"), "{:?}", told[0]);
+    assert!(told[1].text.contains("certificates/other): denied by uid:1001"), "{:?}", told[1]);
+    assert_eq!(look(&mut tidings, &inventory), []);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::words::{counted, moment};
 use super::{Asset, Board, Waiting, asset, chart};
-use crate::model::{AssetId, Problem, RevisionState};
+use crate::model::{AssetId, Code, Problem, RevisionState};
 use crate::planner::Ahead;
 
 /// Of what is to come, so much is shown.
@@ -15,14 +15,14 @@ const MOST_COMING: usize = 12;
 const MOST_LANES: usize = 200;
 
 pub(super) fn body(board: &Board) -> Markup {
-    let wrong: Vec<(&AssetId, &Problem)> = problems(board);
+    let wrong: Vec<(Option<&AssetId>, &Problem)> = problems(board);
     html! {
         (header(board, wrong.len()))
         main {
             @if !wrong.is_empty() {
                 section aria-labelledby="wrong" {
                     h2 id="wrong" { "What is wrong, and what to do" }
-                    ul.cards { @for (id, problem) in &wrong { (asset::problem(Some(*id), problem)) } }
+                    ul.cards { @for (id, problem) in &wrong { (asset::problem(*id, problem)) } }
                 }
             }
             @if !board.waiting.is_empty() {
@@ -143,13 +143,15 @@ fn is_well(asset: &Asset) -> bool {
     asset.problems.is_empty()
 }
 
-/// One entry a problem, also where several assets have it in the same words.
-fn problems(board: &Board) -> Vec<(&AssetId, &Problem)> {
-    board
+/// One entry a problem, also where several assets have it in the same words. What is wrong with the whole site is first;
+/// requests have a list of their own.
+fn problems(board: &Board) -> Vec<(Option<&AssetId>, &Problem)> {
+    let of_site = board.problems.iter().filter(|problem| problem.code != Code::ApprovalWaits);
+    let of_assets = board
         .assets
         .iter()
-        .flat_map(|asset| asset.problems.iter().map(move |problem| (&asset.id, problem)))
-        .collect()
+        .flat_map(|asset| asset.problems.iter().map(move |problem| (Some(&asset.id), problem)));
+    of_site.map(|problem| (None, problem)).chain(of_assets).collect()
 }
 
 fn table(board: &Board) -> Markup {

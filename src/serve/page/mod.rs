@@ -32,6 +32,8 @@ pub struct Board {
     pub until: Timestamp,
     /// When it looks again, at the latest.
     pub next_look: Option<Timestamp>,
+    /// What is wrong with no asset: the state, the configuration, channels, requests.
+    pub problems: Vec<Problem>,
     /// The assets, what is wrong first.
     pub assets: Vec<Asset>,
     /// What stands in the way with issuers; a line each.
@@ -40,6 +42,21 @@ pub struct Board {
     pub stock: Vec<Stock>,
     /// What waits for another person's word.
     pub waiting: Vec<Waiting>,
+    /// Where messages go, and how that goes.
+    pub channels: Vec<Channel>,
+}
+
+/// How telling one channel goes.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// Its name in the configuration.
+    pub name: String,
+    /// So many items wait for it.
+    pub waiting: usize,
+    /// Whether it did not take the last message.
+    pub failing: bool,
+    /// So many items had to give way since there is this channel.
+    pub dropped: u64,
 }
 
 /// A request that waits for another person's word.

@@ -41,10 +41,12 @@ fn board(problems: Vec<Problem>) -> Board {
         now: now(),
         until: days(365),
         next_look: None,
+        problems: Vec::new(),
         assets: vec![asset],
         notes: Vec::new(),
         stock: Vec::new(),
         waiting: Vec::new(),
+        channels: Vec::new(),
     }
 }
 
@@ -89,6 +91,20 @@ fn without_problems_all_is_well() {
     let text =
         index::body(&board(vec![Problem::new(Code::ProofFailed, "the old one is served")])).into_string();
     assert!(text.contains("1 problem") && text.contains("the old one is served"), "{text}");
+}
+
+/// What is wrong with the whole site stands first, and nothing is well then; a request has its own list.
+#[test]
+fn problems_of_no_asset_are_seen() {
+    let mut board = board(vec![Problem::new(Code::ProofFailed, "the old one is served")]);
+    board.problems.push(Problem::new(Code::AuditBroken, "line 7 was <changed>"));
+    board.problems.push(Problem::new(Code::ApprovalWaits, "request 3 waits"));
+    let text = index::body(&board).into_string();
+    let (site, asset) = (text.find("line 7 was &lt;changed&gt;").unwrap(), text.find("the old one").unwrap());
+    assert!(site < asset && text.contains("2 problems") && !text.contains("request 3 waits"), "{text}");
+    board.assets[0].problems.clear();
+    let text = index::body(&board).into_string();
+    assert!(text.contains("1 problem") && !text.contains("All is well"), "{text}");
 }
 
 #[test]
