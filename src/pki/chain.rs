@@ -145,11 +145,12 @@ mod tests {
     #[test]
     fn what_has_ended_is_no_way_up_where_there_is_another() {
         let House { root, cross, middle, leaf } = house(2026);
-        let others = [cross.clone(), middle.clone()];
-        assert_eq!(above(&leaf, &others, now()).unwrap(), [middle.clone()]);
-        let others = [cross.clone(), middle.clone(), root.clone()];
-        assert_eq!(above(&leaf, &others, now()).unwrap(), [middle.clone(), root]);
+        let bare = vec![cross.clone(), middle.clone()];
+        assert_eq!(above(&leaf, &bare, now()).unwrap(), bare[1..]);
+        let whole = [bare, vec![root.clone()]].concat();
+        assert_eq!(above(&leaf, &whole, now()).unwrap(), [middle.clone(), root]);
         // So that it can be said what is wrong.
-        assert_eq!(above(&middle, &[cross.clone()], now()).unwrap(), [cross]);
+        let ended = vec![cross];
+        assert_eq!(above(&middle, &ended, now()).unwrap(), ended);
     }
 }
