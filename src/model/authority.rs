@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AssetId, RevocationReason};
+use super::{AssetId, AssetKind, Revision, RevocationReason};
 
 /// The revocation lists of a CA, one for each of its certificates that can sign, as they were made last. All lists of an
 /// edition have its number (RFC 5280 §5.2.3).
@@ -73,4 +73,20 @@ pub struct Issued {
     /// Whether it is on a list.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub listed: bool,
+}
+
+impl Issued {
+    /// What is to be remembered of an asset's certificate that is to be revoked; nothing where no CA of ours has signed it.
+    pub fn of(asset: &AssetId, revision: &Revision) -> Option<Self> {
+        Some(Self {
+            ca: AssetId::new(AssetKind::Ca, revision.issuer.clone()?),
+            serial: revision.serial.clone()?,
+            signed_by: revision.signed_by?,
+            not_after: revision.validity?.not_after,
+            subject: asset.to_string(),
+            asked: None,
+            revoked: None,
+            listed: false,
+        })
+    }
 }

@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Seed, later, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
-    Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
-    Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Renewal, Revision, RevisionState, Rollout,
-    Signer, Step, Validity,
+    Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Issued, Labels, Make,
+    NewObject, Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Renewal, Revision, RevisionState,
+    RevocationReason, Rollout, Signer, Step, Validity,
 };
 
 /// No forecast takes more steps than this; one that does says so.
@@ -93,7 +93,7 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
         Action::Retire(id, number) => {
             on_record(inventory, id, |record| record.ended(*number, RevisionState::Retired, at));
         }
-        Action::Revoke(id, number) => on_record(inventory, id, |record| record.revoked(*number, at)),
+        Action::Revoke(id, number) => revoked(inventory, id, *number, at),
         Action::Consult(id, number) => on_record(inventory, id, |record| {
             if let Some(revision) = record.revisions.get_mut(number) {
                 // Nobody knows what the CA will say: as if it had nothing to say for as long as the certificate lasts.
@@ -120,6 +120,18 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
 
 fn on_record(inventory: &mut Inventory, id: &AssetId, change: impl FnOnce(&mut AssetRecord)) {
     change(inventory.record_mut(id));
+}
+
+fn revoked(inventory: &mut Inventory, id: &AssetId, number: u32, at: Timestamp) {
+    let Some(revision) = inventory.record(id).and_then(|record| record.revisions.get(&number)) else {
+        return;
+    };
+    let reason = revision.to_revoke.as_ref().map_or(RevocationReason::Unspecified, |asked| asked.reason);
+    if let Some(issued) = Issued::of(id, revision) {
+        let key = (issued.ca.clone(), issued.serial.clone());
+        inventory.issued.insert(key, Issued { revoked: Some((at, reason)), ..issued });
+    }
+    on_record(inventory, id, |record| record.revoked(number, at));
 }
 
 fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str, at: Timestamp) {
@@ -161,7 +173,12 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
             if let (Some(validity), Some(authority)) = (&mut validity, authority) {
                 validity.not_after = validity.not_after.min(authority.not_after);
             }
-            Facts { validity, fingerprint_sha256: Some(named), ..Facts::default() }
+            Facts {
+                validity,
+                serial: Some(named.clone()),
+                fingerprint_sha256: Some(named),
+                ..Facts::default()
+            }
         }
         KindSpec::JwtKey { .. } => Facts { kid: Some(named), ..Facts::default() },
         KindSpec::DhParams { .. } => Facts::default(),
