@@ -42,6 +42,10 @@ kind = "internal"
 common_name = "Test CA"
 intermediate_lifetime = "1000d"
 crl = {crl}
+[issuers.internal.sign.clients]
+common_names = ["*"]
+usages = ["client-auth"]
+duration = "7d"
 [certificates.edge]
 issuers = ["internal"]
 dns_names = ["edge.test"]
@@ -216,4 +220,41 @@ fn clients_are_let_in_while_renewals_are_made_and_while_two_are_missed() {
         editions()
     );
     daemon.stop();
+}
+
+#[test]
+fn an_entry_outlives_its_certificate_until_a_list_made_on_time_had_it() {
+    if is_missing("crl::an_entry_outlives_its_certificate_until_a_list_made_on_time_had_it") {
+        return;
+    }
+    let keyturn = site("{}", &Port::free(None));
+    keyturn.ok(&["run"]);
+    let file = |name: &str| keyturn.dir().join(name).display().to_string();
+    let (key, asked) = (file("key.pem"), file("asked.pem"));
+    let request = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=gone",
+    ];
+    let made = command("openssl", request.iter().chain(&["-keyout", &key, "-out", &asked])).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let signed = keyturn.run(&["-o", "json", "ca", "sign", &asked, "--role", "clients"]).json();
+    let serial = signed["serial"].as_str().unwrap().to_uppercase();
+    keyturn.ok(&["revoke", "ca/internal", "--serial", &serial.to_lowercase()]);
+    // It ends on day 7, and the editions of days 15 and 30 are made after that; a day later each is due for sure.
+    for (day, listed) in [(0, true), (16, true), (32, true), (48, false)] {
+        let ran = run_later(&keyturn, day, &["run"]);
+        assert!(ran.ok(), "{ran:#?}");
+        let lists = keyturn.write("lists.pem", &keyturn.ok(&["ca", "crl", "internal"]));
+        let shown =
+            command("openssl", ["crl", "-noout", "-text", "-in", lists.to_str().unwrap()]).output().unwrap();
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert_eq!(text.contains(&serial), listed, "day {day}: {text}");
+    }
 }

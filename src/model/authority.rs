@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{AssetId, AssetKind, Revision, RevocationReason};
@@ -50,8 +50,11 @@ pub struct CrlUrls {
     pub root: String,
 }
 
+/// So far before its making a certificate or a list begins at most, for clients whose clocks are behind.
+pub const MOST_BACKDATED: SignedDuration = SignedDuration::from_hours(1);
+
 /// A certificate that a CA of ours must remember by itself: it was signed for a request from outside, or is revoked. It
-/// is forgotten when it has ended.
+/// is forgotten when it has ended; one that is revoked some time after that ([`Issued::listed_until`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
     /// The CA.
@@ -88,5 +91,19 @@ impl Issued {
             revoked: None,
             listed: false,
         })
+    }
+
+    /// Until when every list has it once it is revoked, where the CA makes one `every` so often: it must have been on one
+    /// that was made, on time, after its end (RFC 5280 §3.3).
+    pub fn listed_until(&self, every: SignedDuration) -> Timestamp {
+        self.not_after.checked_add(every.max(MOST_BACKDATED)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether the CA need not know it any more when an edition is out that was made at `now`.
+    pub fn is_past(&self, every: SignedDuration, now: Timestamp) -> bool {
+        match self.revoked {
+            Some(_) => self.listed_until(every) < now,
+            None => self.not_after < now,
+        }
     }
 }

@@ -27,7 +27,7 @@ mod world;
 pub use alert::*;
 pub use approval::*;
 pub use asset::{AssetId, AssetKind, BadName, JwsAlgorithm, KeyAlgorithm, Usage};
-pub use authority::{CrlNote, CrlUrls, Issued, UpperLists};
+pub use authority::{CrlNote, CrlUrls, Issued, MOST_BACKDATED, UpperLists};
 pub use delivery::*;
 pub use effort::*;
 pub use few::Few;

@@ -130,15 +130,17 @@ pub(super) fn last_end(context: &Context<'_>, spec: &AssetSpec, number: u32) -> 
     ends.chain(asked.map(|one| one.not_after)).chain(listed_until(context, spec, number)).max()
 }
 
-/// Until when what revision `number` of the CA has signed and has revoked is to stand on its lists, where it has any.
+/// Until when what revision `number` of the CA has signed and is revoked stands on its lists, where it has any: no longer
+/// than its own certificate lasts, without which nobody believes them.
 fn listed_until(context: &Context<'_>, spec: &AssetSpec, number: u32) -> Option<Timestamp> {
-    let KindSpec::Ca(CaSpec { crl: Some(_), .. }) = &spec.kind else { return None };
+    let KindSpec::Ca(CaSpec { crl: Some(crl), .. }) = &spec.kind else { return None };
+    let own_end = context.record(&spec.id).revisions.get(&number)?.validity?.not_after;
     let revoked = context
         .inventory
         .issued
         .values()
         .filter(|one| one.ca == spec.id && one.signed_by == number && one.revoked.is_some());
-    revoked.map(|one| one.not_after).max()
+    revoked.map(|one| one.listed_until(crl.every).min(own_end)).max()
 }
 
 /// Whether who stands above a revision of a CA has revoked it.

@@ -20,7 +20,8 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
     let Some(crl) = ca.crl.filter(|_| !revisions.is_empty()) else { return };
     let Some(reason) = due(context, &spec.id, record, &revisions, crl, draft) else { return };
     let edition = record.crl.as_ref().map_or(0, |note| note.edition) + 1;
-    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime: crl.lifetime });
+    let CrlSpec { lifetime, every } = crl;
+    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime, every });
     draft.push(Step { at: context.now, assets: vec![spec.id.clone()], action, reason });
     let shows = |spec: &&AssetSpec| spec.targets.iter().flat_map(|t| t.files.values()).any(is_list);
     let shown: Vec<AssetId> =

@@ -79,6 +79,7 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => made(desired, inventory, make, &step.reason, at),
         Action::List(make) => {
+            inventory.issued.retain(|_, one| one.ca != make.asset || !one.is_past(make.every, at));
             let of_it = inventory.issued.values_mut().filter(|one| one.ca == make.asset);
             of_it.for_each(|one| one.listed = one.revoked.is_some());
             on_record(inventory, &make.asset, |record| record.listed(make, 0, at));

@@ -23,11 +23,13 @@ use self::template::{Authority, Certified};
 use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
 use crate::clock::Entropy;
-use crate::model::{CrlUrls, Facts, KeyAlgorithm, Made, Material, RevocationReason, Secret, Validity};
+use crate::model::{
+    CrlUrls, Facts, KeyAlgorithm, MOST_BACKDATED, Made, Material, RevocationReason, Secret, Validity,
+};
 use crate::pki::{self, PublicKey, pem};
 
-/// Backdating, for clients whose clocks are behind; less where the lifetime is short.
-const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
+/// Backdating; less where the lifetime is short.
+const BACKDATE: SignedDuration = MOST_BACKDATED;
 /// Backdating is at most this part of the lifetime.
 const BACKDATE_SHARE: i32 = 24;
 /// A certificate that would end with its issuer before 1/2 of the lifetime asked for is refused: it would
