@@ -42,7 +42,7 @@ impl Executor {
             Ok(lists) => lists,
             Err(problem) => return Ok(Err(problem)),
         };
-        if let Some(upper) = self.books.kept(&upper_lists_key(&make.asset)).await {
+        if let Some(upper) = self.books.upper_lists(&make.asset).await {
             lists.push_str(upper.expose_str());
         }
         let (past, lasting): (Vec<&Issued>, Vec<&Issued>) =

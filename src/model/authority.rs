@@ -30,15 +30,19 @@ pub struct CrlNote {
     pub before: BTreeMap<u32, Timestamp>,
 }
 
-/// The revocation lists of those above a CA whose root is elsewhere, as a person has brought them last.
+/// The revocation lists of those above a CA whose root is elsewhere, one of each, as a person has brought them last. Its
+/// times are those of the one that ends first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpperLists {
     /// When they were taken in.
     pub taken_at: Timestamp,
-    /// `thisUpdate`, the latest.
+    /// `thisUpdate`.
     pub this_update: Timestamp,
-    /// `nextUpdate`, the earliest.
+    /// `nextUpdate`.
     pub next_update: Timestamp,
+    /// The common name of who has signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 /// Where a CA's revocation lists are fetched: it stands in what is signed (RFC 5280 §4.2.1.13).

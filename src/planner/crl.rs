@@ -110,14 +110,17 @@ const OVERDUE: SignedDuration = SignedDuration::from_secs(10);
 pub(super) fn late_above(record: &AssetRecord, now: Timestamp) -> Option<Problem> {
     let lists = record.upper_lists.as_ref()?;
     let (id, end) = (&record.id, lists.next_update);
+    let whose = match &lists.signer {
+        Some(name) => format!("`{name}` above {id}"),
+        None => format!("what stands above {id}"),
+    };
     let bring = format!("`keyturn import {id} --crl FILE` takes its successor");
     if end < now {
-        let message = format!("the revocation list of what stands above {id} has ended at {end}; {bring}");
+        let message = format!("the revocation list of {whose} has ended at {end}; {bring}");
         return Some(Problem::new(Code::CrlLate, message));
     }
     let within = super::health::within(Validity { not_before: lists.this_update, not_after: end }, now)?;
-    let message =
-        format!("the revocation list of what stands above {id} ends at {end}, within {within}; {bring}");
+    let message = format!("the revocation list of {whose} ends at {end}, within {within}; {bring}");
     Some(Problem::new(Code::CrlLate, message))
 }
 

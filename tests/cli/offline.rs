@@ -269,3 +269,73 @@ fn the_roots_list_goes_out_with_ours() {
     assert_ne!(leaf(), before);
     verified(&keyturn, "root", "-crl_check_all -CRLfile out/ca.crl ");
 }
+
+/// The root certifies a policy CA, and that one the intermediate, as its number 02: `above.pem` is its chain.
+fn below_a_policy_ca(keyturn: &Keyturn) {
+    root(keyturn, "root", "2");
+    let config = std::fs::read_to_string(keyturn.dir().join("ca.cnf")).unwrap();
+    let config = config.replace("index.txt", "policy.txt").replace("serial=serial", "serial=policy.serial");
+    let config = config.replace("crlnumber=crlnumber", "crlnumber=policy.crlnumber").replace("rand_serial=yes\n", "\n");
+    for (name, text) in [("policy.cnf", &*config), ("policy.txt", ""), ("policy.serial", "02\n"), ("policy.crlnumber", "01\n")] {
+        keyturn.write(name, text);
+    }
+    must(
+        keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout policy.key -subj /CN=Policy -out policy.csr \
+         -addext basicConstraints=critical,CA:TRUE,pathlen:1 -addext keyUsage=critical,keyCertSign,cRLSign",
+    );
+    must(
+        keyturn,
+        "ca -batch -config ca.cnf -cert root.pem -keyfile root.key -days 900 -notext -in policy.csr -out policy.pem",
+    );
+    let request = quick(keyturn, &["csr", "ca/internal"]);
+    keyturn.write("middle.csr", &request.stdout);
+    must(
+        keyturn,
+        "ca -batch -config policy.cnf -cert policy.pem -keyfile policy.key -days 100 -notext -in middle.csr -out middle.pem",
+    );
+    let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+    keyturn.write("above.pem", &[read("policy.pem"), read("root.pem")].concat());
+}
+
+/// `NAME.crl`, by `NAME`.
+fn list(keyturn: &Keyturn, name: &str, config: &str, more: &str) {
+    must(keyturn, &format!("ca -gencrl -config {config} -cert {name}.pem -keyfile {name}.key -out {name}.crl{more}"));
+}
+
+#[test]
+fn each_who_stands_above_has_a_list_of_its_own() {
+    let keyturn = site("crl = { lifetime = \"30d\" }");
+    below_a_policy_ca(&keyturn);
+    let (cert, above) = (file(&keyturn, "middle.pem"), file(&keyturn, "above.pem"));
+    taken(&quick(&keyturn, &["import", "ca/internal", "--cert", &cert, "--chain", &above]));
+    let bring = |name: &str| {
+        quick(&keyturn, &["import", "ca/internal", "--crl", &file(&keyturn, &format!("{name}.crl"))])
+    };
+    // Somebody else's certificate, the root's number 02, is revoked; ours is number 02 of the policy CA.
+    let index = std::fs::read_to_string(keyturn.dir().join("index.txt")).unwrap();
+    keyturn.write("index.txt", &format!("R\t491231235959Z\t250101000000Z\t02\tunknown\t/CN=Else\n{index}"));
+    list(&keyturn, "root", "ca.cnf", "");
+    list(&keyturn, "policy", "policy.cnf", "");
+    let first = bring("policy");
+    assert!(first.ok() && first.stderr.contains("`Offline-root` stands above ca/internal"), "{first:#?}");
+    let second = bring("root");
+    assert!(second.ok() && !second.stderr.contains("stands above"), "{second:#?}");
+    taken(&quick(&keyturn, &["run"]));
+    must(
+        &keyturn,
+        "verify -x509_strict -crl_check_all -CRLfile out/ca.crl -CAfile root.pem -untrusted out/tls.crt out/tls.crt",
+    );
+    let told = |ran: &Ran| ran.stdout.contains("KT-CERTIFICATE-REVOKED");
+    assert!(!told(&quick(&keyturn, &["status"])), "ours is another 02");
+
+    // An older one does not take its place; a later one does, and both are still there.
+    list(&keyturn, "root", "ca.cnf", " -crl_lastupdate 20200101000000Z -crl_nextupdate 20490101000000Z");
+    assert_says(&bring("root"), 2, &["older than the one that is here"]);
+    // The root revokes the policy CA: nobody believes what stands under it.
+    must(&keyturn, "ca -revoke policy.pem -config ca.cnf -cert root.pem -keyfile root.key");
+    list(&keyturn, "root", "ca.cnf", "");
+    let ran = bring("root");
+    assert!(told(&ran) && !ran.stderr.contains("stands above"), "{ran:#?}");
+    assert!(ran.stdout.contains("waits for a person"), "{ran:#?}");
+}
