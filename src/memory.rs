@@ -8,13 +8,14 @@
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // SAFETY of the declaration below: malloc_trim(3) takes any number, and may be called from any thread at any time.
         let _ = malloc_trim(0);
     }
 }
 
+// No safe crate has it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code)]
 unsafe extern "C" {
+    // SAFETY: malloc_trim(3) takes any number, and may be called from any thread at any time.
     safe fn malloc_trim(pad: usize) -> std::ffi::c_int;
 }

@@ -1,7 +1,8 @@
 //! The vector instructions of x86-64.
 //!
-//! The only unsafe code of the crate: the compiler must be told that the processor has them. Each arithmetic can
-//! only be made by asking the processor, and its lanes exist only in here, below the functions that say so.
+//! `unsafe`, as the compiler must be told that the processor has them. Each arithmetic can only be made by asking the
+//! processor, and its lanes exist only in here, below the functions that say so. Beside this file two calls of the system that
+//! no safe crate has are unsafe: tests/architecture.rs names all that may be.
 #![allow(unsafe_code)]
 
 // Two dozen of them: a list says no more.
