@@ -14,6 +14,7 @@ use crate::config::duration::duration_text;
 use crate::config::issuer::{Crl, InternalCa};
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::words::quoted;
+use crate::model::Network;
 
 /// What only an ACME issuer has.
 const ACME_KEYS: [&str; 9] =
@@ -75,7 +76,7 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let common_name = t.required("common_name", "\"Example Internal CA\"", common_name);
     let root = t.or("root_lifetime", days(3650), |item| item.duration(SHORTEST_LIFETIME));
     let intermediate = t.or("intermediate_lifetime", days(365), |item| item.duration(SHORTEST_LIFETIME));
-    let permitted = t.or("name_constraints", Vec::new(), name_constraints);
+    let permitted = t.or("name_constraints", (Vec::new(), Vec::new()), name_constraints);
     let root_offline = t.or("root", false, root_is_offline);
     let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
     let crl = t.optional("crl", |item| item.table(lists));
@@ -113,12 +114,14 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
+    let (permitted_dns, permitted_ip_ranges) = permitted?;
     let ca = InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
         root_lifetime: root,
         intermediate_lifetime: intermediate,
-        permitted_dns: permitted?,
+        permitted_dns,
+        permitted_ip_ranges,
         trust_before,
         root_offline: root_offline?,
         crl: crl?,
@@ -180,8 +183,12 @@ fn root_is_offline(item: &Item<'_>) -> Option<bool> {
     }
 }
 
-fn name_constraints(item: &Item<'_>) -> Option<Vec<String>> {
-    item.table(|t| t.required("permitted_dns", "[\"internal.example.org\"]", permitted_dns))
+fn name_constraints(item: &Item<'_>) -> Option<(Vec<String>, Vec<Network>)> {
+    item.table(|t| {
+        let names = t.required("permitted_dns", "[\"internal.example.org\"]", permitted_dns);
+        let ranges = t.or("permitted_ip_ranges", Vec::new(), |item| item.list(signing::network));
+        Some((names?, ranges?))
+    })
 }
 
 fn permitted_dns(item: &Item<'_>) -> Option<Vec<String>> {
