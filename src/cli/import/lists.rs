@@ -15,6 +15,9 @@ use crate::pki::{self, ListFacts, PkiError};
 /// A list may be so far ahead of our clock.
 const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
+/// The clock has whole seconds.
+const TICK: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
 /// A revision of the CA: its certificate, then what stands above it up to the root, PEM each.
 struct Path {
     revision: u32,
@@ -54,7 +57,10 @@ pub(super) async fn take(
     let lists = merged(id, &above, brought, kept)?;
     warn_of_missing(id, &above, &lists);
     let revoked = revoked(&paths, &lists).map_err(Failure::failed)?;
-    let taken = taken(&above, &lists, now);
+    // By this time the next edition is told from the last: two imports of one second are two.
+    let before = record.and_then(|record| record.upper_lists.as_ref());
+    let at = before.map_or(now, |before| now.max(before.taken_at + TICK));
+    let taken = taken(&above, &lists, at);
     let edit = |edit: &mut Edit<'_>| note(edit, id, taken, &lists, &revoked, by);
     Ok(executor.books.edit(edit).await?)
 }
@@ -193,11 +199,11 @@ fn name(certificate: &str) -> String {
 }
 
 /// What is noted of them: how long all of them hold.
-fn taken(above: &[&str], lists: &[List], now: Timestamp) -> Option<UpperLists> {
+fn taken(above: &[&str], lists: &[List], taken_at: Timestamp) -> Option<UpperLists> {
     let ends = lists.iter().filter_map(|list| Some((list.says.next_update?, list)));
     let (next_update, first) = ends.min_by_key(|(end, _)| *end)?;
     let signer = above.iter().find(|one| first.is_of(one)).map(|one| name(one));
-    Some(UpperLists { taken_at: now, this_update: first.says.this_update, next_update, signer })
+    Some(UpperLists { taken_at, this_update: first.says.this_update, next_update, signer })
 }
 
 /// The revisions that nobody should trust any more: the certificate, or one above it, is on the list of who has signed it. A

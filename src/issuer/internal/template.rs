@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, IsCa, KeyUsagePurpose,
-    SerialNumber,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, IsCa,
+    KeyUsagePurpose, SerialNumber,
 };
 use time::OffsetDateTime;
 use x509_parser::prelude::{ParsedExtension, X509Certificate};
