@@ -33,15 +33,16 @@ const IMPURE: [&[&str]; 9] = [
 
 /// What adapters may import: never each other, nor what decides and drives.
 const BELOW: &[&str] =
-    &["model", "config", "desired", "clock", "audit", "pki", "failpoint", "process", "outside", "guests"];
+    &["model", "config", "desired", "clock", "audit", "pki", "failpoint", "patience", "process", "outside", "guests"];
 
 /// Which modules of the crate a module may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 20] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("clock", &[]),
     ("failpoint", &[]),
     ("guests", &["clock"]),
     ("memory", &[]),
+    ("patience", &[]),
     ("process", &[]),
     ("outside", &["clock"]),
     ("pki", &["model"]),
@@ -59,7 +60,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
             "clock",
             "audit",
             "pki",
-            "failpoint", // and of these the traits:
+            "failpoint",
+            "patience", // and of these the traits:
             "issuer",
             "keys",
             "notify",
