@@ -52,6 +52,19 @@ impl Daemon {
         self.public_listen
     }
 
+    /// The keys that differ from those of `before`, by their paths: a process reads them when it starts, and never again.
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("daemon.instance", self.instance != before.instance),
+            ("daemon.state_dir", self.state_dir != before.state_dir),
+            ("daemon.state_key_file", self.state_key_file != before.state_key_file),
+            ("daemon.control_socket", self.control_socket != before.control_socket),
+            ("daemon.listen", self.listen != before.listen),
+            ("daemon.public_listen", self.public_listen != before.public_listen),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+
     /// Where everyone may ask, http-01's CAs among them.
     pub fn public_address(&self) -> SocketAddr {
         self.public_listen.unwrap_or(self.listen)

@@ -346,6 +346,7 @@ impl Scheduler {
             Word::Reload(household) => {
                 self.stop_stocking();
                 self.household = *household;
+                self.flow.set_concurrency(self.household.executor.concurrency);
             }
             Word::Order(order) => {
                 self.flow.wake_up();
