@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use super::control::run_as;
 use super::{site, wait_file};
 use crate::support::{Daemon, Keyturn, command, must, skipped, status, wait_for};
 
 /// Docker's patience, where nobody has said another.
 const DOCKER_KILLS_AFTER: Duration = Duration::from_secs(10);
+
+const OTHER: u32 = 54_361;
 
 fn is_root(test: &str) -> bool {
     let root = nix::unistd::geteuid().is_root();
@@ -156,4 +160,36 @@ fn the_end_does_not_wait_for_a_mount() {
     let since = Instant::now();
     let ran = daemon.stop();
     assert!(since.elapsed() < DOCKER_KILLS_AFTER, "{:?}: {ran:#?}", since.elapsed());
+}
+
+/// A user database that does not answer (its file is a FIFO here) costs its callers three seconds, and nobody else anything.
+#[test]
+fn a_user_database_that_hangs_keeps_nobody_out() {
+    if !is_root("a_user_database_that_hangs_keeps_nobody_out") {
+        return;
+    }
+    let (mut keyturn, port) = site("");
+    let text = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    keyturn.write("keyturn.toml", &format!("{text}\n[roles]\noperate = [\"uid:{OTHER}\"]\n"));
+    let passwd = keyturn.dir().join("passwd");
+    nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    keyturn.set_mounts(Some(&format!("mount --bind {} /etc/passwd", passwd.display())));
+    let daemon = Daemon::start(&keyturn, &port);
+    keyturn.set_mounts(None);
+    let socket = keyturn.dir().join("control.sock");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    let since = Instant::now();
+    // More than there are threads for what does not block.
+    let callers: Vec<_> = (0..4).map(|_| keyturn.spawn(&["run"])).collect();
+    let let_in = run_as(OTHER, &keyturn, &["run"]);
+    assert_eq!(let_in.code, Some(0), "{let_in:#?}");
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    for mut caller in callers {
+        assert!(caller.ends_within(Duration::from_secs(8)), "{}", daemon.log());
+    }
+    let since = Instant::now();
+    let _hanging = keyturn.spawn(&["run"]);
+    assert_eq!(daemon.get("/healthz").status, 200);
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    daemon.stop();
 }
