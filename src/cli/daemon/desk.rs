@@ -81,7 +81,7 @@ impl Desk {
 
     /// A refusal is on record before it is told (I9).
     async fn refuse(&self, house: &House, uid: u32, wish: &Wish, need: Need) -> Response {
-        if self.is_news(uid, "") {
+        if self.is_news(uid, wish.name()) {
             let by = format!("uid:{uid}");
             let record = |edit: &mut crate::executor::Edit<'_>| {
                 let detail = [("verb".to_owned(), wish.name().to_owned())].into();
