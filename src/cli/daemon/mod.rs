@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::model::{Code, Problem};
 use crate::scheduler::{DRAIN, Handle, Household, Scheduler, Word};
-use crate::serve::{self, Door};
+use crate::serve::{self, Door, Hosts};
 use crate::systemd;
 use board::{Boards, Steps};
 use desk::Desk;
@@ -122,7 +122,7 @@ impl<'a> Daemon<'a> {
             Arc::clone(&base.clock),
             Arc::clone(&steps),
         ));
-        let private = serve::private(vitals, boards);
+        let private = serve::private(vitals, boards, Hosts::new(config.daemon().hosts().to_vec()));
         let mut doors = doors::pages(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
         doors.push(doors::control(config, socket, Arc::new(desk), &base).await?);
