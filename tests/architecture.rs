@@ -32,8 +32,19 @@ const IMPURE: [&[&str]; 9] = [
 ];
 
 /// What adapters may import: never each other, nor what decides and drives.
-const BELOW: &[&str] =
-    &["model", "config", "desired", "clock", "audit", "pki", "failpoint", "patience", "process", "outside", "guests"];
+const BELOW: &[&str] = &[
+    "model",
+    "config",
+    "desired",
+    "clock",
+    "audit",
+    "pki",
+    "failpoint",
+    "patience",
+    "process",
+    "outside",
+    "guests",
+];
 
 /// Which modules of the crate a module may import, beside itself.
 const MAY_IMPORT: [(&str, &[&str]); 21] = [

@@ -244,5 +244,10 @@ async fn an_order_is_a_reason_to_look_and_is_answered() {
     assert!(rested.passed.failures.is_empty() && rested.passed.done == 0);
     bench.handle.stop();
     settle().await;
-    assert!(!bench.handle.tell(Word::Order(Order { only: None, rested: tokio::sync::oneshot::channel().0 })).await);
+    assert!(
+        !bench
+            .handle
+            .tell(Word::Order(Order { only: None, rested: tokio::sync::oneshot::channel().0 }))
+            .await
+    );
 }

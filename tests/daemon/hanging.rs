@@ -29,7 +29,8 @@ fn mute_name_server(keyturn: &mut Keyturn) -> UdpSocket {
     let server = UdpSocket::bind(SocketAddr::from(([127, 86, a, b], 53))).unwrap();
     server.set_nonblocking(true).unwrap();
     let address = server.local_addr().unwrap().ip();
-    let conf = keyturn.write("resolv.conf", &format!("nameserver {address}\noptions timeout:30 attempts:3\n"));
+    let conf =
+        keyturn.write("resolv.conf", &format!("nameserver {address}\noptions timeout:30 attempts:3\n"));
     keyturn.set_mounts(Some(&format!("mount --bind {} /etc/resolv.conf", conf.display())));
     server
 }
@@ -49,7 +50,8 @@ fn the_end_waits_for_nothing_that_hangs() {
     if !is_root("the_end_waits_for_nothing_that_hangs") {
         return;
     }
-    let reload = "reload = [\"/bin/sh\", \"-c\", \"test -e {dir}/calm || { touch {dir}/begun; exec sleep 100; }\"]";
+    let reload =
+        "reload = [\"/bin/sh\", \"-c\", \"test -e {dir}/calm || { touch {dir}/begun; exec sleep 100; }\"]";
     let (mut keyturn, port) = site(reload);
     keyturn.write("calm", "");
     let without_channels = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();

@@ -119,7 +119,9 @@ fn a_new_configuration_has_more_done_at_once() {
     fs::remove_file(keyturn.dir().join("calm")).unwrap();
     let hanging = keyturn.spawn(&["rotate", "certificates/edge"]);
     let edge = keyturn.dir().join("out/edge");
-    let second = || fs::read_dir(&edge).unwrap().flatten().filter(|entry| is_folder_of_edge(&entry.path())).count() == 2;
+    let second = || {
+        fs::read_dir(&edge).unwrap().flatten().filter(|entry| is_folder_of_edge(&entry.path())).count() == 2
+    };
     assert!(wait_for(Duration::from_secs(20), second), "{}", daemon.log());
     let mut waiting = keyturn.spawn(&["rotate", "certificates/other"]);
     assert!(!waiting.ends_within(Duration::from_secs(2)), "there is one place, and it is taken");

@@ -87,7 +87,11 @@ impl Shelves {
     }
 
     /// Worked out once a second at most, however many ask: it takes a look over all that there is.
-    async fn known(&self, desired: &Arc<Desired>, picture: &Picture) -> Option<Arc<BTreeMap<AssetId, Vec<u32>>>> {
+    async fn known(
+        &self,
+        desired: &Arc<Desired>,
+        picture: &Picture,
+    ) -> Option<Arc<BTreeMap<AssetId, Vec<u32>>>> {
         let mut kept = self.known.lock().await;
         let at = self.clock.now();
         let is_of_now = |known: &&Known| {

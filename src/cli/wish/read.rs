@@ -12,10 +12,7 @@ use crate::config::Config;
 impl Wish {
     /// Whether it asks for nothing but how things stand.
     pub(in crate::cli) fn only_reads(&self) -> bool {
-        matches!(
-            self,
-            Self::Status { .. } | Self::Plan { .. } | Self::Audit { .. } | Self::Approvals {}
-        )
+        matches!(self, Self::Status { .. } | Self::Plan { .. } | Self::Audit { .. } | Self::Approvals {})
     }
 
     /// What there is to tell, worked out for as long as it is `wanted`.
@@ -49,8 +46,6 @@ impl Wish {
 }
 
 /// Of many assets it can take minutes.
-async fn aside(
-    work: impl FnOnce() -> Result<Answer, Failure> + Send + 'static,
-) -> Result<Answer, Failure> {
+async fn aside(work: impl FnOnce() -> Result<Answer, Failure> + Send + 'static) -> Result<Answer, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(Failure::failed)?
 }
