@@ -43,6 +43,7 @@ const BELOW: &[&str] = &[
     "audit",
     "pki",
     "failpoint",
+    "patience",
     "process",
     "outside",
     "guests",
@@ -50,12 +51,13 @@ const BELOW: &[&str] = &[
 ];
 
 /// Which modules of the crate a module may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 20] = [
+const MAY_IMPORT: [(&str, &[&str]); 21] = [
     ("model", &[]),
     ("clock", &[]),
     ("failpoint", &[]),
     ("guests", &["clock"]),
     ("memory", &[]),
+    ("patience", &[]),
     ("process", &[]),
     ("outside", &["clock"]),
     ("pki", &["model"]),
@@ -73,7 +75,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
             "clock",
             "audit",
             "pki",
-            "failpoint", // and of these the traits:
+            "failpoint",
+            "patience", // and of these the traits:
             "issuer",
             "keys",
             "notify",

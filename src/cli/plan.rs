@@ -29,9 +29,12 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let desired = Desired::of(&config);
     let records = state::snapshot(&config)?.map(|snapshot| snapshot.records()).unwrap_or_default();
     let mut inventory = inventory_of(&records)?;
-    inventory.world = compose::block_on(look(&config, &desired, &clock))?;
-    let (read, digester) = (workshop::password, Digester::of(&records));
-    inventory.world.passwords = passwords(&desired, read, |password| digester.digest(password));
+    let digester = Digester::of(&records);
+    inventory.world = compose::block_on(async {
+        let mut world = look(&config, &desired, &clock).await?;
+        world.passwords = passwords(&desired, workshop::password, |password| digester.digest(password)).await;
+        Ok(world)
+    })?;
     Ok(span.answer(&desired, &inventory, clock.now(), Manner { format: cli.output }, || true).print())
 }
 

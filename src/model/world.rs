@@ -78,6 +78,8 @@ pub struct World {
     pub objects: Vec<Object>,
     /// For each asset and directory: the identity of the content that its link shows now.
     pub dirs: BTreeMap<AssetId, Few<PathBuf, String>>,
+    /// The directories that do not answer, and the problem that this is: nobody knows what they show.
+    pub silent: BTreeMap<PathBuf, Problem>,
     /// For each file with a password of PKCS#12 files: the keyed digest of what is in it now, or why it cannot be used.
     pub passwords: BTreeMap<PathBuf, Result<String, Problem>>,
 }

@@ -109,6 +109,12 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Why the directory cannot be worked with; `None` where it can.
+    pub(super) fn silent(&self, place: &Place) -> Option<&'a Problem> {
+        let Place::Dir(dir) = place else { return None };
+        self.inventory.world.silent.get(dir)
+    }
+
     /// Our objects of an asset.
     pub(super) fn objects(&self, asset: &AssetId) -> &[&'a ObjectRecord] {
         self.wanted.get(asset).map_or(&[], |known| &known.objects)

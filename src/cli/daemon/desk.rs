@@ -33,7 +33,11 @@ const LONGEST_LETTER: usize = 64 * 1024;
 /// A wish must have come whole within this time.
 const LETTER_TIME: Duration = Duration::from_secs(10);
 
-/// Refusals of one caller are on record once in this time: nobody fills the disk by being refused.
+/// The user database must have said within this time which groups a user is in.
+const LOOKUP_TIME: Duration = Duration::from_secs(3);
+
+/// Refusals of one caller and verb are on record once in this time: nobody fills the disk by being refused, and none of the
+/// few verbs hides behind another.
 const REFUSALS_APART: Duration = Duration::from_secs(10);
 
 /// Where wishes come in.
@@ -77,7 +81,7 @@ impl Desk {
 
     /// A refusal is on record before it is told (I9).
     async fn refuse(&self, house: &House, uid: u32, wish: &Wish, need: Need) -> Response {
-        if self.is_news(uid, "") {
+        if self.is_news(uid, wish.name()) {
             let by = format!("uid:{uid}");
             let record = |edit: &mut crate::executor::Edit<'_>| {
                 let detail = [("verb".to_owned(), wish.name().to_owned())].into();
@@ -104,7 +108,7 @@ async fn wish(
         Err(response) => return response,
     };
     let (config, house) = desk.current.get();
-    let caller = Caller { uid: caller.uid(), groups: groups(caller) };
+    let caller = Caller { uid: caller.uid(), groups: groups(caller).await };
     let need = letter.wish.needs(&config);
     if !caller.is(need, &config) && !letter.wish.is_for(&config, caller.uid, &caller.groups) {
         return desk.refuse(&house, caller.uid, &letter.wish, need).await;
@@ -154,10 +158,14 @@ impl Caller {
     }
 }
 
-/// The kernel tells one group of the caller; the others are the user's.
-fn groups(caller: UCred) -> Vec<u32> {
-    let mut groups = vec![caller.gid()];
-    groups.extend(crate::cli::owner::groups_of(caller.uid()));
+/// The kernel tells one group of the caller; the others are the user's, by a user database that may be a server away.
+async fn groups(caller: UCred) -> Vec<u32> {
+    let (uid, mut groups) = (caller.uid(), vec![caller.gid()]);
+    let lookup = tokio::task::spawn_blocking(move || crate::cli::owner::groups_of(uid));
+    match tokio::time::timeout(LOOKUP_TIME, lookup).await {
+        Ok(found) => groups.extend(found.unwrap_or_default()),
+        Err(_) => tracing::warn!(uid, "the user database does not say which groups uid {uid} is in"),
+    }
     groups
 }
 

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::model::{Code, Problem};
 use crate::scheduler::{DRAIN, Handle, Household, Scheduler, Word};
-use crate::serve::{self, Door};
+use crate::serve::{self, Door, Hosts};
 use crate::systemd;
 use board::{Boards, Steps};
 use desk::Desk;
@@ -122,7 +122,7 @@ impl<'a> Daemon<'a> {
             Arc::clone(&base.clock),
             Arc::clone(&steps),
         ));
-        let private = serve::private(vitals, boards);
+        let private = serve::private(vitals, boards, Hosts::new(config.daemon().hosts().to_vec()));
         let mut doors = doors::pages(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
         doors.push(doors::control(config, socket, Arc::new(desk), &base).await?);
@@ -205,6 +205,8 @@ impl<'a> Daemon<'a> {
 
     async fn reloaded(&mut self) -> Result<String, Failure> {
         let config = Arc::new(state::config(self.cli)?);
+        let (before, _) = self.current.get();
+        no_restart_is_needed(&config, &before)?;
         state::warn(&config);
         let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
@@ -223,6 +225,18 @@ fn ended_by_itself(
     ended: Result<Result<(), crate::executor::Fatal>, tokio::task::JoinError>,
 ) -> Result<(), Failure> {
     ended.map_err(Failure::failed)?.map_err(Failure::from)
+}
+
+/// Half of a configuration is none: under another `instance`, all that we have made would look foreign.
+fn no_restart_is_needed(config: &Config, before: &Config) -> Result<(), Failure> {
+    let changed = config.daemon().changed_since(before.daemon());
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} changed, which needs a restart: restart the daemon, or take it back",
+        changed.join(", ")
+    )))
 }
 
 fn house(

@@ -45,7 +45,7 @@ fn the_daemon() {
     keyturn.toml:5:1: daemon.listen: `localhost` is not an address; write IP:PORT, such as 127.0.0.1:9780
     keyturn.toml:6:1: daemon.public_listen: `127.0.0.1:0` is not an address; write IP:PORT, such as 127.0.0.1:9780
     keyturn.toml:7:1: daemon.control_socket: is empty
-    keyturn.toml:8:1: daemon.listen_public: unknown key; known: instance, state_dir, state_key_file, control_socket, listen, public_listen
+    keyturn.toml:8:1: daemon.listen_public: unknown key; known: instance, state_dir, state_key_file, control_socket, listen, public_listen, hosts
     keyturn.toml:10:1: docker.socket: `tcp://10.0.0.1:2375` is not a unix socket; Keyturn runs on a manager and talks to its engine there: /var/run/docker.sock
     keyturn.toml:12:1: delivery.retention: `7` is not a duration; write a whole number and one unit: 90d, 12h, 10m or 30s
     keyturn.toml:13:1: delivery.rollout_deadline: must be at least 10s

@@ -102,6 +102,7 @@ fn undoing(context: &Context<'_>, record: &RolloutRecord, dues: &[Due<'_>]) -> O
             .services
             .get(name)
             .filter(|service| record.service_id.as_ref().is_none_or(|id| *id == service.id)),
+        Place::Dir(_) if context.silent(&record.place).is_some() => return None,
         Place::Dir(_) if dues.iter().all(|due| !record.assets.contains(&due.spec.id)) => return None,
         Place::Dir(_) => None,
     };
@@ -133,6 +134,11 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
     }
     let name = due.site.place.name();
     if let (Place::Service(_), Some(problem)) = (&due.site.place, context.engine_problem()) {
+        draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
+        return false;
+    }
+    watch::note_silent(context, due, draft);
+    if let Some(problem) = context.silent(&due.site.place) {
         draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
         return false;
     }
