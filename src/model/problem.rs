@@ -170,7 +170,7 @@ codes! {
         "A channel of `[notify]` could not be reached, or refuses what it is sent. What it is to be told waits (at most 1,000 messages; the oldest mere information gives way first), and is tried again with growing pauses. Renewals do not wait for it."
         "Read the message, then `keyturn notify test NAME`: the address or the token in its file, the network, `allow_private` for an address of your own network."
     HookFailed "KT-HOOK-FAILED" "a hook has failed"
-        "A command of `[[hooks]]` did not exit with 0 in time. What it was run for has happened nonetheless. It is run again with growing pauses, for a day."
+        "A command of `[[hooks]]` did not exit with 0 in time. What it was run for has happened nonetheless. It is run again with growing pauses, for a day. What is given up after that, or because 10,000 other runs waited, is counted in the message and listed by `keyturn audit` (`hook-given-up`)."
         "Read the command's words in the message and the log; run it by hand with the same environment (docs/alerts.md)."
     ApprovalWaits "KT-APPROVAL-WAITS" "a request waits for another person's word"
         "Somebody has asked for something that `[approvals]` guards. It is not done before another user, of `[roles] approve`, has said yes; until then nothing has changed."

@@ -37,8 +37,6 @@ pub(super) struct Messengers {
     pulse: Pulse,
     stop: watch::Sender<bool>,
     running: BTreeMap<Duty, Task>,
-    /// Nobody follows them.
-    leaving: Vec<Task>,
 }
 
 /// What one task is there for: a successor begins when it has ended what it is at, so that nothing is told or run twice
@@ -54,7 +52,7 @@ impl Messengers {
     /// Starts those that `config` asks for.
     pub(super) fn start(config: &Arc<Config>, base: &Base, pulse: &Pulse) -> Self {
         let (stop, _) = watch::channel(false);
-        let mut all = Self { pulse: pulse.clone(), stop, running: BTreeMap::new(), leaving: Vec::new() };
+        let mut all = Self { pulse: pulse.clone(), stop, running: BTreeMap::new() };
         all.replace(config, base);
         all
     }
@@ -64,14 +62,16 @@ impl Messengers {
         self.stop.send_replace(true);
         let (stop, stopped) = watch::channel(false);
         self.stop = stop;
+        // All is begun anew, what has broken off as well.
+        base.herald.over(Code::NotifyFailed);
         let mut before = std::mem::take(&mut self.running);
         for (duty, work) in works(config, base, &self.pulse, &stopped) {
             let watched = watch_over(duty.clone(), work, Arc::clone(&base.herald), Arc::clone(&base.clock));
             let following = follow(before.remove(&duty), stopped.clone(), watched.boxed());
             self.running.insert(duty, Task(tokio::spawn(following)));
         }
-        self.leaving.retain(|task| !task.0.is_finished());
-        self.leaving.extend(before.into_values());
+        // What nobody follows ends what it is at; should it be wanted again meanwhile, that waits for it.
+        self.running.extend(before.into_iter().filter(|(_, task)| !task.0.is_finished()));
     }
 
     /// Nothing more is begun.
@@ -81,8 +81,7 @@ impl Messengers {
 
     /// What is on its way may arrive, within `reason`.
     pub(super) async fn ended(&mut self, clock: &dyn Clock, reason: Duration) {
-        let all = self.running.values_mut().chain(&mut self.leaving);
-        let all = futures_util::future::join_all(all.map(|task| &mut task.0));
+        let all = futures_util::future::join_all(self.running.values_mut().map(|task| &mut task.0));
         tokio::select! {
             _ = all => {}
             () = clock.sleep(reason) => {}

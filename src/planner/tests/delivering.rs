@@ -373,7 +373,7 @@ fn a_directory_that_does_not_answer_is_left_alone_and_said() {
     bench.settle();
     let mute = std::path::PathBuf::from("/srv/mute");
     let problem = Problem::new(Code::FileFailed, "/srv/mute does not answer");
-    bench.inventory.world.dirs.retain(|(_, dir), _| *dir != mute);
+    bench.inventory.world.dirs.values_mut().for_each(|dirs| dirs.retain(|dir, _| *dir != mute));
     bench.inventory.world.silent.insert(mute.clone(), problem.clone());
     bench.now += days(61);
     let done = bench.settle();
