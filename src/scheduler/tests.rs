@@ -136,7 +136,7 @@ impl Bench {
         let text = "[daemon]\ninstance = \"test\"\n[schedule]\ncheck = \"0 */5 * * * *\"\n";
         let config = Config::parse(text, Path::new("/etc/keyturn/keyturn.toml")).unwrap();
         let household = Household {
-            herald: Arc::new(Herald::new(executor.books.clone())),
+            herald: Arc::new(Herald::new(executor.books.clone(), "test")),
             executor: Arc::new(executor),
             desired: Arc::new(desired),
             schedule: config.schedule().clone(),

@@ -94,7 +94,7 @@ impl Wish {
         let Some(certificate) = self.certificate.as_ref().filter(|_| id.kind == AssetKind::Ca) else {
             return Ok(None);
         };
-        let root = root_of(certificate, &self.chain).map_err(Failure::usage)?;
+        let root = root_of(certificate, &self.chain, house.executor.clock.now()).map_err(Failure::usage)?;
         let print = pki::facts(&root).map_err(Failure::usage)?.fingerprint_sha256;
         let inventory = house.executor.books.inventory().await;
         let known = match inventory.record(&id) {

@@ -76,8 +76,8 @@ async fn paths(house: &House, id: &AssetId, record: Option<&AssetRecord>) -> Res
         let Some((own, material)) = material.and_then(|one| Some((one.certificate.clone()?, one))) else {
             continue;
         };
-        let above =
-            pki::above(&own, &[material.chain, material.anchors].concat()).map_err(Failure::failed)?;
+        let others = [material.chain, material.anchors].concat();
+        let above = pki::above(&own, &others, house.executor.clock.now()).map_err(Failure::failed)?;
         let certificates = std::iter::once(own).chain(above).collect();
         paths.push(Path { revision: revision.number, certificates });
     }

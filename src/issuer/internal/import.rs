@@ -81,10 +81,10 @@ pub fn import(
 /// # Errors
 ///
 /// When the chain does not go up to it.
-pub fn root_of(certificate: &str, chain: &str) -> Result<String, String> {
+pub fn root_of(certificate: &str, chain: &str, now: Timestamp) -> Result<String, String> {
     let own = first(certificate)?;
     let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
-    Ok(path(&own, &chain)?.pop().unwrap_or(own))
+    Ok(path(&own, &chain, now)?.pop().unwrap_or(own))
 }
 
 fn first(text: &str) -> Result<String, String> {
