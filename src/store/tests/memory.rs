@@ -4,7 +4,7 @@ use super::super::writer::Writer;
 use super::*;
 
 /// More than sled may have touched before it is opened anew.
-const MUCH: usize = 5 << 20;
+const MUCH: usize = 2 << 20;
 
 fn writer(home: &Home) -> Writer {
     let options = OpenOptions { dir: home.dir(), key: home.key.clone() };
@@ -15,7 +15,7 @@ fn writer(home: &Home) -> Writer {
 
 /// Materials of together [`MUCH`] octets, from revision `first` on.
 fn much(writer: &mut Writer, first: u32) {
-    let secret = "k".repeat(500_000);
+    let secret = "k".repeat(60_000);
     for revision in first..first + u32::try_from(MUCH / secret.len() + 1).unwrap() {
         writer.commit(vec![keep(revision, &secret)]).pop().unwrap().unwrap();
     }
@@ -33,7 +33,7 @@ fn sled_is_opened_anew_when_much_has_gone_through_it() {
     assert!(writer.has_chores(), "it holds all of it");
     writer.lighten();
     assert!(!writer.has_chores());
-    assert_eq!(writer.material(&id(1)).unwrap().unwrap().len(), 500_000);
+    assert_eq!(writer.material(&id(1)).unwrap().unwrap().len(), 60_000);
     assert_eq!(writer.records().unwrap()["a"], b"one");
     // What is open goes on as before.
     writer.commit(vec![put("a", "two")]).pop().unwrap().unwrap();
@@ -50,7 +50,7 @@ fn when_it_does_not_come_back_it_is_built_from_the_journal() {
     std::fs::rename(&db, home.root.path().join("gone")).unwrap();
     writer.lighten();
     assert!(db.exists());
-    assert_eq!(writer.material(&id(3)).unwrap().unwrap().len(), 500_000);
+    assert_eq!(writer.material(&id(3)).unwrap().unwrap().len(), 60_000);
     writer.close();
     home.open_clean();
 }
