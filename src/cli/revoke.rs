@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::House;
 use super::fail::Failure;
-use super::{csr, rotate, state};
+use super::{compromised, csr, rotate, state};
 use crate::audit::Event;
 use crate::config::{Config, not_one_of};
 use crate::model::{
@@ -139,6 +139,7 @@ async fn ask(
             "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"
         );
     }
+    let keys = compromised::keys(house, id).await?;
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
@@ -150,6 +151,7 @@ async fn ask(
             effort: Effort::default(),
         };
         mark(edit.asset(id), number, asked, key_stays);
+        edit.asset(id).remember_compromised(&keys);
         edit.audit(Event {
             at,
             actor: by.to_owned(),

@@ -127,6 +127,17 @@ fn a_key_in_wrong_hands_is_replaced_and_its_revocation_seen_to() {
     assert!(asked.stdout.contains("waits: certificates/edge: waits for a person"), "{asked:#?}");
     assert!(!asked.stdout.contains("KT-REVOKE-FAILED"), "{asked:#?}");
     assert_eq!(keyturn.audited("csr-made"), 2, "the next key is made already");
+
+    // The CA has reissued for the old request: who has the key could go on.
+    issue(&keyturn, &first.stdout, 397);
+    keyturn.write("stolen.key", std::str::from_utf8(&old).unwrap());
+    let stolen = keyturn.dir().join("stolen.key").display().to_string();
+    let refused = || {
+        let words = ["is for a key of certificates/edge that was called compromised", "keyturn csr"];
+        assert_says(&import(&keyturn, &[]), 2, &words);
+        assert_says(&import(&keyturn, &["--key", &stolen]), 2, &words);
+    };
+    refused();
     let next = quick(&keyturn, &["csr", "certificates/edge"]);
     assert_eq!(keyturn.audited("csr-made"), 2);
     issue(&keyturn, &next.stdout, 397);
@@ -144,6 +155,9 @@ fn a_key_in_wrong_hands_is_replaced_and_its_revocation_seen_to() {
     assert!(!said.contains("KT-REVOKE-BY-HAND"), "{said}");
     let edge = &status(&keyturn)["certificates/edge"];
     assert_eq!(edge["revisions"][0]["state"], "revoked", "{edge:#}");
+    // Also when nothing of it is kept any more.
+    issue(&keyturn, &first.stdout, 397);
+    refused();
     assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
 }
 

@@ -159,6 +159,23 @@ fn an_intermediate_is_asked_for_waited_for_and_renewed() {
     verified(&keyturn, "root", "");
 }
 
+/// Certified once more, the key in wrong hands would sign on.
+#[test]
+fn a_key_in_wrong_hands_signs_no_more() {
+    let keyturn = site("");
+    signed(&keyturn, "root", 100);
+    taken(&import(&keyturn, "root", &[]));
+    taken(&quick(&keyturn, &["run"]));
+    let asked = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
+    assert!(asked.ok() && asked.stdout.contains("waits for a person"), "{asked:#?}");
+    sign(&keyturn, "root", 90);
+    let words = ["is for a key of ca/internal that was called compromised"];
+    assert_says(&import(&keyturn, "root", &[]), 2, &words);
+    signed(&keyturn, "root", 80);
+    taken(&import(&keyturn, "root", &[]));
+    assert_eq!(keyturn.audited("imported"), 2);
+}
+
 #[test]
 fn a_person_is_told_in_time() {
     let keyturn = site("");

@@ -3,7 +3,7 @@
 use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::fail::Failure;
-use crate::cli::{csr, lists};
+use crate::cli::{compromised, csr, lists};
 use crate::clock::Entropy;
 use crate::config::Config;
 use crate::executor::Edit;
@@ -41,10 +41,14 @@ impl Wish {
                 "{id} has a root of its own already: import under another name, and point the certificates at it"
             )));
         }
+        compromised::refuse_certificate(&inventory, id, certificate)?;
         let (waiting, key) = self.authority_key(house, &record, certificate).await?;
         let now = executor.clock.now();
         let imported =
             import(certificate, &key, &self.chain, &Entropy::system(), now).map_err(Failure::usage)?;
+        for above in imported.above() {
+            compromised::refuse_certificate(&inventory, id, above)?;
+        }
         let made_for = csr::made_for(house, id);
         let number = waiting.unwrap_or(record.newest_number() + 1);
         let mut place = Place { number, is_new: waiting.is_none(), root: number };

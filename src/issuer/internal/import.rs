@@ -16,6 +16,17 @@ pub enum Imported {
     Intermediate(Made),
 }
 
+impl Imported {
+    /// What stands above it, its root last; a root is the only one.
+    pub fn above(&self) -> impl Iterator<Item = &String> {
+        let material = match self {
+            Self::Root(material) => material,
+            Self::Intermediate(made) => &made.material,
+        };
+        material.chain.iter().chain(&material.anchors)
+    }
+}
+
 /// Checks a CA's certificate (PEM) and its private key (PKCS#8 PEM), and puts what stands above it in order; the chain may
 /// have it in any order, and more than is needed.
 ///
