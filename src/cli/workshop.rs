@@ -133,7 +133,8 @@ impl Maker for Workshop {
             .map(|(authority, revoked)| Signed { authority, revoked: revoked.clone() })
             .collect();
         let edition = Edition { number: make.edition, now, lifetime: make.lifetime };
-        self.ca(&make.asset)?.revocation_lists(&signed, edition).map_err(not_made)
+        let lists = self.ca(&make.asset)?.revocation_lists(&signed, edition);
+        lists.map_err(|error| Problem::new(Code::CrlLate, error.to_string()))
     }
 
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {

@@ -3,7 +3,7 @@
 use super::books::KEPT;
 use super::{Executor, Fatal, Outcome};
 use crate::failpoint;
-use crate::model::{AssetId, Issued, MakeCrl, Material, Secret};
+use crate::model::{AssetId, Inventory, Issued, MakeCrl, Material, Problem, Secret};
 
 /// An older edition is wanted by whoever has planned with it just before; two are kept.
 const KEPT_EDITIONS: u32 = 2;
@@ -41,7 +41,10 @@ impl Executor {
         let listed = lasting.iter().filter(|one| one.revoked.is_some()).count();
         let mut lists = match self.maker.revocation_lists(make, &signed, now) {
             Ok(lists) => lists,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => {
+                self.note_no_lists(make, &problem).await?;
+                return Ok(Err(problem));
+            }
         };
         if let Some(upper) = self.books.kept(&upper_lists_key(&make.asset)).await {
             lists.push_str(upper.expose_str());
@@ -54,6 +57,15 @@ impl Executor {
         self.keep_lists(make, lists, (listed, new, &over[..]), reason).await?;
         failpoint::hit("crl-made");
         Ok(Ok(()))
+    }
+
+    /// That they could not be made is told until they are; the same once.
+    async fn note_no_lists(&self, make: &MakeCrl, problem: &Problem) -> Result<(), Fatal> {
+        let known = |inventory: &Inventory| inventory.record(&make.asset)?.crl_problem.clone();
+        if self.books.look(known).await.as_ref() == Some(problem) {
+            return Ok(());
+        }
+        self.books.edit(|edit| edit.asset(&make.asset).crl_problem = Some(problem.clone())).await
     }
 
     async fn keep_lists(

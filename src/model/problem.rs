@@ -137,7 +137,7 @@ codes! {
         "The root ends soon, and its key is not in the state: certificates under it get shorter and shorter, and in the end none can be made. A root whose key is in the state is rolled over by itself."
         "Plan a new internal CA under another name, distribute its root, and point the certificates at it."
     CrlLate "KT-CRL-LATE" "the CA's revocation lists are overdue, or end soon"
-        "The next edition of the revocation lists should have been made by now; or a place still has an older one, of whose life less than a third is left; or the list that a person has to bring (of an offline root) ends. Who checks lists (NGINX with `ssl_crl`) refuses everybody once they have ended; the message says when."
+        "The next edition of the revocation lists should have been made by now; or a place still has an older one, of whose life less than a third is left; or the list that a person has to bring (of an offline root) ends; or the next edition cannot be made, and the message says why. Who checks lists (NGINX with `ssl_crl`) refuses everybody once they have ended; the message says when."
         "`keyturn run` makes and delivers them. If it is said again, the other problems of the CA and of its certificates say what is in the way. The list of an offline root: `keyturn import ca/NAME --crl FILE`. If clients are refused already: take `ssl_crl` out until the new list is there."
     Overdue "KT-OVERDUE" "the renewal is overdue"
         "What is in use should have been replaced by now, and has not been, though no try has failed: it waits, or the CA makes it wait. Where a try has failed, its problem stands alone."

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AssetId, CrlNote, Delivery, Effort, Facts, Few, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
-    OrderOutcome, Place, Revision, RevisionState, Signer, UpperLists,
+    OrderOutcome, Place, Problem, Revision, RevisionState, Signer, UpperLists,
 };
 
 /// So many editions of revocation lists are remembered by their ends.
@@ -42,6 +42,9 @@ pub struct AssetRecord {
     /// Of a CA: its revocation lists as they were made last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlNote>,
+    /// Of a CA: why its revocation lists could not be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_problem: Option<Problem>,
     /// Of a CA whose root is elsewhere: the lists of those above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper_lists: Option<UpperLists>,
@@ -105,6 +108,7 @@ impl AssetRecord {
             by_issuer: BTreeMap::new(),
             orders: Vec::new(),
             crl: None,
+            crl_problem: None,
             upper_lists: None,
             compromised_keys: BTreeSet::new(),
         }
@@ -169,6 +173,7 @@ impl AssetRecord {
             before.insert(last.edition, last.next_update);
             before
         });
+        self.crl_problem = None;
         before.retain(|_, end| *end > now);
         while before.len() > MOST_EDITIONS {
             before.pop_first();

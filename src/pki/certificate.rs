@@ -131,6 +131,19 @@ pub fn is_constrained(text: &str) -> Result<bool, PkiError> {
     constraints.map_err(|error| PkiError::NotACertificate(error.to_string()))
 }
 
+/// Whether lists by the first certificate in `text` are believed: its keyUsage, where it has one, must say cRLSign (RFC
+/// 5280 §4.2.1.3, §6.3.3 (f)).
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn may_sign_lists(text: &str) -> Result<bool, PkiError> {
+    let der = pem::decode(pem::CERTIFICATE, text)?;
+    let certificate = parse(&der)?;
+    let usage = certificate.key_usage().map_err(|error| PkiError::NotACertificate(error.to_string()))?;
+    Ok(usage.is_none_or(|usage| usage.value.crl_sign()))
+}
+
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.
 ///
 /// ring does the arithmetic: RSA from 2048 bits, P-256, P-384 and Ed25519; with anything else the answer

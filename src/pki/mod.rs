@@ -13,7 +13,8 @@ mod private_key;
 mod public_key;
 
 pub use certificate::{
-    Names, facts, facts_of, facts_of_der, is_constrained, is_signed_by, names, parse, spki_of_certificate,
+    Names, facts, facts_of, facts_of_der, is_constrained, is_signed_by, may_sign_lists, names, parse,
+    spki_of_certificate,
 };
 pub use chain::{above, certificates, is_root};
 pub use crl::{ListFacts, list_of, lists};

@@ -79,6 +79,14 @@ fn half(last: &CrlNote) -> Timestamp {
     later(last.this_update, last.next_update.duration_since(last.this_update) / 2)
 }
 
+/// Why the next edition could not be made.
+pub(super) fn not_made(spec: &AssetSpec, record: &AssetRecord) -> Option<Problem> {
+    match &spec.kind {
+        KindSpec::Ca(ca) if ca.crl.is_some() => record.crl_problem.clone(),
+        _ => None,
+    }
+}
+
 /// What is left of a list's life when it is called late wherever it is: a third.
 const LATE_SHARE: i32 = 3;
 

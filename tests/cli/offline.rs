@@ -46,12 +46,16 @@ files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca"{}
 
 /// `NAME.pem` and `NAME.key`: a root with this pathLenConstraint.
 fn root(keyturn: &Keyturn, name: &str, depth: &str) {
+    root_for(keyturn, name, depth, "keyCertSign,cRLSign");
+}
+
+fn root_for(keyturn: &Keyturn, name: &str, depth: &str, usage: &str) {
     must(
         keyturn,
         &format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout {name}.key -days 3000 -subj /CN=Offline-{name} \
              -out {name}.pem -addext basicConstraints=critical,CA:TRUE,pathlen:{depth} -addext \
-             keyUsage=critical,keyCertSign,cRLSign"
+             keyUsage=critical,{usage}"
         ),
     );
 }
@@ -233,6 +237,19 @@ fn what_cannot_sign_or_does_not_fit_is_refused() {
     let root = ["import", "ca/internal", "--cert", cert.as_str(), "--key", key.as_str()];
     assert_says(&quick(&keyturn, &root), 2, &["its root is elsewhere"]);
     assert_eq!(keyturn.audited("imported"), 0);
+}
+
+#[test]
+fn a_list_of_a_root_that_may_sign_none_is_refused() {
+    let keyturn = site("crl = { lifetime = \"30d\" }");
+    root_for(&keyturn, "mute", "1", "keyCertSign");
+    signed(&keyturn, "mute", 100);
+    taken(&import(&keyturn, "mute", &[]));
+    must(&keyturn, "ca -gencrl -config ca.cnf -cert mute.pem -keyfile mute.key -out mute.crl");
+    let list = file(&keyturn, "mute.crl");
+    let refused = quick(&keyturn, &["import", "ca/internal", "--crl", &list]);
+    assert_says(&refused, 2, &["whose keyUsage lacks cRLSign"]);
+    assert_eq!(keyturn.audited("lists-imported"), 0);
 }
 
 #[test]

@@ -44,8 +44,9 @@ impl Wish {
         compromised::refuse_certificate(&inventory, id, certificate)?;
         let (waiting, key) = self.authority_key(house, &record, certificate).await?;
         let now = executor.clock.now();
-        let imported =
-            import(certificate, &key, &self.chain, &Entropy::system(), now).map_err(Failure::usage)?;
+        let lists = config.internal_cas().get(&id.name).is_some_and(|ca| ca.crl().is_some());
+        let imported = import(certificate, &key, &self.chain, lists, &Entropy::system(), now);
+        let imported = imported.map_err(Failure::usage)?;
         for above in imported.above() {
             compromised::refuse_certificate(&inventory, id, above)?;
         }

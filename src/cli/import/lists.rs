@@ -32,11 +32,7 @@ pub(super) async fn take(
     let above = above(house, id).await?;
     let mut facts = Vec::new();
     for (list, said) in &lists {
-        let is_its =
-            |certificate: &String| pki::list_of(list, certificate).is_ok_and(|found| found.is_some());
-        if !above.iter().any(is_its) {
-            return Err(Failure::usage(format!("a list is signed by nobody who stands above {id}")));
-        }
+        check_signer(id, list, &above)?;
         facts.push(spanned(said, now)?);
     }
     let (Some(this_update), Some(next_update)) =
@@ -56,6 +52,21 @@ pub(super) async fn take(
     let revoked: Vec<&String> = lists.iter().flat_map(|(_, said)| &said.revoked).collect();
     let edit = |edit: &mut Edit<'_>| note(edit, id, taken, kept, &revoked, by);
     Ok(executor.books.edit(edit).await?)
+}
+
+/// Somebody above has signed it, and may sign lists.
+fn check_signer(id: &AssetId, list: &str, above: &[String]) -> Result<(), Failure> {
+    let is_its = |certificate: &&String| pki::list_of(list, certificate).is_ok_and(|found| found.is_some());
+    let mut signers = above.iter().filter(is_its).peekable();
+    if signers.peek().is_none() {
+        return Err(Failure::usage(format!("a list is signed by nobody who stands above {id}")));
+    }
+    if !signers.any(|signer| pki::may_sign_lists(signer).unwrap_or(false)) {
+        return Err(Failure::usage(format!(
+            "a list is signed by a CA above {id} whose keyUsage lacks cRLSign: clients would refuse everybody by it"
+        )));
+    }
+    Ok(())
 }
 
 /// From when to when it holds.

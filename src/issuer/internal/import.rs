@@ -28,7 +28,7 @@ impl Imported {
 }
 
 /// Checks a CA's certificate (PEM) and its private key (PKCS#8 PEM), and puts what stands above it in order; the chain may
-/// have it in any order, and more than is needed.
+/// have it in any order, and more than is needed. With `lists` it must be able to sign revocation lists, too.
 ///
 /// # Errors
 ///
@@ -37,6 +37,7 @@ pub fn import(
     certificate: &str,
     key: &Secret,
     chain: &str,
+    lists: bool,
     entropy: &Entropy,
     now: Timestamp,
 ) -> Result<Imported, String> {
@@ -47,6 +48,11 @@ pub fn import(
     for (below, one) in std::iter::once(&own).chain(&above).enumerate() {
         check_ca(one, now)?;
         check_depth(one, below)?;
+    }
+    if lists && !pki::may_sign_lists(&own).map_err(|error| error.to_string())? {
+        return Err("this CA may not sign revocation lists, which `crl` asks for: its keyUsage lacks cRLSign, and clients would \
+                    refuse everybody by them; have it certified anew with cRLSign, or take `crl` out"
+            .to_owned());
     }
     let Some((root, intermediates)) = above.split_last() else {
         if path_length(&own)? == Some(0) {
