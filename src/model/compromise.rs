@@ -44,6 +44,14 @@ impl AssetRecord {
         }
     }
 
+    /// The revisions that have a key of revision `number`, itself among them.
+    pub fn sharing(&self, number: u32, keys: &KeyPrints) -> BTreeSet<u32> {
+        let none = BTreeSet::new();
+        let own = keys.get(&number).unwrap_or(&none);
+        let shares = |other: &u32| keys.get(other).is_some_and(|others| !own.is_disjoint(others));
+        self.revisions.keys().copied().filter(|other| *other == number || shares(other)).collect()
+    }
+
     /// Remembers the keys of all that is compromised.
     pub fn remember_compromised(&mut self, keys: &KeyPrints) {
         let out = self.revisions.values().filter(|revision| revision.compromised);
