@@ -142,6 +142,8 @@ impl Wish {
         let made = authorities[&id]
             .sign_public(&request, checked.request.key.clone())
             .map_err(|error| Failure { code: FAILED, error: anyhow::anyhow!(error) })?;
+        workshop::check_path(&request, &made.material)
+            .map_err(|why| Failure::failed(anyhow::anyhow!("{id} cannot sign this request: {why}")))?;
         let issued = issued(&id, signer, names, &made, (request.now, by))?;
         let serial = issued.serial.clone();
         books.edit(|edit| note(edit, &id, signer, checked.role, issued, by)).await?;

@@ -154,7 +154,8 @@ impl Maker for Workshop {
     fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
         encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
         check_names(request, &made.material)?;
-        check_dates(request, &made.facts)
+        check_dates(request, &made.facts)?;
+        check_path(request, &made.material)
     }
 }
 
@@ -242,6 +243,14 @@ fn check_names(request: &Request, material: &Material) -> Result<(), String> {
         return Err(format!("it has {} names of kinds that nobody asked for", names.others));
     }
     Ok(())
+}
+
+/// What our own CA has signed, a client can follow up to its root. Roots of others are in the clients' stores.
+pub(super) fn check_path(request: &Request, material: &Material) -> Result<(), String> {
+    if material.anchors.is_empty() {
+        return Ok(());
+    }
+    request.usages.iter().try_for_each(|usage| pki::accepted(material, *usage, request.now))
 }
 
 /// Valid now, and still for a while.

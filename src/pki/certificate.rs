@@ -7,7 +7,7 @@ use ring::digest;
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 use super::{PkiError, hex, pem};
-use crate::model::{Facts, Validity};
+use crate::model::{Facts, Usage, Validity};
 
 /// Exactly one certificate, without anything behind it.
 ///
@@ -129,6 +129,22 @@ pub fn is_constrained(text: &str) -> Result<bool, PkiError> {
     let der = pem::decode(pem::CERTIFICATE, text)?;
     let constraints = parse(&der)?.name_constraints().map(|found| found.is_some());
     constraints.map_err(|error| PkiError::NotACertificate(error.to_string()))
+}
+
+/// Whether its extendedKeyUsage, where it has one, allows for `usage` (RFC 5280 §4.2.1.12).
+pub(super) fn is_for(certificate: &X509Certificate<'_>, usage: Usage) -> bool {
+    match certificate.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(uses)) => {
+            let uses = uses.value;
+            uses.any
+                || match usage {
+                    Usage::ServerAuth => uses.server_auth,
+                    Usage::ClientAuth => uses.client_auth,
+                }
+        }
+        Err(_) => false,
+    }
 }
 
 /// Whether lists by the first certificate in `text` are believed: its keyUsage, where it has one, must say cRLSign (RFC

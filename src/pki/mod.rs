@@ -8,6 +8,7 @@ mod chain;
 mod crl;
 mod csr;
 mod ocsp;
+mod path;
 pub mod pem;
 mod private_key;
 mod public_key;
@@ -20,6 +21,7 @@ pub use chain::{above, certificates, is_root};
 pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
 pub use ocsp::{Ocsp, ocsp};
+pub use path::accepted;
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 

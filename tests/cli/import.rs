@@ -191,6 +191,39 @@ fn who_may_not_sign_lists_makes_none() {
     assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
 }
 
+/// What the CA's own certificate does not allow for, clients refuse: it is not delivered, and it is said why.
+#[test]
+fn what_the_ca_may_not_sign_is_not_delivered() {
+    let role = "[issuers.old.sign.any]\ndns_names = [\"edge.test\"]\nusages = [\"server-auth\"]\nduration = \"1d\"\n";
+    for (lines, why) in [
+        ("nameConstraints=critical,permitted;DNS:other.test", "outside its nameConstraints"),
+        ("nameConstraints=critical,excluded;DNS:test", "outside its nameConstraints"),
+        ("extendedKeyUsage=clientAuth", "may not sign for server-auth"),
+    ] {
+        let keyturn = site();
+        keyturn.write(
+            "keyturn.toml",
+            &CONFIG.replace("[certificates.edge]", &format!("{role}[certificates.edge]")),
+        );
+        root(&keyturn);
+        middle(&keyturn);
+        certify(&keyturn, &format!("keyUsage=critical,keyCertSign,cRLSign\n{lines}"));
+        let chain = keyturn.dir().join("root.pem").display().to_string();
+        let ran = import(&keyturn, "middle.pem", "middle.key", &["--chain", &chain]);
+        assert!(ran.code == Some(1) && ran.stderr.contains(why), "{lines}: {ran:#?}");
+        assert!(!keyturn.dir().join("out/tls.crt").exists(), "{lines}");
+        let said = quick(&keyturn, &["status"]).stdout;
+        assert!(said.contains("KT-MATERIAL-BAD") && said.contains(why), "{lines}: {said}");
+        must(
+            &keyturn,
+            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -subj / -addext subjectAltName=DNS:edge.test -out own.csr",
+        );
+        let own = keyturn.dir().join("own.csr").display().to_string();
+        assert_says(&quick(&keyturn, &["ca", "sign", &own]), 1, &["cannot sign this request", why]);
+        assert_eq!(keyturn.audited("csr-signed"), 0);
+    }
+}
+
 #[test]
 fn what_cannot_sign_is_refused() {
     let keyturn = site();
