@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use ring::digest;
+use ring::digest::{SHA256, digest};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
-use super::{PkiError, hex, pem};
+use super::{PkiError, broken_digest, hex, pem};
 use crate::model::{Facts, Usage, Validity};
 
 /// Exactly one certificate, without anything behind it.
@@ -53,7 +53,7 @@ pub fn facts_of(certificate: &X509Certificate<'_>, der: &[u8]) -> Result<Facts, 
             not_after: timestamp(validity.not_after)?,
         }),
         serial: Some(hex(without_sign(certificate.raw_serial()))),
-        fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
+        fingerprint_sha256: Some(hex(digest(&SHA256, der).as_ref())),
         ..Facts::default()
     })
 }
@@ -163,9 +163,10 @@ pub fn may_sign_lists(text: &str) -> Result<bool, PkiError> {
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.
 ///
 /// ring does the arithmetic: RSA from 2048 bits, P-256, P-384 and Ed25519; with anything else the answer
-/// is no.
+/// is no. A signature by SHA-1 or MD5 counts only where it is a root's own: nobody relies on that.
 pub fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
     certificate.issuer().as_raw() == issuer.subject().as_raw()
+        && broken_digest(certificate).is_none()
         && certificate.verify_signature(Some(issuer.public_key())).is_ok()
 }
 

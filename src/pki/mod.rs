@@ -7,6 +7,7 @@ mod certificate;
 mod chain;
 mod crl;
 mod csr;
+mod digest;
 mod ocsp;
 mod path;
 pub mod pem;
@@ -20,6 +21,7 @@ pub use certificate::{
 pub use chain::{above, certificates, is_root};
 pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
+pub use digest::{broken_digest, check_digest};
 pub use ocsp::{Ocsp, ocsp};
 pub use path::accepted;
 pub use private_key::private_key;
@@ -50,6 +52,16 @@ pub enum PkiError {
     /// DER that is no request for a certificate.
     #[error("this is not a request for a certificate that can be granted: {0}")]
     NotARequest(String),
+    /// A certificate that anybody could have forged.
+    #[error(
+        "the certificate of `{subject}` is signed with {digest}, by which it could be forged, and clients refuse it: have it issued with SHA-256"
+    )]
+    Broken {
+        /// What the signature is made with.
+        digest: &'static str,
+        /// Whose certificate it is.
+        subject: String,
+    },
     /// A key that needs a password.
     #[error("the private key is encrypted: its password is needed")]
     Encrypted,

@@ -142,6 +142,13 @@ impl PublicKey {
         encoded.unwrap_or_default()
     }
 
+    /// Of an RSA key: whether its public exponent is not above 2^16, as FIPS 186-5 §5.1 asks for.
+    pub fn has_small_exponent(&self) -> bool {
+        let read = RsaPublicKey::from_der(&self.bits);
+        let exponent = self.algorithm.rsa_bits().and_then(|_| Some(read.ok()?.public_exponent));
+        exponent.is_some_and(|exponent| matches!(exponent.as_bytes(), [] | [_] | [_, _] | [1, 0, 0]))
+    }
+
     /// SHA-256 over its SubjectPublicKeyInfo, lower-case hex.
     pub fn fingerprint_sha256(&self) -> String {
         super::hex(digest::digest(&digest::SHA256, &self.spki_der()).as_ref())

@@ -180,6 +180,35 @@ fn what_is_to_be_revoked_is_asked_of_a_person() {
     );
 }
 
+/// Clients refuse it, and anybody could have forged it: the leaf's, and those above it.
+#[test]
+fn what_is_signed_with_sha_1_is_refused() {
+    let keyturn = site();
+    let sign = |line: &str| openssl(&keyturn, &format!("x509 -req {line}"));
+    openssl(
+        &keyturn,
+        "req -x509 -newkey rsa:2048 -nodes -keyout root.key -days 1000 -subj /CN=Root -sha1 -out root.pem",
+    );
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    sign("-sha1 -in middle.csr -CA root.pem -CAkey root.key -days 900 -extfile ca.ext -out middle.pem");
+    issue(&keyturn, &request.stdout, 397);
+    let bundle = || {
+        let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+        keyturn.write("bundle.pem", &(read("root.pem") + &read("middle.pem")));
+    };
+    bundle();
+    assert_says(&import(&keyturn, &[]), 2, &["`CN=Middle` is signed with SHA-1"]);
+    openssl(&keyturn, "req -new -newkey rsa:2048 -nodes -keyout middle.key -subj /CN=Middle -out middle.csr");
+    sign("-sha256 -in middle.csr -CA root.pem -CAkey root.key -days 900 -extfile ca.ext -out middle.pem");
+    bundle();
+    sign("-sha1 -in leaf.csr -CA middle.pem -CAkey middle.key -days 90 -extfile leaf.ext -out leaf.pem");
+    assert_says(&import(&keyturn, &[]), 2, &["is signed with SHA-1"]);
+    // A root's own signature is not what it is trusted for.
+    issue(&keyturn, &request.stdout, 397);
+    let taken = import(&keyturn, &[]);
+    assert!(taken.ok(), "{taken:#?}");
+}
+
 #[test]
 fn what_is_for_other_names_is_refused() {
     let keyturn = site();

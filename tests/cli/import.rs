@@ -229,7 +229,15 @@ fn what_cannot_sign_is_refused() {
     let keyturn = site();
     root(&keyturn);
     middle(&keyturn);
+    let whole = std::fs::read_to_string(keyturn.dir().join("middle.pem")).unwrap();
+    must(
+        &keyturn,
+        "x509 -req -sha1 -in middle.csr -CA root.pem -CAkey root.key -passin file:password -days 200 -extfile ext -out middle.pem",
+    );
     let chain = keyturn.dir().join("root.pem").display().to_string();
+    let forged = import(&keyturn, "middle.pem", "middle.key", &["--chain", &chain]);
+    assert_says(&forged, 2, &["`CN=OldIssuing` is signed with SHA-1"]);
+    keyturn.write("middle.pem", &whole);
     let with_chain = ["--chain", chain.as_str()];
     must(
         &keyturn,

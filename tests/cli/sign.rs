@@ -33,16 +33,22 @@ by = ["uid:4242"]
     keyturn
 }
 
+const CURVE: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
 /// A request by OpenSSL.
 fn request(keyturn: &Keyturn, common_name: &str, names: &str) -> String {
+    request_for(keyturn, &format!("/CN={common_name}"), names, &CURVE)
+}
+
+/// The same for another subject and key.
+fn request_for(keyturn: &Keyturn, subject: &str, names: &str, key: &[&str]) -> String {
     let file = |name: &str| keyturn.dir().join(name).display().to_string();
-    let (key, out) = (file("key.pem"), file("request.pem"));
-    let (subject, names) = (format!("/CN={common_name}"), format!("subjectAltName={names}"));
-    let curve = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-    let rest = ["-keyout", &key, "-out", &out, "-subj", &subject];
+    let (key_file, out) = (file("key.pem"), file("request.pem"));
+    let names = format!("subjectAltName={names}");
+    let rest = ["req", "-new", "-nodes", "-keyout", &key_file, "-out", &out, "-subj", subject];
     let names = ["-addext", &names];
     let names = if names[1].ends_with('=') { &names[..0] } else { &names[..] };
-    let made = command("openssl", curve.iter().chain(&rest).chain(names)).output().unwrap();
+    let made = command("openssl", rest.iter().chain(key).chain(names)).output().unwrap();
     assert!(made.status.success(), "{made:?}");
     out
 }
@@ -95,6 +101,35 @@ fn what_a_role_allows_is_signed_remembered_and_revoked() {
     assert_says(&again, 2, &["was revoked at"]);
     let nobody = quick(&keyturn, &["revoke", "ca/internal", "--serial", "00ff"]);
     assert_says(&nobody, 2, &["has signed no request with the serial number 00ff"]);
+}
+
+#[test]
+fn what_could_be_forged_is_refused() {
+    let keyturn = site();
+    let rsa = |bits: &str, more: &[&str]| {
+        let bits = format!("rsa_keygen_bits:{bits}");
+        let key = [&["-newkey", "rsa", "-pkeyopt", &bits], more].concat();
+        request_for(&keyturn, "/CN=svc-1", "", &key)
+    };
+    let three = ["-pkeyopt", "rsa_keygen_pubexp:3"];
+    let refused = |asked: String, why: &str| {
+        assert_says(
+            &sign(&keyturn, &asked, &[]),
+            2,
+            &["not a request for a certificate that can be granted", why],
+        );
+    };
+    refused(rsa("2048", &["-sha1"]), "signed with SHA-1");
+    refused(rsa("2048", &["-md5"]), "signed with MD5");
+    refused(rsa("2048", &["-sha1", "-sigopt", "rsa_padding_mode:pss"]), "signed with SHA-1");
+    refused(request_for(&keyturn, "/CN=svc-1", "", &[&CURVE[..], &["-sha1"]].concat()), "signed with SHA-1");
+    refused(rsa("2048", &three), "public exponent of its RSA key is below 65537");
+    refused(rsa("1024", &[]), "1024 bits are not supported");
+    assert_eq!(keyturn.audited("csr-signed"), 0);
+    assert!(sign(&keyturn, &rsa("2048", &[]), &[]).ok());
+    let pss = ["-sha256", "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"];
+    let signed = sign(&keyturn, &rsa("2048", &pss), &[]);
+    assert!(signed.ok(), "{signed:#?}");
 }
 
 #[test]

@@ -57,6 +57,10 @@ impl Wish {
         if chain.last().is_some_and(|last| pki::is_root(last).unwrap_or(false)) {
             chain.pop();
         }
+        std::iter::once(&leaf)
+            .chain(&chain)
+            .try_for_each(|one| pki::check_digest(one))
+            .map_err(Failure::usage)?;
         if chain.is_empty() && !pki::is_root(&leaf).map_err(Failure::usage)? {
             tracing::warn!("no intermediate of {id} is given (--chain): most clients cannot do without");
         }

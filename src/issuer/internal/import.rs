@@ -88,6 +88,7 @@ fn path(own: &str, chain: &[String]) -> Result<Vec<String>, String> {
     if pki::is_root(last).map_err(|error| error.to_string())? {
         return Ok(above);
     }
+    pki::check_digest(last).map_err(|error| error.to_string())?;
     let name = pki::names(last).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
     let name = name.escape_debug();
     Err(format!("the chain does not have who has signed `{name}`; it must go up to the root"))
