@@ -13,6 +13,8 @@ mod hostile;
 mod life;
 #[path = "daemon/pages.rs"]
 mod pages;
+#[path = "daemon/signing.rs"]
+mod signing;
 #[path = "daemon/status_page.rs"]
 mod status_page;
 #[path = "daemon/systemd.rs"]

@@ -103,6 +103,20 @@ fn what_a_role_allows_is_signed_remembered_and_revoked() {
     assert_says(&nobody, 2, &["has signed no request with the serial number 00ff"]);
 }
 
+/// As browsers and servers compare them; a `*` where the role has one.
+#[test]
+fn names_are_signed_in_lower_case_and_a_star_where_the_role_has_it() {
+    let keyturn = site();
+    let asked = request(&keyturn, "svc-1", "DNS:A.Clients.Example.INTERNAL,DNS:*.clients.example.internal");
+    let signed = sign(&keyturn, &asked, &[]);
+    assert!(signed.ok(), "{signed:#?}");
+    let fullchain = keyturn.write("client.pem", &signed.stdout);
+    assert_eq!(verify(&keyturn, &fullchain), "");
+    let show = ["x509", "-noout", "-ext", "subjectAltName", "-in", fullchain.to_str().unwrap()];
+    let shown = String::from_utf8(command("openssl", show).output().unwrap().stdout).unwrap();
+    assert!(shown.contains("DNS:a.clients.example.internal, DNS:*.clients.example.internal"), "{shown}");
+}
+
 #[test]
 fn what_could_be_forged_is_refused() {
     let keyturn = site();
@@ -141,10 +155,23 @@ fn everything_else_is_refused_and_nothing_is_remembered() {
         ("svc-1", "IP:192.0.2.1", "does not sign for the address 192.0.2.1"),
         ("root", "DNS:a.clients.example.internal", "does not sign for the common name root"),
         ("svc-1", "email:a@example.internal", "names of other kinds"),
+        ("svc-1", "URI:spiffe://example.internal/svc-1", "names of other kinds"),
+        ("svc-1", "DNS:*.example.internal", "does not sign for the name *.example.internal"),
+        ("svc-1", "DNS:*.a.clients.example.internal", "does not sign for the name"),
+        (
+            "svc-1",
+            "DNS:a.clients.example.internal.",
+            "does not sign for the name a.clients.example.internal.",
+        ),
     ] {
         let asked = request(&keyturn, common_name, names);
         assert_says(&sign(&keyturn, &asked, &[]), 5, &[why]);
     }
+    // The role would, and the CA's own constraints do not; or there is nothing to sign for.
+    let outside = request(&keyturn, "svc-1.example.com", "");
+    assert_says(&sign(&keyturn, &outside, &[]), 1, &["svc-1.example.com", "name_constraints"]);
+    let nobody = request_for(&keyturn, "/", "", &CURVE);
+    assert_says(&sign(&keyturn, &nobody, &[]), 1, &["needs a common_name, dns_names or ip_addresses"]);
     let good = request(&keyturn, "svc-1", "");
     assert_says(&sign(&keyturn, &good, &["--duration", "31d"]), 2, &["allows less"]);
     assert_says(&quick(&keyturn, &["ca", "sign", &good]), 2, &["more than one role"]);
