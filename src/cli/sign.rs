@@ -121,6 +121,7 @@ impl Wish {
             || Failure::usage(format!("{id} is not made yet: `keyturn ca init {}` makes it", id.name));
         let record = inventory.assets.get(&id).ok_or_else(not_made)?;
         let signer = record.active().ok_or_else(not_made)?;
+        trusted(&id, signer)?;
         let mut authority = books.material(&id, signer.number).await?.ok_or_else(not_made)?;
         if !old_root_lives(record, signer) {
             authority.cross = None;
@@ -150,6 +151,20 @@ impl Wish {
         crate::failpoint::hit("csr-signed");
         Ok(answer(&made, &serial, manner))
     }
+}
+
+/// Whoever trusts what a CA in wrong hands signs now would have to be told so again.
+fn trusted(id: &AssetId, signer: &Revision) -> Result<(), Failure> {
+    let revoked = signer.renewal.as_ref().is_some_and(|renewal| renewal.revoked_since.is_some());
+    let why = match (signer.compromised, revoked) {
+        (true, _) => "its key was called compromised",
+        (_, true) => "its issuer has revoked it",
+        _ => return Ok(()),
+    };
+    let number = signer.number;
+    Err(Failure::failed(anyhow::anyhow!(
+        "{id} signs nothing by revision {number}, since {why}: the request waits for its successor (`keyturn status {id}`)"
+    )))
 }
 
 /// The only one of them, where there is only one.

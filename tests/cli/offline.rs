@@ -163,21 +163,38 @@ fn an_intermediate_is_asked_for_waited_for_and_renewed() {
     verified(&keyturn, "root", "");
 }
 
+const ROLE: &str = "[issuers.internal.sign.any]\ncommon_names = [\"svc-*\"]\nusages = [\"client-auth\"]\nduration = \"1d\"\n";
+
+/// `ca sign` of a request from elsewhere.
+fn asked_to_sign(keyturn: &Keyturn) -> Ran {
+    must(
+        keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout svc.key -subj /CN=svc-1 -out svc.csr",
+    );
+    let request = file(keyturn, "svc.csr");
+    quick(keyturn, &["ca", "sign", &request])
+}
+
 /// Certified once more, the key in wrong hands would sign on.
 #[test]
 fn a_key_in_wrong_hands_signs_no_more() {
-    let keyturn = site("");
+    let keyturn = site(ROLE);
     signed(&keyturn, "root", 100);
     taken(&import(&keyturn, "root", &[]));
     taken(&quick(&keyturn, &["run"]));
+    taken(&asked_to_sign(&keyturn));
     let asked = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
     assert!(asked.ok() && asked.stdout.contains("waits for a person"), "{asked:#?}");
+    let words =
+        ["ca/internal signs nothing by revision 1", "was called compromised", "waits for its successor"];
+    assert_says(&asked_to_sign(&keyturn), 1, &words);
     sign(&keyturn, "root", 90);
     let words = ["is for a key of ca/internal that was called compromised"];
     assert_says(&import(&keyturn, "root", &[]), 2, &words);
     signed(&keyturn, "root", 80);
     taken(&import(&keyturn, "root", &[]));
     assert_eq!(keyturn.audited("imported"), 2);
+    taken(&asked_to_sign(&keyturn));
 }
 
 #[test]
@@ -254,7 +271,7 @@ fn a_list_of_a_root_that_may_sign_none_is_refused() {
 
 #[test]
 fn the_roots_list_goes_out_with_ours() {
-    let keyturn = site("crl = { lifetime = \"30d\" }");
+    let keyturn = site(&format!("crl = {{ lifetime = \"30d\" }}\n{ROLE}"));
     must(&keyturn, "ca -gencrl -config ca.cnf -cert root.pem -keyfile root.key -out root.crl");
     let list = file(&keyturn, "root.crl");
     let bring = ["import", "ca/internal", "--crl", list.as_str()];
@@ -294,6 +311,7 @@ fn the_roots_list_goes_out_with_ours() {
         ran.stdout.contains("KT-CERTIFICATE-REVOKED") && ran.stdout.contains("waits for a person"),
         "{ran:#?}"
     );
+    assert_says(&asked_to_sign(&keyturn), 1, &["signs nothing by revision 1", "its issuer has revoked it"]);
     signed(&keyturn, "root", 100);
     let leaf = || status(&keyturn)["certificates/edge"]["fingerprint_sha256"].clone();
     let before = leaf();
