@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::Format;
 use super::compose::House;
 use super::fail::{FAILED, Failure, REFUSED};
-use super::wish::{Answer, Manner};
+use super::wish::{Answer, By, Manner};
 use super::{ca, owner, workshop};
 use crate::audit::Event;
 use crate::clock::Entropy;
@@ -109,11 +109,12 @@ impl Wish {
         &self,
         config: &Config,
         house: &House,
-        by: &str,
+        by: &By,
         manner: Manner,
     ) -> Result<Answer, Failure> {
         let checked = self.checked(config)?;
         may_use(checked.role, by)?;
+        let by = by.actor.as_str();
         let id = AssetId::new(AssetKind::Ca, checked.ca.name());
         let books = &house.executor.books;
         let inventory = books.inventory().await;
@@ -198,14 +199,16 @@ fn allowed(role: &SigningRole, names: &Names) -> Result<(), String> {
 }
 
 /// A role that names its users is for those alone; for root it cannot be kept from.
-fn may_use(role: &SigningRole, by: &str) -> Result<(), Failure> {
-    let uid: Option<u32> = by.strip_prefix("uid:").and_then(|uid| uid.parse().ok());
-    let named = uid.is_some_and(|uid| uid == 0 || role.is_for(uid, &owner::groups_of(uid)));
+fn may_use(role: &SigningRole, by: &By) -> Result<(), Failure> {
+    let uid: Option<u32> = by.actor.strip_prefix("uid:").and_then(|uid| uid.parse().ok());
+    let groups = |uid| [&by.groups[..], &owner::groups_of(uid)[..]].concat();
+    let named = uid.is_some_and(|uid| uid == 0 || role.is_for(uid, &groups(uid)));
     if !role.is_for_some() || named {
         return Ok(());
     }
     let error = anyhow::anyhow!(
-        "{by} may not have anything signed by the role {}: its `by` names who may",
+        "{} may not have anything signed by the role {}: its `by` names who may",
+        by.actor,
         role.name()
     );
     Err(Failure { code: REFUSED, error })

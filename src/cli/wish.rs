@@ -137,6 +137,8 @@ impl Need {
 pub(super) struct By {
     /// For the audit: `uid:1000`.
     pub(super) actor: String,
+    /// The groups that they have come with; who they are by name, the machine knows.
+    pub(super) groups: Vec<u32>,
     /// The request that is being carried out.
     pub(super) ticket: Option<Ticket>,
 }
@@ -277,7 +279,7 @@ impl Wish {
                 let taken = [wish.take(config, house, actor).await?].into();
                 Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
             }
-            Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
+            Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await
             }
@@ -316,7 +318,7 @@ impl Wish {
 impl By {
     /// Somebody, for themselves.
     pub(super) fn themselves(actor: impl Into<String>) -> Self {
-        Self { actor: actor.into(), ticket: None }
+        Self { actor: actor.into(), groups: Vec::new(), ticket: None }
     }
 
     /// Uses up the request, if there is one; what else `edit` writes is its outcome, and durable with it.

@@ -171,7 +171,7 @@ impl Desk {
         if let Some(guard) = approvals::guard(config, wish)? {
             return self.ask((config, house), caller, (wish, guard), manner, lines).await;
         }
-        let by = By::themselves(format!("uid:{}", caller.uid));
+        let by = By { groups: caller.groups.clone(), ..By::themselves(format!("uid:{}", caller.uid)) };
         self.carry_out((config, house), wish, &by, manner, lines).await
     }
 

@@ -71,7 +71,7 @@ impl Desk {
             }
             Ok(Asked::Ready(number)) => {
                 let ticket = Ticket { number, config: config.digest().to_owned() };
-                let by = By { actor, ticket: Some(ticket) };
+                let by = By { ticket: Some(ticket), ..By::themselves(actor) };
                 self.carry_out((config, house), &wish, &by, manner, lines).await
             }
             Err(refusal) => self.refuse_request(house, None, refusal, uid).await,
@@ -164,5 +164,5 @@ fn deed(request: &Approval) -> Result<Wish, Failure> {
 
 fn in_the_name_of(request: &Approval, config: &Config) -> By {
     let ticket = Ticket { number: request.number, config: config.digest().to_owned() };
-    By { actor: format!("uid:{}", request.by), ticket: Some(ticket) }
+    By { ticket: Some(ticket), ..By::themselves(format!("uid:{}", request.by)) }
 }
