@@ -154,6 +154,7 @@ impl Maker for Workshop {
     fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
         encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
         check_names(request, &made.material)?;
+        pki::usable(made.material.certificate.as_deref().unwrap_or_default(), &request.usages)?;
         check_dates(request, &made.facts)?;
         check_path(request, &made.material)
     }

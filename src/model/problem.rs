@@ -125,7 +125,7 @@ codes! {
         "A certificate that a person carries is to be revoked, since its key is in wrong hands or you have asked for it. Keyturn cannot ask that CA: until it is done whoever has the key is believed. The new key is made; its request is what `keyturn csr ASSET` prints."
         "Have the CA that the message names revoke the serial number, and issue for the request. Then `keyturn import ASSET --cert FILE` takes the new certificate, and `keyturn revoke ASSET --revision N --done` notes that the old one is revoked. Of a CA: import its root's new revocation list (`--crl`) instead."
     MaterialBad "KT-MATERIAL-BAD" "what was issued is not what was asked for"
-        "The certificate does not fit its key, its names, its dates or its chain. The revision has failed and is never delivered."
+        "The certificate does not fit its key, its names, its uses, its dates or its chain, or a CA above it may not sign for them. The revision has failed and is never delivered."
         "Look at the issuer. A new revision is tried with growing pauses."
     GenerateFailed "KT-GENERATE-FAILED" "a key or parameters could not be generated"
         "The generator stopped: no randomness, cancelled, or out of memory."

@@ -23,7 +23,7 @@ pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
 pub use digest::{broken_digest, check_digest};
 pub use ocsp::{Ocsp, ocsp};
-pub use path::accepted;
+pub use path::{accepted, usable};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 

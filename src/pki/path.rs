@@ -39,6 +39,28 @@ pub fn accepted(material: &Material, usage: Usage, now: Timestamp) -> Result<(),
     }
 }
 
+/// Whether clients take a certificate itself for these uses: it is no CA's, and its extendedKeyUsage, where it has one, says
+/// all of them (RFC 5280 §4.2.1.9, §4.2.1.12).
+///
+/// # Errors
+///
+/// When they do not, or it cannot be read.
+pub fn usable(text: &str, usages: &[Usage]) -> Result<(), String> {
+    let der = der(text)?;
+    let leaf = certificate::parse(&der).map_err(|error| error.to_string())?;
+    if leaf.is_ca() {
+        return Err("it is a CA's (its basicConstraints say CA:TRUE), and clients refuse such a one of a server or client"
+            .to_owned());
+    }
+    match usages.iter().find(|usage| !certificate::is_for(&leaf, **usage)) {
+        Some(usage) => Err(format!(
+            "its extendedKeyUsage lacks {}, which `usages` asks for: clients refuse it",
+            usage.name()
+        )),
+        None => Ok(()),
+    }
+}
+
 fn der(text: &str) -> Result<CertificateDer<'static>, String> {
     let der = pem::decode(pem::CERTIFICATE, text).map_err(|error| error.to_string())?;
     Ok(CertificateDer::from(der.to_vec()))

@@ -78,6 +78,10 @@ fn a_request_is_made_answered_delivered_and_renewed() {
     );
     issue(&keyturn, &request.stdout, 397);
     openssl(&keyturn, "req -verify -noout -in leaf.csr");
+    let show = ["req", "-noout", "-text", "-in", "leaf.csr"];
+    let text = command("openssl", show).current_dir(keyturn.dir()).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("TLS Web Server Authentication") && !text.contains("Client"), "{text}");
     let taken = import(&keyturn, &[]);
     assert!(taken.ok(), "{taken:#?}");
     let served = std::fs::read_to_string(keyturn.dir().join("out/tls.crt")).unwrap();
@@ -178,6 +182,30 @@ fn what_is_to_be_revoked_is_asked_of_a_person() {
         done.stdout.contains("waits for a person") && !done.stdout.contains("KT-REVOKE-BY-HAND"),
         "{done:#?}"
     );
+}
+
+#[test]
+fn what_is_for_other_uses_is_refused() {
+    let keyturn = site();
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    let names =
+        "subjectAltName=DNS:www.example.org\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
+    for (lines, why) in [
+        ("extendedKeyUsage=clientAuth\n", "its extendedKeyUsage lacks server-auth"),
+        ("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,digitalSignature\n", "it is a CA's"),
+    ] {
+        keyturn.write("leaf.ext", &format!("{lines}{names}"));
+        issue(&keyturn, &request.stdout, 397);
+        assert_says(&import(&keyturn, &[]), 2, &[why]);
+    }
+    assert_eq!(keyturn.audited("imported"), 0);
+    // Without one it is for everything.
+    for lines in ["", "extendedKeyUsage=anyExtendedKeyUsage\n"] {
+        keyturn.write("leaf.ext", &format!("{lines}{names}"));
+        issue(&keyturn, &request.stdout, 397);
+        let taken = import(&keyturn, &[]);
+        assert!(taken.ok(), "{lines}: {taken:#?}");
+    }
 }
 
 /// Clients refuse it, and anybody could have forged it: the leaf's, and those above it.

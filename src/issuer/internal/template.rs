@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, GeneralSubtree,
+    IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
 };
 use time::OffsetDateTime;
 use x509_parser::prelude::{ParsedExtension, X509Certificate};
@@ -209,12 +209,7 @@ pub(super) fn leaf(
     if is_rsa && request.usages.contains(&Usage::ServerAuth) {
         params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
     }
-    for usage in &request.usages {
-        params.insert_extended_key_usage(match usage {
-            Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
-            Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
-        });
-    }
+    request.purposes().for_each(|purpose| params.insert_extended_key_usage(purpose));
     Ok(params)
 }
 
