@@ -142,6 +142,30 @@ fn an_intermediate_signs_while_its_root_is_elsewhere() {
     assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
 }
 
+/// The root is in the bundle twice: certified by an older one first, and by itself.
+#[test]
+fn the_way_to_the_root_is_found_among_others() {
+    let keyturn = site();
+    root(&keyturn);
+    middle(&keyturn);
+    must(
+        &keyturn,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout older.key -days 1000 -subj /CN=Older -out older.pem",
+    );
+    must(&keyturn, "req -new -key root.key -passin file:password -subj /CN=OldRoot -out root.csr");
+    keyturn.write("cross", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n");
+    must(
+        &keyturn,
+        "x509 -req -in root.csr -CA older.pem -CAkey older.key -days 900 -extfile cross -out cross.pem",
+    );
+    let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+    let chain = keyturn.write("chain.pem", &(read("cross.pem") + &read("root.pem"))).display().to_string();
+    let ran = import(&keyturn, "middle.pem", "middle.key", &["--chain", &chain]);
+    assert!(ran.ok(), "{ran:#?}");
+    let verified = served(&keyturn, "-crl_check");
+    assert!(verified.ok(), "{verified:#?}");
+}
+
 /// Clients refuse everybody by a list whose signer may not sign lists.
 #[test]
 fn who_may_not_sign_lists_is_refused_where_there_are_lists() {

@@ -52,7 +52,7 @@ impl Wish {
         check_names(wanted, &leaf)?;
         compromised::refuse_certificate(&inventory, id, &leaf)?;
         let (waiting, key) = self.key_of(&leaf, house, &record, &made_for, by_hand).await?;
-        let mut chain = pki::above(&leaf, &certificates).map_err(Failure::usage)?;
+        let mut chain = pki::above(&leaf, &certificates, executor.clock.now()).map_err(Failure::usage)?;
         // Who trusts the root has it.
         if chain.last().is_some_and(|last| pki::is_root(last).unwrap_or(false)) {
             chain.pop();

@@ -44,7 +44,7 @@ pub fn import(
     let own = first(certificate)?;
     Authority::new(&own, key, entropy).map_err(|why| format!("this CA cannot sign: {why}"))?;
     let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
-    let above = path(&own, &chain)?;
+    let above = path(&own, &chain, now)?;
     for (below, one) in std::iter::once(&own).chain(&above).enumerate() {
         check_ca(one, now)?;
         check_depth(one, below)?;
@@ -82,8 +82,8 @@ fn first(text: &str) -> Result<String, String> {
 }
 
 /// What stands above a certificate, its issuer first, up to the root; empty for a root.
-fn path(own: &str, chain: &[String]) -> Result<Vec<String>, String> {
-    let above = pki::above(own, chain).map_err(|error| error.to_string())?;
+fn path(own: &str, chain: &[String], now: Timestamp) -> Result<Vec<String>, String> {
+    let above = pki::above(own, chain, now).map_err(|error| error.to_string())?;
     let last = above.last().map_or(own, String::as_str);
     if pki::is_root(last).map_err(|error| error.to_string())? {
         return Ok(above);
@@ -91,7 +91,9 @@ fn path(own: &str, chain: &[String]) -> Result<Vec<String>, String> {
     pki::check_digest(last).map_err(|error| error.to_string())?;
     let name = pki::names(last).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
     let name = name.escape_debug();
-    Err(format!("the chain does not have who has signed `{name}`; it must go up to the root"))
+    Err(format!(
+        "the chain does not have who has signed `{name}`, and is valid now; it must go up to the root"
+    ))
 }
 
 fn der(text: &str) -> Result<Vec<u8>, String> {
