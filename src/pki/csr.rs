@@ -1,6 +1,8 @@
 //! Reading requests for certificates (PKCS#10, RFC 2986).
 
-use x509_parser::prelude::{FromDer, ParsedExtension, X509CertificationRequest};
+use x509_parser::error::X509Error;
+use x509_parser::objects::oid_registry;
+use x509_parser::prelude::{AlgorithmIdentifier, FromDer, ParsedExtension, X509CertificationRequest};
 
 use super::certificate::{Names, named};
 use super::{PkiError, PublicKey, digest, pem};
@@ -40,7 +42,10 @@ pub fn signing_request(text: &str) -> Result<SigningRequest, PkiError> {
             &"the public exponent of its RSA key is below 65537, and FIPS 186-5 §5.1 forbids that: make another key",
         ));
     }
-    request.verify_signature().map_err(|_| broken(&"its signature is not that of its key"))?;
+    request.verify_signature().map_err(|error| match error {
+        X509Error::SignatureUnsupportedAlgorithm => broken(&unsupported(&request.signature_algorithm)),
+        _ => broken(&"its signature is not that of its key"),
+    })?;
     let mut names = Names::default();
     if let Some(name) = info.subject.iter_common_name().next() {
         names.common_name = name.as_str().ok().map(str::to_owned);
@@ -51,6 +56,13 @@ pub fn signing_request(text: &str) -> Result<SigningRequest, PkiError> {
         }
     }
     Ok(SigningRequest { names, key })
+}
+
+/// It may be good: we cannot tell.
+fn unsupported(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let oid = &algorithm.algorithm;
+    let name = oid_registry().get(oid).map_or_else(|| oid.to_id_string(), |known| known.sn().to_owned());
+    format!("its signature algorithm {name} is not supported: sign it with SHA-256")
 }
 
 #[cfg(test)]

@@ -138,6 +138,8 @@ fn what_could_be_forged_is_refused() {
     refused(rsa("2048", &["-sha1", "-sigopt", "rsa_padding_mode:pss"]), "signed with SHA-1");
     refused(request_for(&keyturn, "/CN=svc-1", "", &[&CURVE[..], &["-sha1"]].concat()), "signed with SHA-1");
     refused(rsa("2048", &three), "public exponent of its RSA key is below 65537");
+    let other = request_for(&keyturn, "/CN=svc-1", "", &[&CURVE[..], &["-sha512"]].concat());
+    refused(other, "its signature algorithm ecdsa-with-SHA512 is not supported: sign it with SHA-256");
     refused(rsa("1024", &[]), "1024 bits are not supported");
     assert_eq!(keyturn.audited("csr-signed"), 0);
     assert!(sign(&keyturn, &rsa("2048", &[]), &[]).ok());
