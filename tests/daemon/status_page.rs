@@ -153,6 +153,11 @@ fn what_is_wrong_with_no_asset_is_on_the_page_in_the_metrics_and_in_status() {
 fn a_browser_finds_its_way_and_axe_nothing_serious() {
     skip_without!(Browser);
     let (keyturn, daemon) = with_trouble();
+    // What is wrong with no asset is to be seen as well.
+    keyturn.write("keyturn.toml", "[daemon]\ninstanze = \"prod\"\n");
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let told = || daemon.get("/").body.contains("KT-CONFIG-REJECTED");
+    assert!(wait_for(std::time::Duration::from_secs(30), told), "{}", daemon.log());
     let pictures = std::env::var_os("KEYTURN_TEST_PICTURES").map(PathBuf::from);
     let folder = pictures.unwrap_or_else(|| keyturn.dir().join("pictures"));
     let url = format!("http://{}/", daemon.listen());
