@@ -59,6 +59,7 @@ pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetI
             root_lifetime: ca.root_lifetime(),
             intermediate_lifetime: ca.intermediate_lifetime(),
             permitted_dns: ca.permitted_dns().to_vec(),
+            permitted_ip_ranges: ca.permitted_ip_ranges().to_vec(),
             key_algorithm: INTERMEDIATE_KEY,
             entropy: entropy.clone(),
             signing: Signing::default(),

@@ -120,15 +120,22 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// Whether the first certificate in `text` says for which names its CA may sign (RFC 5280 §4.2.1.10).
+/// Whether the first certificate in `text` says for which names its CA may sign, and for which addresses: a kind of which it
+/// says nothing is free (RFC 5280 §4.2.1.10).
 ///
 /// # Errors
 ///
 /// When there is none, or it cannot be read.
 pub fn is_constrained(text: &str) -> Result<bool, PkiError> {
     let der = pem::decode(pem::CERTIFICATE, text)?;
-    let constraints = parse(&der)?.name_constraints().map(|found| found.is_some());
-    constraints.map_err(|error| PkiError::NotACertificate(error.to_string()))
+    let certificate = parse(&der)?;
+    let found =
+        certificate.name_constraints().map_err(|error| PkiError::NotACertificate(error.to_string()))?;
+    let Some(found) = found.map(|found| found.value) else { return Ok(false) };
+    let permitted = found.permitted_subtrees.iter().flatten();
+    let mut all = permitted.clone().chain(found.excluded_subtrees.iter().flatten());
+    let names = permitted.clone().any(|one| matches!(one.base, GeneralName::DNSName(_)));
+    Ok(names && all.any(|one| matches!(one.base, GeneralName::IPAddress(_))))
 }
 
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.

@@ -120,9 +120,13 @@ fn an_intermediate_is_asked_for_waited_for_and_renewed() {
 
     signed(&keyturn, "root", 100);
     let text = must(&keyturn, "req -noout -text -in middle.csr");
-    for part in
-        ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "DNS:example.internal", "Example CA Issuing"]
-    {
+    for part in [
+        "CA:TRUE, pathlen:0",
+        "Certificate Sign, CRL Sign",
+        "DNS:example.internal",
+        "IP:0.0.0.0/0.0.0.0",
+        "Example CA Issuing",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // The same key and name until the answer has come.
@@ -275,8 +279,15 @@ fn below_a_policy_ca(keyturn: &Keyturn) {
     root(keyturn, "root", "2");
     let config = std::fs::read_to_string(keyturn.dir().join("ca.cnf")).unwrap();
     let config = config.replace("index.txt", "policy.txt").replace("serial=serial", "serial=policy.serial");
-    let config = config.replace("crlnumber=crlnumber", "crlnumber=policy.crlnumber").replace("rand_serial=yes\n", "\n");
-    for (name, text) in [("policy.cnf", &*config), ("policy.txt", ""), ("policy.serial", "02\n"), ("policy.crlnumber", "01\n")] {
+    let config = config
+        .replace("crlnumber=crlnumber", "crlnumber=policy.crlnumber")
+        .replace("rand_serial=yes\n", "\n");
+    for (name, text) in [
+        ("policy.cnf", &*config),
+        ("policy.txt", ""),
+        ("policy.serial", "02\n"),
+        ("policy.crlnumber", "01\n"),
+    ] {
         keyturn.write(name, text);
     }
     must(
@@ -300,7 +311,10 @@ fn below_a_policy_ca(keyturn: &Keyturn) {
 
 /// `NAME.crl`, by `NAME`.
 fn list(keyturn: &Keyturn, name: &str, config: &str, more: &str) {
-    must(keyturn, &format!("ca -gencrl -config {config} -cert {name}.pem -keyfile {name}.key -out {name}.crl{more}"));
+    must(
+        keyturn,
+        &format!("ca -gencrl -config {config} -cert {name}.pem -keyfile {name}.key -out {name}.crl{more}"),
+    );
 }
 
 #[test]

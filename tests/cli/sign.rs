@@ -14,7 +14,7 @@ state_dir = "state"
 [issuers.internal]
 kind = "internal"
 common_name = "Test CA"
-name_constraints = { permitted_dns = ["example.internal"] }
+name_constraints = { permitted_dns = ["example.internal"], permitted_ip_ranges = ["10.0.0.0/8"] }
 crl = { lifetime = "30d" }
 [issuers.internal.sign.clients]
 dns_names = ["*.clients.example.internal"]

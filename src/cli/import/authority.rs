@@ -146,7 +146,8 @@ fn warn_unconstrained(config: &Config, id: &AssetId, material: &Material) -> Res
     let text = material.certificate.as_deref().unwrap_or_default();
     if wanted && !pki::is_constrained(text).map_err(Failure::usage)? {
         tracing::warn!(
-            "name_constraints of {id} do not stand in this certificate: Keyturn keeps to them, but clients would trust more"
+            "name_constraints of {id} do not stand in this certificate, or it leaves addresses free: Keyturn keeps to them, but \
+             clients would trust more"
         );
     }
     Ok(())

@@ -113,7 +113,7 @@ fn java_and_webpki_refuse_a_name_outside_the_constraints_and_a_ca_too_deep() {
     assert!(words.contains("PATH_TOO_LONG"), "{words}");
 }
 
-fn webpki_says(served: &Material) -> Result<(), webpki::Error> {
+pub(super) fn webpki_says(served: &Material) -> Result<(), webpki::Error> {
     let anchor = CertificateDer::from(der(&served.anchors[0]));
     let chain: Vec<_> = served.chain.iter().map(|text| CertificateDer::from(der(text))).collect();
     let leaf = CertificateDer::from(der(leaf_of_material(served)));
