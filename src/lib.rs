@@ -50,3 +50,17 @@ pub mod store;
 pub mod systemd;
 pub mod target;
 pub mod verify;
+
+/// Tests that cannot run here say so as those in `tests/` do; unused helpers in it are no fault.
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+#[path = "../tests/support/skip.rs"]
+mod skip;

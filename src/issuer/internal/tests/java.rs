@@ -38,15 +38,11 @@ pub(super) fn judged(
     Some(said.lines().map(str::to_owned).collect())
 }
 
-/// As `tests/support/skip.rs` has it.
 fn skipped() {
-    use std::io::Write;
-    let line = "issuer::internal::tests::java: no Java that runs a source file (scripts/install-test-deps)";
-    println!("SKIPPED {line}");
-    if let Ok(list) = std::env::var("KEYTURN_TEST_SKIPS") {
-        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-        writeln!(list, "{line}").unwrap();
-    }
+    crate::skip::skipped(
+        "issuer::internal::tests::java",
+        "no Java that runs a source file (scripts/install-test-deps)",
+    );
 }
 
 /// Its verdict on one leaf: empty where it accepts.
