@@ -285,3 +285,33 @@ fn haproxy_turns_over() {
         HAPROXY.turns_over();
     }
 }
+
+/// No MongoDB could be had; how its hook calls the shell is looked at with one of our own, run by Node as mongosh is.
+const MONGOSH: &str = r#"#!/usr/bin/env node
+const fs = require("fs");
+const say = (name, what) => fs.writeFileSync(`${__dirname}/${name}`, JSON.stringify(what));
+say("command-line", fs.readFileSync("/proc/self/cmdline", "utf8"));
+const connect = (uri) => ({ adminCommand: (command) => (say("asked", { uri, command }), { ok: uri.endsWith("good") ? 1 : 0, errmsg: "no" }) });
+const print = console.log, quit = process.exit;
+eval(process.argv[process.argv.indexOf("--eval") + 1]);
+"#;
+
+#[test]
+fn the_hook_of_mongodb_keeps_its_password_off_the_command_line() {
+    if !servers::can_run("the_hook_of_mongodb_keeps_its_password_off_the_command_line", &["node"]) {
+        return;
+    }
+    let site = Keyturn::alone();
+    let shell = site.write("mongosh", MONGOSH);
+    fs::set_permissions(shell, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", site.dir().display(), std::env::var("PATH").unwrap());
+    let read = |name: &str| fs::read_to_string(site.dir().join(name)).unwrap();
+    for (uri, code) in [("mongodb://admin:s3cret@localhost/?x=good", 0), ("mongodb://admin:s3cret@localhost/", 1)] {
+        let file = site.write("uri", &format!("{uri}\n"));
+        let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/reload-mongodb");
+        let ran = std::process::Command::new(hook).arg(file).env("PATH", &path).output().unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{ran:?}");
+        assert_eq!(read("asked"), format!(r#"{{"uri":"{uri}","command":{{"rotateCertificates":1}}}}"#));
+        assert!(!read("command-line").contains("s3cret"), "{}", read("command-line"));
+    }
+}
