@@ -306,7 +306,9 @@ fn the_hook_of_mongodb_keeps_its_password_off_the_command_line() {
     fs::set_permissions(shell, Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", site.dir().display(), std::env::var("PATH").unwrap());
     let read = |name: &str| fs::read_to_string(site.dir().join(name)).unwrap();
-    for (uri, code) in [("mongodb://admin:s3cret@localhost/?x=good", 0), ("mongodb://admin:s3cret@localhost/", 1)] {
+    for (uri, code) in
+        [("mongodb://admin:s3cret@localhost/?x=good", 0), ("mongodb://admin:s3cret@localhost/", 1)]
+    {
         let file = site.write("uri", &format!("{uri}\n"));
         let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/reload-mongodb");
         let ran = std::process::Command::new(hook).arg(file).env("PATH", &path).output().unwrap();

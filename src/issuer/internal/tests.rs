@@ -12,7 +12,7 @@ use super::*;
 use crate::issuer::{Event, NotKept, Slot, Usage};
 use crate::model::{AssetId, AssetKind};
 
-mod java;
+mod judges;
 mod many;
 mod refusals;
 mod rollover;

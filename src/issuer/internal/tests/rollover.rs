@@ -161,7 +161,11 @@ fn openssl_and_webpki_refuse_an_address_that_is_not_permitted() {
             let served = issue(&loose, &asked).unwrap().material;
             let words = openssl_verify(&served, "sslserver", &[]);
             assert!(words.contains("subtree violation"), "{address}: {words}");
-            assert_eq!(java::webpki_says(&served), Err(webpki::Error::NameConstraintViolation), "{address}");
+            assert_eq!(
+                judges::webpki_says(&served),
+                Err(webpki::Error::NameConstraintViolation),
+                "{address}"
+            );
         }
     }
 }
