@@ -108,7 +108,7 @@ async fn wish(
         Err(response) => return response,
     };
     let (config, house) = desk.current.get();
-    let caller = Caller { uid: caller.uid(), groups: groups(caller).await };
+    let caller = Caller { uid: caller.uid(), groups: desk.groups(caller).await };
     let need = letter.wish.needs(&config);
     if !caller.is(need, &config) && !letter.wish.is_for(&config, caller.uid, &caller.groups) {
         return desk.refuse(&house, caller.uid, &letter.wish, need).await;
@@ -158,18 +158,22 @@ impl Caller {
     }
 }
 
-/// The kernel tells one group of the caller; the others are the user's, by a user database that may be a server away.
-async fn groups(caller: UCred) -> Vec<u32> {
-    let (uid, mut groups) = (caller.uid(), vec![caller.gid()]);
-    let lookup = tokio::task::spawn_blocking(move || crate::cli::owner::groups_of(uid));
-    match tokio::time::timeout(LOOKUP_TIME, lookup).await {
-        Ok(found) => groups.extend(found.unwrap_or_default()),
-        Err(_) => tracing::warn!(uid, "the user database does not say which groups uid {uid} is in"),
-    }
-    groups
-}
-
 impl Desk {
+    /// The kernel tells one group of the caller; the others are the user's, by a user database that may be a server away.
+    async fn groups(&self, caller: UCred) -> Vec<u32> {
+        let (uid, mut groups) = (caller.uid(), vec![caller.gid()]);
+        let lookup = async {
+            // Kept for as long as the database takes, whether or not anybody still waits.
+            let turn = self.turns.lookup().await;
+            tokio::task::spawn_blocking(move || (crate::cli::owner::groups_of(uid), turn).0).await
+        };
+        match tokio::time::timeout(LOOKUP_TIME, lookup).await {
+            Ok(found) => groups.extend(found.unwrap_or_default()),
+            Err(_) => tracing::warn!(uid, "the user database does not say which groups uid {uid} is in"),
+        }
+        groups
+    }
+
     async fn grant(
         &self,
         (config, house): (&Arc<Config>, &House),

@@ -8,9 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// So many questions are worked out at once. What they take is a processor's time.
 const READERS: usize = 2;
 
+/// So many callers are looked up at once: a user database that hangs must not take all threads that there are.
+const LOOKUPS: usize = 16;
+
 /// Places at the desk.
 pub(super) struct Turns {
     readers: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
     users: Mutex<HashMap<u32, User>>,
 }
 
@@ -27,7 +31,8 @@ pub(super) struct Turn(#[expect(dead_code, reason = "it is only dropped")] [Opti
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { readers: Arc::new(Semaphore::new(READERS)), users: Mutex::default() }
+        let (readers, lookups) = (Semaphore::new(READERS), Semaphore::new(LOOKUPS));
+        Self { readers: Arc::new(readers), lookups: Arc::new(lookups), users: Mutex::default() }
     }
 }
 
@@ -44,6 +49,11 @@ impl Turns {
     pub(super) async fn reader(&self, uid: u32) -> Turn {
         let own = self.user(uid).reader.acquire_owned().await.ok();
         Turn([own, Arc::clone(&self.readers).acquire_owned().await.ok()])
+    }
+
+    /// Returns when one more caller may be looked up.
+    pub(super) async fn lookup(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.lookups).acquire_owned().await.ok()
     }
 
     /// Only users with a role come here: there are few.
