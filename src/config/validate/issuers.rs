@@ -28,7 +28,7 @@ const LISTS: i32 = 2;
 
 /// Whoever signs.
 pub(super) enum Issuer {
-    Internal(InternalCa),
+    Internal(Box<InternalCa>),
     Acme(Box<AcmeIssuer>),
     /// A person, who carries requests to a CA and certificates back.
     Manual(String),
@@ -40,7 +40,7 @@ pub(super) type Issuers = Read<Issuer>;
 /// `daemon` is `None` where it is faulty.
 pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Option<Issuer> {
     item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
-        Some("internal") => internal(name, t).map(Issuer::Internal),
+        Some("internal") => internal(name, t).map(|ca| Issuer::Internal(Box::new(ca))),
         Some("acme") => acme(name, t, daemon).map(|issuer| Issuer::Acme(Box::new(issuer))),
         Some("manual") => Some(Issuer::Manual(name.to_owned())),
         other => {
@@ -64,7 +64,7 @@ pub(super) fn by_kind(issuers: Issuers) -> Option<Kinds> {
     let mut kinds = Kinds::default();
     for (name, issuer) in issuers {
         match issuer? {
-            Issuer::Internal(ca) => drop(kinds.internal.insert(name, ca)),
+            Issuer::Internal(ca) => drop(kinds.internal.insert(name, *ca)),
             Issuer::Acme(issuer) => drop(kinds.acme.insert(name, *issuer)),
             Issuer::Manual(_) => drop(kinds.manual.insert(name)),
         }
