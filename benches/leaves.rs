@@ -72,6 +72,7 @@ impl Bench {
             root_lifetime: SignedDuration::from_hours(24 * 3650),
             intermediate_lifetime: SignedDuration::from_hours(24 * 365),
             permitted_dns: Vec::new(),
+            permitted_ip_ranges: Vec::new(),
             key_algorithm: KeyAlgorithm::EcdsaP256,
             entropy: entropy.clone(),
             signing: Signing::default(),

@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{Cron, Schedule};
-use crate::model::{AssetId, JwsAlgorithm, KeyAlgorithm, Limits, Listeners, ObjectKind, Part, Reload, Usage};
+use crate::model::{
+    AssetId, Few, JwsAlgorithm, KeyAlgorithm, Limits, Listeners, ObjectKind, Part, Reload, Usage,
+};
 
 /// All that is wanted.
 #[derive(Debug, Clone)]
@@ -196,7 +198,7 @@ pub struct TargetSpec {
     /// Which places.
     pub places: Places,
     /// The files, by name or path.
-    pub files: BTreeMap<String, FileSpec>,
+    pub files: Few<String, FileSpec>,
     /// Permission bits.
     pub mode: Option<u32>,
     /// A number for services, a number or a name for directories.

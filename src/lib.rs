@@ -17,7 +17,7 @@
 //! - [`pki`] reads keys and certificates for all of them; it imports only the model.
 //! - [`audit`] chains the history, [`clock`] is the only one that reads a clock or sleeps, [`failpoint`] lets tests crash us,
 //!   [`process`] runs programs of the operator's, [`outside`] has the rules for speaking to servers of others,
-//!   [`guests`] those for being spoken to, [`memory`] gives
+//!   [`guests`] those for being spoken to, [`patience`] asks file systems that may hang, [`memory`] gives
 //!   back what is free.
 //! - [`scheduler`] is the daemon's loop: it decides when to look; [`serve`] is what it serves over HTTP, [`systemd`] what
 //!   systemd is told.
@@ -41,6 +41,7 @@ pub mod memory;
 pub mod model;
 pub mod notify;
 pub mod outside;
+pub mod patience;
 pub mod pki;
 pub mod planner;
 pub mod process;
@@ -50,3 +51,17 @@ pub mod store;
 pub mod systemd;
 pub mod target;
 pub mod verify;
+
+/// Tests that cannot run here say so as those in `tests/` do; unused helpers in it are no fault.
+#[cfg(test)]
+#[allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    unreachable_pub,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
+#[path = "../tests/support/skip.rs"]
+mod skip;

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use support::{Keyturn, Port, Ran, command, pause, skipped, wait_for};
 
-/// `crl` is a key of the issuer; its certificates outlive what is tested.
+/// A site whose certificates are there, and which from now on tells NGINX by the shipped hook: `crl` is a key of the issuer;
+/// its certificates outlive what is tested.
 fn site(crl: &str, port: &Port) -> Keyturn {
-    let keyturn = Keyturn::alone();
+    let keyturn = configured(Keyturn::alone(), crl, "");
     keyturn.write(
         "nginx.conf",
         &format!(
@@ -29,6 +30,13 @@ fn site(crl: &str, port: &Port) -> Keyturn {
             dir = keyturn.dir().display(),
         ),
     );
+    keyturn.ok(&["run"]);
+    let hook = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/reload-nginx");
+    let reload = format!(r#"reload = ["{}", "-p", "{{dir}}", "-c", "{{dir}}/nginx.conf"]"#, hook.display());
+    configured(keyturn, crl, &reload)
+}
+
+fn configured(keyturn: Keyturn, crl: &str, reload: &str) -> Keyturn {
     keyturn.config(&format!(
         r#"
 [daemon]
@@ -42,6 +50,10 @@ kind = "internal"
 common_name = "Test CA"
 intermediate_lifetime = "1000d"
 crl = {crl}
+[issuers.internal.sign.clients]
+common_names = ["*"]
+usages = ["client-auth"]
+duration = "7d"
 [certificates.edge]
 issuers = ["internal"]
 dns_names = ["edge.test"]
@@ -50,7 +62,7 @@ duration = "300d"
 kind = "file"
 dir = "out"
 files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca", "ca.crl" = "crl" }}
-reload = ["sh", "-c", "test ! -e {{dir}}/nginx.pid || kill -HUP $(cat {{dir}}/nginx.pid)"]
+{reload}
 [certificates.client]
 issuers = ["internal"]
 common_name = "client"
@@ -146,7 +158,6 @@ fn keyturn_may_stand_still_for_75_days_with_what_is_the_default() {
     }
     let port = Port::free(None);
     let keyturn = site("{}", &port);
-    keyturn.ok(&["run"]);
     // Made anew every 15 days, good for 90: five renewals may be missed.
     for days in [0, 16, 31, 46, 61, 76, 89] {
         let _web = Web::start(&keyturn, &port, days);
@@ -181,7 +192,6 @@ fn clients_are_let_in_while_renewals_are_made_and_while_two_are_missed() {
     }
     let port = Port::free(None);
     let keyturn = site(r#"{ lifetime = "105s", every = "30s" }"#, &port);
-    keyturn.ok(&["run"]);
     let _web = Web::start(&keyturn, &port, 0);
     let daemon = keyturn.spawn(&["daemon"]);
     let editions = || {
@@ -216,4 +226,41 @@ fn clients_are_let_in_while_renewals_are_made_and_while_two_are_missed() {
         editions()
     );
     daemon.stop();
+}
+
+#[test]
+fn an_entry_outlives_its_certificate_until_a_list_made_on_time_had_it() {
+    if is_missing("crl::an_entry_outlives_its_certificate_until_a_list_made_on_time_had_it") {
+        return;
+    }
+    let keyturn = configured(Keyturn::alone(), "{}", "");
+    keyturn.ok(&["run"]);
+    let file = |name: &str| keyturn.dir().join(name).display().to_string();
+    let (key, asked) = (file("key.pem"), file("asked.pem"));
+    let request = [
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=gone",
+    ];
+    let made = command("openssl", request.iter().chain(&["-keyout", &key, "-out", &asked])).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let signed = keyturn.run(&["-o", "json", "ca", "sign", &asked, "--role", "clients"]).json();
+    let serial = signed["serial"].as_str().unwrap().to_uppercase();
+    keyturn.ok(&["revoke", "ca/internal", "--serial", &serial.to_lowercase()]);
+    // It ends on day 7, and the editions of days 15 and 30 are made after that; a day later each is due for sure.
+    for (day, listed) in [(0, true), (16, true), (32, true), (48, false)] {
+        let ran = run_later(&keyturn, day, &["run"]);
+        assert!(ran.ok(), "{ran:#?}");
+        let lists = keyturn.write("lists.pem", &keyturn.ok(&["ca", "crl", "internal"]));
+        let shown =
+            command("openssl", ["crl", "-noout", "-text", "-in", lists.to_str().unwrap()]).output().unwrap();
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert_eq!(text.contains(&serial), listed, "day {day}: {text}");
+    }
 }

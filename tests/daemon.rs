@@ -7,12 +7,16 @@ mod support;
 mod approvals;
 #[path = "daemon/control.rs"]
 mod control;
+#[path = "daemon/hanging.rs"]
+mod hanging;
 #[path = "daemon/hostile.rs"]
 mod hostile;
 #[path = "daemon/life.rs"]
 mod life;
 #[path = "daemon/pages.rs"]
 mod pages;
+#[path = "daemon/signing.rs"]
+mod signing;
 #[path = "daemon/status_page.rs"]
 mod status_page;
 #[path = "daemon/systemd.rs"]

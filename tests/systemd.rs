@@ -216,6 +216,7 @@ fn what_fails_for_good_is_told() {
     let errors = "journalctl --no-pager -u keyturn.service -p err -o cat";
     assert!(!machine.sh("systemctl start keyturn.service").ok());
     machine.wait("keyturn.service", "ActiveState", |state| state == "failed");
+    assert_eq!(machine.show("keyturn.service", "NRestarts"), "0", "what no restart mends is told at once");
     let told =
         || inbox.received().into_iter().skip(before).find(|message| message.text().contains("has failed"));
     assert!(wait_for(PATIENCE, || told().is_some()), "{}", machine.sh("journalctl --no-pager -n 50").stdout);

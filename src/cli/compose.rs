@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fail::Failure;
 use super::report::Lines;
@@ -45,10 +46,17 @@ impl House {
     }
 }
 
-/// Runs `work` on a fresh runtime.
+/// How long what still runs when the work is done is waited for.
+const LEFTOVERS: Duration = Duration::from_millis(500);
+
+/// Runs `work` on a fresh runtime. What it has left running ends with it: nobody waits for a lookup or a file system that
+/// does not answer.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.map_err(Failure::failed)?.block_on(work)
+    let runtime = runtime.map_err(Failure::failed)?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFTOVERS);
+    done
 }
 
 /// What outlives a configuration: the state, open for writing, and what all work is done with.
@@ -72,8 +80,11 @@ impl Base {
         let clock: Arc<dyn Clock> = Arc::new(System::new());
         let entropy = Entropy::system();
         let (store, problems) = state::open(config, &entropy, clock.as_ref())?;
+        let store = Arc::new(store);
+        // Kept until nothing runs any more, so that the last to let go of it is this thread, which waits until it is closed.
+        let _closed_last = Arc::clone(&store);
         block_on(async {
-            let base = Self::on(Arc::new(store), clock, entropy, actor).await?;
+            let base = Self::on(store, clock, entropy, actor).await?;
             problems.into_iter().for_each(|problem| base.herald.wrong(problem));
             work(base).await
         })

@@ -246,7 +246,10 @@ fn revisions(
     asked: Option<u32>,
 ) -> Result<Vec<u32>, Failure> {
     let is_set = part.spans_revisions() && record.id.kind == AssetKind::JwtKey;
-    let known = || planner::known(&Desired::of(config), inventory, &record.id, System::new().now());
+    let known = || {
+        let mut of_all = planner::known(&Desired::of(config), inventory, System::new().now());
+        of_all.remove(&record.id).unwrap_or_default()
+    };
     if let Some(number) = asked {
         if is_set && record.revisions.contains_key(&number) && !known().contains(&number) {
             let why =

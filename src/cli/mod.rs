@@ -6,6 +6,7 @@ mod args;
 mod audit;
 mod ca;
 mod compose;
+mod compromised;
 mod config;
 mod control;
 mod csr;

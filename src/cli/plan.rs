@@ -29,10 +29,13 @@ pub(super) fn run(cli: &Cli, at: Option<&str>, until: Option<&str>) -> Result<u8
     let desired = Desired::of(&config);
     let records = state::snapshot(&config)?.map(|snapshot| snapshot.records()).unwrap_or_default();
     let mut inventory = inventory_of(&records)?;
-    inventory.world = compose::block_on(look(&config, &desired, &clock))?;
-    let (read, digester) = (workshop::password, Digester::of(&records));
-    inventory.world.passwords = passwords(&desired, read, |password| digester.digest(password));
-    Ok(span.answer(&desired, &inventory, clock.now(), Manner { format: cli.output }).print())
+    let digester = Digester::of(&records);
+    inventory.world = compose::block_on(async {
+        let mut world = look(&config, &desired, &clock).await?;
+        world.passwords = passwords(&desired, workshop::password, |password| digester.digest(password)).await;
+        Ok(world)
+    })?;
+    Ok(span.answer(&desired, &inventory, clock.now(), Manner { format: cli.output }, || true).print())
 }
 
 /// From when on, and how far ahead.
@@ -47,17 +50,19 @@ impl Span {
         Ok(Self { at: at.map(moment).transpose()?, ahead: until.map(duration).transpose()? })
     }
 
-    /// What is foreseen.
+    /// What is foreseen, for as long as that is `wanted`.
     pub(super) fn answer(
         &self,
         desired: &Desired,
         inventory: &Inventory,
         now: Timestamp,
         manner: Manner,
+        wanted: impl Fn() -> bool,
     ) -> Answer {
         let now = self.at.unwrap_or(now);
         let until = self.ahead.map_or(now, |ahead| now.checked_add(ahead).unwrap_or(Timestamp::MAX));
-        let forecast = planner::forecast(desired, inventory, now, until, Seed::of(&desired.instance));
+        let seed = Seed::of(&desired.instance);
+        let forecast = planner::forecast(desired, inventory, (now, until), seed, wanted);
         Answer::done(match manner.format {
             Format::Json => format!("{:#}\n", as_json(&forecast, now)),
             Format::Table => planner::render(&forecast),

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::compose::House;
 use super::fail::Failure;
-use super::{csr, rotate, state};
+use super::{compromised, csr, rotate, state};
 use crate::audit::Event;
 use crate::config::{Config, not_one_of};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Effort, Issued, Request, Revision, RevisionState, Revocation,
+    AssetId, AssetKind, AssetRecord, Effort, Issued, KeyPrints, Request, Revision, RevisionState, Revocation,
     RevocationReason,
 };
 
@@ -139,6 +139,7 @@ async fn ask(
             "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"
         );
     }
+    let keys = compromised::keys(house, id).await?;
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;
@@ -149,7 +150,7 @@ async fn ask(
             after_successor: !wish.now,
             effort: Effort::default(),
         };
-        mark(edit.asset(id), number, asked, key_stays);
+        mark(edit.asset(id), number, asked, key_stays, &keys);
         edit.audit(Event {
             at,
             actor: by.to_owned(),
@@ -212,18 +213,35 @@ fn issuer_of(id: &AssetId, record: &AssetRecord, number: u32, now: Timestamp) ->
     }
 }
 
-/// What is in use is replaced as well; where its key is in wrong hands, by one with another.
-fn mark(record: &mut AssetRecord, number: u32, asked: Revocation, key_stays: bool) {
-    let in_use = |revision: &Revision| revision.state.is_coming() || revision.state == RevisionState::Active;
+fn in_use(revision: &Revision) -> bool {
+    revision.state.is_coming() || revision.state == RevisionState::Active
+}
+
+/// What is in use is replaced as well; where its key is in wrong hands, by one with another, and so is whatever else has
+/// that key, though only an older certificate for it was named.
+fn mark(record: &mut AssetRecord, number: u32, asked: Revocation, key_stays: bool, keys: &KeyPrints) {
     let compromised = asked.reason == RevocationReason::KeyCompromise;
-    if record.revisions.get(&number).is_some_and(in_use) {
+    let marked = if compromised { record.sharing(number, keys) } else { [number].into() };
+    if marked.iter().any(|number| record.revisions.get(number).is_some_and(in_use)) {
         let after = record.newest_number();
         let request = Request { at: asked.at, by: asked.by.clone(), after, compromised, new_root: false };
         record.ask(request, key_stays);
     }
-    if let Some(revision) = record.revisions.get_mut(&number) {
+    for number in marked {
+        if let Some(revision) = record.revisions.get_mut(&number) {
+            withdraw(revision, asked.clone());
+            revision.compromised |= compromised;
+        }
+    }
+    if compromised {
+        record.remember_compromised(keys);
+    }
+}
+
+/// What nobody has issued yet cannot be revoked.
+fn withdraw(revision: &mut Revision, asked: Revocation) {
+    if revision.issuer.is_some() {
         let after_successor = asked.after_successor && in_use(revision);
-        revision.compromised |= compromised;
         revision.to_revoke = Some(Revocation { after_successor, ..asked });
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compose::House;
 use super::fail::Failure;
 use super::wish::By;
-use super::{csr, state};
+use super::{compromised, csr, state};
 use crate::audit::Event;
 use crate::config::Config;
 use crate::desired::{AssetSpec, KindSpec};
@@ -44,9 +44,13 @@ fn needs(config: &Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
 pub(super) async fn ask(
     house: &House,
     chosen: &BTreeSet<AssetId>,
-    compromised: bool,
+    is_compromised: bool,
     by: &By,
 ) -> Result<(), Failure> {
+    let mut keys = BTreeMap::new();
+    for id in chosen.iter().filter(|_| is_compromised) {
+        keys.insert(id, compromised::keys(house, id).await?);
+    }
     let mut redeemed = Ok(());
     let actor = by.actor.as_str();
     let edit = |edit: &mut crate::executor::Edit<'_>| {
@@ -61,10 +65,18 @@ pub(super) async fn ask(
             let record = edit.asset(id);
             let active = record.active().map_or(0, |revision| revision.number);
             let after = if standby { active } else { record.newest_number() };
-            let request =
-                Request { at, by: actor.to_owned(), after, compromised, new_root: id.kind == AssetKind::Ca };
+            let request = Request {
+                at,
+                by: actor.to_owned(),
+                after,
+                compromised: is_compromised,
+                new_root: id.kind == AssetKind::Ca,
+            };
             record.ask(request, spec.is_some_and(key_stays));
-            let why = compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
+            if let Some(keys) = keys.get(id) {
+                record.remember_compromised(keys);
+            }
+            let why = is_compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
             let request = by.ticket.as_ref().map(|one| ("request".to_owned(), one.number.to_string()));
             edit.audit(Event {
                 at,

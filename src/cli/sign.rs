@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::Format;
 use super::compose::House;
 use super::fail::{FAILED, Failure, REFUSED};
-use super::wish::{Answer, Manner};
+use super::wish::{Answer, By, Manner};
 use super::{ca, owner, workshop};
 use crate::audit::Event;
 use crate::clock::Entropy;
@@ -109,11 +109,12 @@ impl Wish {
         &self,
         config: &Config,
         house: &House,
-        by: &str,
+        by: &By,
         manner: Manner,
     ) -> Result<Answer, Failure> {
         let checked = self.checked(config)?;
         may_use(checked.role, by)?;
+        let by = by.actor.as_str();
         let id = AssetId::new(AssetKind::Ca, checked.ca.name());
         let books = &house.executor.books;
         let inventory = books.inventory().await;
@@ -121,6 +122,7 @@ impl Wish {
             || Failure::usage(format!("{id} is not made yet: `keyturn ca init {}` makes it", id.name));
         let record = inventory.assets.get(&id).ok_or_else(not_made)?;
         let signer = record.active().ok_or_else(not_made)?;
+        trusted(&id, signer)?;
         let mut authority = books.material(&id, signer.number).await?.ok_or_else(not_made)?;
         if !old_root_lives(record, signer) {
             authority.cross = None;
@@ -142,12 +144,28 @@ impl Wish {
         let made = authorities[&id]
             .sign_public(&request, checked.request.key.clone())
             .map_err(|error| Failure { code: FAILED, error: anyhow::anyhow!(error) })?;
+        workshop::check_path(&request, &made.material)
+            .map_err(|why| Failure::failed(anyhow::anyhow!("{id} cannot sign this request: {why}")))?;
         let issued = issued(&id, signer, names, &made, (request.now, by))?;
         let serial = issued.serial.clone();
         books.edit(|edit| note(edit, &id, signer, checked.role, issued, by)).await?;
         crate::failpoint::hit("csr-signed");
         Ok(answer(&made, &serial, manner))
     }
+}
+
+/// Whoever trusts what a CA in wrong hands signs now would have to be told so again.
+fn trusted(id: &AssetId, signer: &Revision) -> Result<(), Failure> {
+    let revoked = signer.renewal.as_ref().is_some_and(|renewal| renewal.revoked_since.is_some());
+    let why = match (signer.compromised, revoked) {
+        (true, _) => "its key was called compromised",
+        (_, true) => "its issuer has revoked it",
+        _ => return Ok(()),
+    };
+    let number = signer.number;
+    Err(Failure::failed(anyhow::anyhow!(
+        "{id} signs nothing by revision {number}, since {why}: the request waits for its successor (`keyturn status {id}`)"
+    )))
 }
 
 /// The only one of them, where there is only one.
@@ -181,14 +199,16 @@ fn allowed(role: &SigningRole, names: &Names) -> Result<(), String> {
 }
 
 /// A role that names its users is for those alone; for root it cannot be kept from.
-fn may_use(role: &SigningRole, by: &str) -> Result<(), Failure> {
-    let uid: Option<u32> = by.strip_prefix("uid:").and_then(|uid| uid.parse().ok());
-    let named = uid.is_some_and(|uid| uid == 0 || role.is_for(uid, &owner::groups_of(uid)));
+fn may_use(role: &SigningRole, by: &By) -> Result<(), Failure> {
+    let uid: Option<u32> = by.actor.strip_prefix("uid:").and_then(|uid| uid.parse().ok());
+    let groups = |uid| [&by.groups[..], &owner::groups_of(uid)[..]].concat();
+    let named = uid.is_some_and(|uid| uid == 0 || role.is_for(uid, &groups(uid)));
     if !role.is_for_some() || named {
         return Ok(());
     }
     let error = anyhow::anyhow!(
-        "{by} may not have anything signed by the role {}: its `by` names who may",
+        "{} may not have anything signed by the role {}: its `by` names who may",
+        by.actor,
         role.name()
     );
     Err(Failure { code: REFUSED, error })

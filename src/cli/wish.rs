@@ -1,6 +1,7 @@
 //! What writing verbs ask for. Whoever holds the state grants it: this process, or the daemon when it is told of it.
 
 mod account;
+mod read;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Format;
 use super::compose::House;
 use super::fail::{DONE, FAILED, Failure};
-use super::{approvals, audit, ca, csr, export, import, output, plan, revoke, rotate, sign, state, status};
+use super::{approvals, ca, csr, export, import, output, plan, revoke, rotate, sign, state, status};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::executor::{Edit, Passed};
@@ -144,6 +145,8 @@ impl Need {
 pub(super) struct By {
     /// For the audit: `uid:1000`.
     pub(super) actor: String,
+    /// The groups that they have come with; who they are by name, the machine knows.
+    pub(super) groups: Vec<u32>,
     /// The request that is being carried out.
     pub(super) ticket: Option<Ticket>,
 }
@@ -290,7 +293,7 @@ impl Wish {
                 let taken = [wish.take(config, house, by).await?].into();
                 Ok(Next::Pass(Some(rotate::with_clients(config, &taken))))
             }
-            Self::CaSign(wish) => wish.grant(config, house, actor, manner).await.map(Next::Done),
+            Self::CaSign(wish) => wish.grant(config, house, by, manner).await.map(Next::Done),
             Self::AcmeRollover { issuer } => {
                 account::Change::RollOver.make(config, house, issuer, manner).await
             }
@@ -304,22 +307,13 @@ impl Wish {
             Self::Export { asset, part, revision } => {
                 export::give(config, house, asset, part, *revision, by).await.map(Next::Done)
             }
-            Self::Status { asset } => {
-                let inventory = house.executor.books.inventory().await;
-                let now = house.executor.clock.now();
-                status::answer(config, &inventory, now, asset.as_deref(), manner).map(Next::Done)
-            }
-            Self::Plan { at, until } => {
-                let inventory = house.executor.observe(&house.desired).await;
-                let span = plan::Span::of(at.as_deref(), until.as_deref())?;
-                Ok(Next::Done(span.answer(&house.desired, &inventory, house.executor.clock.now(), manner)))
-            }
-            Self::Audit { verify } => audit::answer_of_daemon(config, *verify, manner).await.map(Next::Done),
-            Self::Approvals {} => {
-                let inventory = house.executor.books.inventory().await;
-                Ok(Next::Done(approvals::list(&inventory.approvals, house.executor.clock.now(), manner)))
-            }
-            Self::Approve { .. } | Self::Deny { .. } | Self::NewRoot { .. } => {
+            Self::Status { .. }
+            | Self::Plan { .. }
+            | Self::Audit { .. }
+            | Self::Approvals {}
+            | Self::Approve { .. }
+            | Self::Deny { .. }
+            | Self::NewRoot { .. } => {
                 Err(Failure::usage(format!("`{}` is for the daemon's control socket", self.name())))
             }
         }
@@ -329,7 +323,7 @@ impl Wish {
 impl By {
     /// Somebody, for themselves.
     pub(super) fn themselves(actor: impl Into<String>) -> Self {
-        Self { actor: actor.into(), ticket: None }
+        Self { actor: actor.into(), groups: Vec::new(), ticket: None }
     }
 
     /// Uses up the request, if there is one; what else `edit` writes is its outcome, and durable with it.

@@ -59,6 +59,7 @@ pub(super) fn authorities(config: &Config, entropy: &Entropy) -> BTreeMap<AssetI
             root_lifetime: ca.root_lifetime(),
             intermediate_lifetime: ca.intermediate_lifetime(),
             permitted_dns: ca.permitted_dns().to_vec(),
+            permitted_ip_ranges: ca.permitted_ip_ranges().to_vec(),
             key_algorithm: INTERMEDIATE_KEY,
             entropy: entropy.clone(),
             signing: Signing::default(),
@@ -133,7 +134,8 @@ impl Maker for Workshop {
             .map(|(authority, revoked)| Signed { authority, revoked: revoked.clone() })
             .collect();
         let edition = Edition { number: make.edition, now, lifetime: make.lifetime };
-        self.ca(&make.asset)?.revocation_lists(&signed, edition).map_err(not_made)
+        let lists = self.ca(&make.asset)?.revocation_lists(&signed, edition);
+        lists.map_err(|error| Problem::new(Code::CrlLate, error.to_string()))
     }
 
     fn render(&self, part: Part, materials: &[Material]) -> Result<Secret, Problem> {
@@ -153,7 +155,9 @@ impl Maker for Workshop {
     fn check(&self, request: &Request, made: &Made) -> Result<(), String> {
         encodings::check_pair(&made.material).map_err(|error| error.to_string())?;
         check_names(request, &made.material)?;
-        check_dates(request, &made.facts)
+        pki::usable(made.material.certificate.as_deref().unwrap_or_default(), &request.usages)?;
+        check_dates(request, &made.facts)?;
+        check_path(request, &made.material)
     }
 }
 
@@ -241,6 +245,14 @@ fn check_names(request: &Request, material: &Material) -> Result<(), String> {
         return Err(format!("it has {} names of kinds that nobody asked for", names.others));
     }
     Ok(())
+}
+
+/// What our own CA has signed, a client can follow up to its root. Roots of others are in the clients' stores.
+pub(super) fn check_path(request: &Request, material: &Material) -> Result<(), String> {
+    if material.anchors.is_empty() {
+        return Ok(());
+    }
+    request.usages.iter().try_for_each(|usage| pki::accepted(material, *usage, request.now))
 }
 
 /// Valid now, and still for a while.

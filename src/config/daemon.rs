@@ -14,6 +14,7 @@ pub struct Daemon {
     pub(super) control_socket: PathBuf,
     pub(super) listen: SocketAddr,
     pub(super) public_listen: Option<SocketAddr>,
+    pub(super) hosts: Vec<String>,
 }
 
 impl Daemon {
@@ -50,6 +51,25 @@ impl Daemon {
     /// Where JWKS and CA are served to everyone; `None`: on [`Self::listen`].
     pub fn public_listen(&self) -> Option<SocketAddr> {
         self.public_listen
+    }
+
+    /// Names under which people may ask for the status page, beside addresses and names without a dot.
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    /// The keys that differ from those of `before`, by their paths: a process reads them when it starts, and never again.
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("daemon.instance", self.instance != before.instance),
+            ("daemon.state_dir", self.state_dir != before.state_dir),
+            ("daemon.state_key_file", self.state_key_file != before.state_key_file),
+            ("daemon.control_socket", self.control_socket != before.control_socket),
+            ("daemon.listen", self.listen != before.listen),
+            ("daemon.public_listen", self.public_listen != before.public_listen),
+            ("daemon.hosts", self.hosts != before.hosts),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }
 
     /// Where everyone may ask, http-01's CAs among them.

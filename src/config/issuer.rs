@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::signing::SigningRole;
+use crate::model::Network;
 
 /// `[issuers.NAME]` with `kind = "internal"`: a root of our own, and a signing intermediate under it.
 ///
@@ -14,6 +15,7 @@ pub struct InternalCa {
     pub(super) root_lifetime: SignedDuration,
     pub(super) intermediate_lifetime: SignedDuration,
     pub(super) permitted_dns: Vec<String>,
+    pub(super) permitted_ip_ranges: Vec<Network>,
     pub(super) trust_before: SignedDuration,
     pub(super) root_offline: bool,
     pub(super) crl: Option<Crl>,
@@ -46,6 +48,11 @@ impl InternalCa {
         &self.permitted_dns
     }
 
+    /// The addresses it may sign for where its names are permitted ones; empty: none.
+    pub fn permitted_ip_ranges(&self) -> &[Network] {
+        &self.permitted_ip_ranges
+    }
+
     /// How long a new root is in every trust bundle before its first certificate is served.
     pub fn trust_before(&self) -> SignedDuration {
         self.trust_before
@@ -71,9 +78,16 @@ impl InternalCa {
     pub fn made_for(&self) -> String {
         let mut permitted = self.permitted_dns.clone();
         permitted.sort_unstable();
+        let mut ranges: Vec<String> = self.permitted_ip_ranges.iter().map(Network::to_string).collect();
+        ranges.sort_unstable();
+        let ranges = if ranges.is_empty() {
+            String::new()
+        } else {
+            format!(" permitted-ip-ranges={}", ranges.join(","))
+        };
         let url = self.crl.as_ref().and_then(Crl::url);
         let lists = url.map_or_else(String::new, |url| format!(" crl={url}"));
-        format!("cn={:?} permitted-dns={}{lists}", self.common_name, permitted.join(","))
+        format!("cn={:?} permitted-dns={}{ranges}{lists}", self.common_name, permitted.join(","))
     }
 
     /// Whether `name`, which may begin with `*.`, lies inside what it may sign for.
@@ -83,6 +97,19 @@ impl InternalCa {
             base == root || base.strip_suffix(root.as_str()).is_some_and(|rest| rest.ends_with('.'))
         };
         self.permitted_dns.is_empty() || self.permitted_dns.iter().any(inside)
+    }
+
+    /// Whether all these addresses lie inside what it may sign for.
+    pub fn permits_addresses(&self, addresses: Network) -> bool {
+        let inside = |range: &Network| range.contains(addresses);
+        self.permitted_dns.is_empty() || self.permitted_ip_ranges.iter().any(inside)
+    }
+
+    /// What its addresses are held against, for people.
+    pub(super) fn ip_ranges_in_words(&self) -> String {
+        let ranges: Vec<String> = self.permitted_ip_ranges.iter().map(Network::to_string).collect();
+        let ranges = if ranges.is_empty() { "none".to_owned() } else { ranges.join(", ") };
+        format!("name_constraints.permitted_ip_ranges: {ranges}")
     }
 }
 

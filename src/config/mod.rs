@@ -51,7 +51,7 @@ pub use keys::Keys;
 pub use notify::{Channel, ChannelKind, Email, Hook, MailTls};
 pub use roles::{Guards, Principal, Roles};
 pub use schedule::{Cron, Schedule};
-pub use signing::{Network, SigningRole};
+pub use signing::SigningRole;
 pub use target::{
     Account, Command, DirFile, Endpoint, FileTarget, Reload, Services, SwarmFile, SwarmTarget, Target, Verify,
 };

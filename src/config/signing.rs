@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::SignedDuration;
 
 use super::roles::{Principal, named};
-use crate::model::Usage;
+use crate::model::{Network, Usage};
 
 /// One role: names that are not in it are not signed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,6 @@ pub struct SigningRole {
     pub(super) usages: Vec<Usage>,
     pub(super) duration: SignedDuration,
     pub(super) by: Vec<Principal>,
-}
-
-/// Addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    pub(super) address: IpAddr,
-    pub(super) bits: u8,
 }
 
 impl SigningRole {
@@ -71,21 +64,6 @@ impl SigningRole {
     pub fn has_common_name(&self, name: &str) -> bool {
         self.common_names.iter().any(|pattern| matches(pattern, name))
             || self.has_dns(&name.to_ascii_lowercase())
-    }
-}
-
-impl Network {
-    fn has(self, address: IpAddr) -> bool {
-        let shift = |width: u8| u32::from(width - self.bits);
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                (own.to_bits() ^ other.to_bits()).checked_shr(shift(32)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                (own.to_bits() ^ other.to_bits()).checked_shr(shift(128)).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
     }
 }
 

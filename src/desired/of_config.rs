@@ -1,6 +1,5 @@
 //! From the validated configuration: every default filled in, every threshold computed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -10,7 +9,7 @@ use super::{
     Places, TargetSpec, Turn, Verify, Windows,
 };
 use crate::config::{self, Config, DhSource, KeyRotation, RenewBefore, Services, Target};
-use crate::model::{AssetId, AssetKind, Hook, Listener, Listeners, Reload};
+use crate::model::{AssetId, AssetKind, Few, Hook, Listener, Listeners, Reload};
 
 /// Long enough for "never": what has no end and no rotation.
 const NEVER: SignedDuration = SignedDuration::from_hours(24 * 36_500);
@@ -180,7 +179,7 @@ fn swarm(target: &config::SwarmTarget) -> TargetSpec {
         Services::Named(names) => Some(names.clone()),
         Services::Labelled => None,
     };
-    let files: BTreeMap<String, FileSpec> = target
+    let files: Few<String, FileSpec> = target
         .files()
         .iter()
         .map(|file| {

@@ -141,6 +141,11 @@ impl Books {
         self.kept(&super::crl_key(ca, edition)).await
     }
 
+    /// The lists of those above a CA, PEM, as a person has brought them.
+    pub async fn upper_lists(&self, ca: &AssetId) -> Option<Secret> {
+        self.kept(&super::upper_lists_key(ca)).await
+    }
+
     /// What an issuer keeps under `key`.
     pub(super) async fn kept(&self, key: &str) -> Option<Secret> {
         self.settled(|pages| pages.is_changing(key)).await.kept.get(key).cloned()

@@ -8,8 +8,7 @@ use crate::desired::Desired;
 use crate::failpoint;
 use crate::issuer::{Advice, IssueError, IssueErrorKind, Issuer};
 use crate::model::{
-    AssetId, AssetKind, Code, Inventory, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision,
-    RevocationReason,
+    AssetId, Code, Inventory, Issued, Material, Problem, REVOKING_PAUSES, Renewal, Revision, RevocationReason,
 };
 use crate::planner::{self, Seed};
 
@@ -107,7 +106,7 @@ impl Executor {
             .edit(|edit| {
                 let now = edit.now;
                 let record = edit.asset(id);
-                let listed = record.revisions.get(&number).and_then(|revision| issued_of(id, revision));
+                let listed = record.revisions.get(&number).and_then(|revision| Issued::of(id, revision));
                 record.revoked(number, now);
                 let over = record.revisions.get(&number).is_none_or(|revision| revision.state.is_over());
                 if over {
@@ -137,20 +136,6 @@ impl Executor {
             Problem::new(Code::RevokeFailed, message)
         }))
     }
-}
-
-/// What our own CA is to remember of a certificate: until it ends, it is on its revocation lists.
-fn issued_of(id: &AssetId, revision: &Revision) -> Option<Issued> {
-    Some(Issued {
-        ca: AssetId::new(AssetKind::Ca, revision.issuer.clone()?),
-        serial: revision.serial.clone()?,
-        signed_by: revision.signed_by?,
-        not_after: revision.validity?.not_after,
-        subject: id.to_string(),
-        asked: None,
-        revoked: None,
-        listed: false,
-    })
 }
 
 /// What is kept of the CA's advice, or of how long it wants not to be asked: a window that is new gets its moment drawn,

@@ -23,6 +23,7 @@ const MOST_STEPS: usize = 512;
 
 /// Steps that run.
 pub struct Flow {
+    concurrency: usize,
     slots: Arc<Semaphore>,
     running: JoinSet<Result<Outcomes, Fatal>>,
     claims: HashMap<Id, Claim>,
@@ -55,13 +56,31 @@ pub struct Ended {
 impl Flow {
     /// One in which nothing runs; at most `concurrency` steps will be at work at once.
     pub fn new(concurrency: usize) -> Self {
+        let concurrency = concurrency.max(1);
         Self {
-            slots: Arc::new(Semaphore::new(concurrency.max(1))),
+            concurrency,
+            slots: Arc::new(Semaphore::new(concurrency)),
             running: JoinSet::new(),
             claims: HashMap::new(),
             resting: BTreeMap::new(),
             pace: BTreeMap::new(),
         }
+    }
+
+    /// From now on at most `concurrency` steps are at work at once. What is at work goes on: places that are no longer wanted go
+    /// as they come free.
+    pub fn set_concurrency(&mut self, concurrency: usize) {
+        let (before, after) = (self.concurrency, concurrency.max(1));
+        self.concurrency = after;
+        if after >= before {
+            return self.slots.add_permits(after - before);
+        }
+        let (slots, fewer) = (Arc::clone(&self.slots), u32::try_from(before - after).unwrap_or(u32::MAX));
+        tokio::spawn(async move {
+            if let Ok(places) = slots.acquire_many_owned(fewer).await {
+                places.forget();
+            }
+        });
     }
 
     /// Whether nothing runs.

@@ -22,7 +22,7 @@ mod retire;
 mod rollout;
 mod stock;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

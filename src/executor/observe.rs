@@ -1,5 +1,8 @@
 //! Looks at the records and at the world, for one plan.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use super::Executor;
 use crate::desired::{Desired, Places};
 use crate::model::{Inventory, Place, World};
@@ -15,8 +18,9 @@ impl Executor {
         if let Some(swarm) = self.swarm.as_ref().filter(|_| watch.swarm) {
             swarm.observe(&watch, &mut world).await;
         }
-        world.passwords =
-            super::passwords(desired, |file| self.maker.password(file), |bytes| self.books.digest(bytes));
+        let maker = Arc::clone(&self.maker);
+        let read = move |file: &Path| maker.password(file);
+        world.passwords = super::passwords(desired, read, |bytes| self.books.digest(bytes)).await;
         inventory.world = world;
         inventory
     }

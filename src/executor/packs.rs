@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use super::{Executor, Fatal};
 use crate::desired::{AssetSpec, Desired};
 use crate::failpoint;
 use crate::model::{AssetId, Code, Material, Packed, Problem, Secret};
+use crate::patience;
 
 /// So many files are kept of a revision: targets may have passwords of their own, and a password may change.
 const MOST_KEPT: usize = 8;
@@ -21,13 +23,29 @@ fn sources(spec: &AssetSpec) -> impl Iterator<Item = &PathBuf> {
 }
 
 /// What there is of passwords, by the files that hold them: their digests, or why they cannot be used.
-pub fn passwords(
+pub async fn passwords(
     desired: &Desired,
-    read: impl Fn(&Path) -> Result<Secret, Problem>,
+    read: impl Fn(&Path) -> Result<Secret, Problem> + Send + Sync + 'static,
     digest: impl Fn(&Secret) -> String,
 ) -> BTreeMap<PathBuf, Result<String, Problem>> {
     let files: BTreeSet<&PathBuf> = desired.assets.values().flat_map(sources).collect();
-    files.into_iter().map(|file| (file.clone(), read(file).map(|password| digest(&password)))).collect()
+    let passwords = read_all(files.into_iter().cloned().collect(), read).await;
+    let digested = |password: Result<Secret, Problem>| password.map(|password| digest(&password));
+    passwords.into_iter().map(|(file, password)| (file, digested(password))).collect()
+}
+
+/// What is in the files; one that does not answer keeps nobody waiting for long.
+async fn read_all(
+    files: Vec<PathBuf>,
+    read: impl Fn(&Path) -> Result<Secret, Problem> + Send + Sync + 'static,
+) -> Vec<(PathBuf, Result<Secret, Problem>)> {
+    let silent = |file: &Path| Problem::new(Code::PasswordFile, patience::silence(file));
+    let answers = patience::each(files, PathBuf::as_path, move |file: &PathBuf| read(file)).await;
+    let answered = |(file, answer): (PathBuf, Option<Result<Secret, Problem>>)| {
+        let password = answer.unwrap_or_else(|| Err(silent(&file)));
+        (file, password)
+    };
+    answers.into_iter().map(answered).collect()
 }
 
 impl Executor {
@@ -50,9 +68,8 @@ impl Executor {
             let unreadable = || format!("the PKCS#12 file of {asset} revision {revision} cannot be read");
             return Ok(bytes.map_err(|_| Problem::new(Code::MaterialBad, unreadable())));
         }
-        let made = self
-            .password(desired, asset, password)
-            .and_then(|password| self.maker.pkcs12(asset, &material, &password));
+        let password_now = self.password(desired, asset, password).await;
+        let made = password_now.and_then(|password| self.maker.pkcs12(asset, &material, &password));
         let bytes = match made {
             Ok(bytes) => bytes,
             Err(problem) => return Ok(Err(problem)),
@@ -70,11 +87,13 @@ impl Executor {
     }
 
     /// The password with this digest, as long as a file of the asset's holds it.
-    fn password(&self, desired: &Desired, asset: &AssetId, digest: &str) -> Result<Secret, Problem> {
+    async fn password(&self, desired: &Desired, asset: &AssetId, digest: &str) -> Result<Secret, Problem> {
         let changed =
             || Problem::new(Code::PasswordFile, format!("the password of {asset} has just changed"));
-        let files = desired.assets.get(asset).into_iter().flat_map(sources);
-        let mut passwords = files.filter_map(|file| self.maker.password(file).ok());
+        let files = desired.assets.get(asset).into_iter().flat_map(sources).cloned().collect();
+        let maker = Arc::clone(&self.maker);
+        let passwords = read_all(files, move |file| maker.password(file)).await;
+        let mut passwords = passwords.into_iter().filter_map(|(_, password)| password.ok());
         passwords.find(|password| self.books.digest(password) == digest).ok_or_else(changed)
     }
 }

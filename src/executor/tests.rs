@@ -21,15 +21,22 @@ mod swarm;
 mod tokens;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Executor;
+use crate::clock::{Clock, Virtual};
+use crate::desired::Desired;
 use crate::model::{AssetId, AssetKind};
+use crate::target::Target;
+use house::House;
+use site::Site;
 
 /// When every test begins.
 const START: i64 = 1_800_000_000;
 
-fn start() -> Timestamp {
+pub(crate) fn start() -> Timestamp {
     Timestamp::from_second(START).unwrap()
 }
 
@@ -43,6 +50,20 @@ fn days(days: i64) -> SignedDuration {
 
 fn auth() -> AssetId {
     AssetId::new(AssetKind::JwtKey, "auth")
+}
+
+/// A process that has just started on an empty state, with one JWT key that goes nowhere, and what is wanted of it: for tests of
+/// what drives an executor, by a clock and with directories of theirs.
+pub(crate) async fn alone(
+    time: &Arc<Virtual>,
+    clock: Arc<dyn Clock>,
+    files: Arc<dyn Target>,
+) -> (Executor, Desired) {
+    let site = Site { roles: Vec::new(), ..Site::default() };
+    let house = House::by(time.clone(), site);
+    let desired = house.site.desired();
+    let executor = house.executor().await.unwrap();
+    (Executor { clock, files, swarm: None, ..executor }, desired)
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {

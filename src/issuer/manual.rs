@@ -11,7 +11,7 @@ use crate::pki::{PublicKey, pem, spki_of_certificate};
 ///
 /// When the key or a name cannot be read.
 pub fn signing_request(request: &Request, entropy: &Entropy) -> Result<String, String> {
-    let der = super::csr::csr(request, entropy)?;
+    let der = super::csr::csr_for_uses(request, entropy)?;
     Ok(pem::encode(pem::REQUEST, &der).to_string())
 }
 

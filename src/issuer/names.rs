@@ -1,10 +1,18 @@
-//! The names of a request, as rcgen wants them in certificates and in requests for them.
+//! The names and uses of a request, as rcgen wants them in certificates and in requests for them.
 
-use rcgen::SanType;
+use rcgen::{ExtendedKeyUsagePurpose, SanType};
 
-use super::Request;
+use super::{Request, Usage};
 
 impl Request {
+    /// What it is for (RFC 5280 §4.2.1.12).
+    pub(super) fn purposes(&self) -> impl Iterator<Item = ExtendedKeyUsagePurpose> {
+        self.usages.iter().map(|usage| match usage {
+            Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+            Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        })
+    }
+
     /// The subject alternative names (RFC 5280 §4.2.1.6), none twice.
     pub(super) fn alternative_names(&self) -> Result<Vec<SanType>, String> {
         let mut names: Vec<SanType> = Vec::new();

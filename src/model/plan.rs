@@ -133,6 +133,8 @@ pub struct MakeCrl {
     pub revisions: Vec<u32>,
     /// From `thisUpdate` to `nextUpdate`.
     pub lifetime: SignedDuration,
+    /// From this edition to the next.
+    pub every: SignedDuration,
 }
 
 /// A Docker object to be made.

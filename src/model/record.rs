@@ -1,13 +1,13 @@
 //! What we keep of an asset: its revisions, and what has become of the orders for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AssetId, AssetKind, CrlNote, Delivery, Effort, Facts, Few, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
-    OrderOutcome, Place, Revision, RevisionState, Revocation, RevocationReason, Signer, UpperLists,
+    AssetId, CrlNote, Delivery, Effort, Facts, Few, LEDGER, MOST_ORDERS, Make, MakeCrl, OrderNote,
+    OrderOutcome, Place, Problem, Revision, RevisionState, Signer, UpperLists,
 };
 
 /// So many editions of revocation lists are remembered by their ends.
@@ -42,9 +42,15 @@ pub struct AssetRecord {
     /// Of a CA: its revocation lists as they were made last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlNote>,
+    /// Of a CA: why its revocation lists could not be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crl_problem: Option<Problem>,
     /// Of a CA whose root is elsewhere: the lists of those above it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upper_lists: Option<UpperLists>,
+    /// The fingerprints of the keys that were called compromised, of revisions that are forgotten as well: none comes back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub compromised_keys: BTreeSet<String>,
 }
 
 /// JSON objects have text for keys.
@@ -102,7 +108,9 @@ impl AssetRecord {
             by_issuer: BTreeMap::new(),
             orders: Vec::new(),
             crl: None,
+            crl_problem: None,
             upper_lists: None,
+            compromised_keys: BTreeSet::new(),
         }
     }
 
@@ -165,6 +173,7 @@ impl AssetRecord {
             before.insert(last.edition, last.next_update);
             before
         });
+        self.crl_problem = None;
         before.retain(|_, end| *end > now);
         while before.len() > MOST_EDITIONS {
             before.pop_first();
@@ -234,42 +243,6 @@ impl AssetRecord {
     pub fn has_had(&self, issuer: &str, made_for: &str) -> bool {
         let had = |revision: &&Revision| revision.issuer.as_deref() == Some(issuer);
         self.revisions.values().filter(had).any(|revision| revision.made_for == made_for)
-    }
-
-    /// The operator wants it turned over: what has failed before is tried at once. A key that is in wrong hands is never
-    /// used again, and what certifies it is revoked; with `key_stays` it is that of retiring revisions as well.
-    pub fn ask(&mut self, request: Request, key_stays: bool) {
-        self.effort = Effort::default();
-        self.by_issuer.clear();
-        for delivery in self.deliveries.values_mut() {
-            delivery.effort = Effort::default();
-        }
-        for revocation in self.revisions.values_mut().filter_map(|revision| revision.to_revoke.as_mut()) {
-            revocation.effort = Effort::default();
-        }
-        if request.compromised && self.id.kind != AssetKind::DhParams {
-            self.compromise(&request, key_stays);
-        }
-        self.request = Some(request);
-    }
-
-    fn compromise(&mut self, request: &Request, key_stays: bool) {
-        for revision in self.revisions.values_mut().filter(|revision| revision.number <= request.after) {
-            let lives = revision.state.is_coming() || revision.state == RevisionState::Active;
-            if !(lives || key_stays && revision.state == RevisionState::Retiring) {
-                continue;
-            }
-            revision.compromised = true;
-            if revision.issuer.is_some() {
-                revision.to_revoke = Some(Revocation {
-                    at: request.at,
-                    by: request.by.clone(),
-                    reason: RevocationReason::KeyCompromise,
-                    after_successor: true,
-                    effort: Effort::default(),
-                });
-            }
-        }
     }
 
     /// Everyone who must know the revision beforehand has been shown to have it.

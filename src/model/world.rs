@@ -8,7 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{AssetId, ObjectKind, Part, Problem};
+use super::{AssetId, Few, ObjectKind, Part, Problem};
 
 /// Where something is delivered to; the unit of delivery.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,7 +77,9 @@ pub struct World {
     /// All secrets and configs of the Swarm.
     pub objects: Vec<Object>,
     /// For each asset and directory: the identity of the content that its link shows now.
-    pub dirs: BTreeMap<(AssetId, PathBuf), String>,
+    pub dirs: BTreeMap<AssetId, Few<PathBuf, String>>,
+    /// The directories that do not answer, and the problem that this is: nobody knows what they show.
+    pub silent: BTreeMap<PathBuf, Problem>,
     /// For each file with a password of PKCS#12 files: the keyed digest of what is in it now, or why it cannot be used.
     pub passwords: BTreeMap<PathBuf, Result<String, Problem>>,
 }

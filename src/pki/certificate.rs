@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use ring::digest;
+use ring::digest::{SHA256, digest};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
-use super::{PkiError, hex, pem};
-use crate::model::{Facts, Validity};
+use super::{PkiError, broken_digest, hex, pem};
+use crate::model::{Facts, Usage, Validity};
 
 /// Exactly one certificate, without anything behind it.
 ///
@@ -53,7 +53,7 @@ pub fn facts_of(certificate: &X509Certificate<'_>, der: &[u8]) -> Result<Facts, 
             not_after: timestamp(validity.not_after)?,
         }),
         serial: Some(hex(without_sign(certificate.raw_serial()))),
-        fingerprint_sha256: Some(hex(digest::digest(&digest::SHA256, der).as_ref())),
+        fingerprint_sha256: Some(hex(digest(&SHA256, der).as_ref())),
         ..Facts::default()
     })
 }
@@ -120,23 +120,60 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// Whether the first certificate in `text` says for which names its CA may sign (RFC 5280 §4.2.1.10).
+/// Whether the first certificate in `text` says for which names its CA may sign, and for which addresses: a kind of which it
+/// says nothing is free (RFC 5280 §4.2.1.10).
 ///
 /// # Errors
 ///
 /// When there is none, or it cannot be read.
 pub fn is_constrained(text: &str) -> Result<bool, PkiError> {
     let der = pem::decode(pem::CERTIFICATE, text)?;
-    let constraints = parse(&der)?.name_constraints().map(|found| found.is_some());
-    constraints.map_err(|error| PkiError::NotACertificate(error.to_string()))
+    let certificate = parse(&der)?;
+    let found =
+        certificate.name_constraints().map_err(|error| PkiError::NotACertificate(error.to_string()))?;
+    let Some(found) = found.map(|found| found.value) else { return Ok(false) };
+    let permitted = found.permitted_subtrees.iter().flatten();
+    let mut all = permitted.clone().chain(found.excluded_subtrees.iter().flatten());
+    let names = permitted.clone().any(|one| matches!(one.base, GeneralName::DNSName(_)));
+    Ok(names && all.any(|one| matches!(one.base, GeneralName::IPAddress(_))))
+}
+
+/// Whether its extendedKeyUsage, where it has one, allows for `usage` (RFC 5280 §4.2.1.12).
+pub(super) fn is_for(certificate: &X509Certificate<'_>, usage: Usage) -> bool {
+    match certificate.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(uses)) => {
+            let uses = uses.value;
+            uses.any
+                || match usage {
+                    Usage::ServerAuth => uses.server_auth,
+                    Usage::ClientAuth => uses.client_auth,
+                }
+        }
+        Err(_) => false,
+    }
+}
+
+/// Whether lists by the first certificate in `text` are believed: its keyUsage, where it has one, must say cRLSign (RFC
+/// 5280 §4.2.1.3, §6.3.3 (f)).
+///
+/// # Errors
+///
+/// When there is none, or it cannot be read.
+pub fn may_sign_lists(text: &str) -> Result<bool, PkiError> {
+    let der = pem::decode(pem::CERTIFICATE, text)?;
+    let certificate = parse(&der)?;
+    let usage = certificate.key_usage().map_err(|error| PkiError::NotACertificate(error.to_string()))?;
+    Ok(usage.is_none_or(|usage| usage.value.crl_sign()))
 }
 
 /// Whether `certificate` names `issuer` as its issuer and carries its signature.
 ///
 /// ring does the arithmetic: RSA from 2048 bits, P-256, P-384 and Ed25519; with anything else the answer
-/// is no.
+/// is no. A signature by SHA-1 or MD5 counts only where it is a root's own: nobody relies on that.
 pub fn is_signed_by(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
     certificate.issuer().as_raw() == issuer.subject().as_raw()
+        && broken_digest(certificate).is_none()
         && certificate.verify_signature(Some(issuer.public_key())).is_ok()
 }
 

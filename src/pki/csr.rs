@@ -1,9 +1,11 @@
 //! Reading requests for certificates (PKCS#10, RFC 2986).
 
-use x509_parser::prelude::{FromDer, ParsedExtension, X509CertificationRequest};
+use x509_parser::error::X509Error;
+use x509_parser::objects::oid_registry;
+use x509_parser::prelude::{AlgorithmIdentifier, FromDer, ParsedExtension, X509CertificationRequest};
 
 use super::certificate::{Names, named};
-use super::{PkiError, PublicKey, pem};
+use super::{PkiError, PublicKey, digest, pem};
 
 /// What somebody wants certified, who has shown that the key is theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +20,8 @@ pub struct SigningRequest {
 ///
 /// # Errors
 ///
-/// When there is none, it cannot be read, its signature is wrong, or its key is of a kind that we do not handle.
+/// When there is none, it cannot be read, its signature is wrong or could be forged, or its key is weak or of a kind that we
+/// do not handle.
 pub fn signing_request(text: &str) -> Result<SigningRequest, PkiError> {
     let der = pem::decode(pem::REQUEST, text).or_else(|_| pem::decode(pem::OLD_REQUEST, text));
     let der = der.map_err(|_| PkiError::NoBlock(pem::REQUEST))?;
@@ -29,7 +32,20 @@ pub fn signing_request(text: &str) -> Result<SigningRequest, PkiError> {
     }
     let info = &request.certification_request_info;
     let key = PublicKey::of_spki(info.subject_pki.raw).map_err(|error| broken(&error))?;
-    request.verify_signature().map_err(|_| broken(&"its signature is not that of its key"))?;
+    if let Some(digest) = digest::broken(&request.signature_algorithm) {
+        return Err(broken(&format!(
+            "it is signed with {digest}, by which it could be forged: make it with SHA-256"
+        )));
+    }
+    if key.has_small_exponent() {
+        return Err(broken(
+            &"the public exponent of its RSA key is below 65537, and FIPS 186-5 §5.1 forbids that: make another key",
+        ));
+    }
+    request.verify_signature().map_err(|error| match error {
+        X509Error::SignatureUnsupportedAlgorithm => broken(&unsupported(&request.signature_algorithm)),
+        _ => broken(&"its signature is not that of its key"),
+    })?;
     let mut names = Names::default();
     if let Some(name) = info.subject.iter_common_name().next() {
         names.common_name = name.as_str().ok().map(str::to_owned);
@@ -40,6 +56,13 @@ pub fn signing_request(text: &str) -> Result<SigningRequest, PkiError> {
         }
     }
     Ok(SigningRequest { names, key })
+}
+
+/// It may be good: we cannot tell.
+fn unsupported(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let oid = &algorithm.algorithm;
+    let name = oid_registry().get(oid).map_or_else(|| oid.to_id_string(), |known| known.sn().to_owned());
+    format!("its signature algorithm {name} is not supported: sign it with SHA-256")
 }
 
 #[cfg(test)]

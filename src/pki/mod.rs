@@ -7,18 +7,23 @@ mod certificate;
 mod chain;
 mod crl;
 mod csr;
+mod digest;
 mod ocsp;
+mod path;
 pub mod pem;
 mod private_key;
 mod public_key;
 
 pub use certificate::{
-    Names, facts, facts_of, facts_of_der, is_constrained, is_signed_by, names, parse, spki_of_certificate,
+    Names, facts, facts_of, facts_of_der, is_constrained, is_signed_by, may_sign_lists, names, parse,
+    spki_of_certificate,
 };
 pub use chain::{above, certificates, is_root};
 pub use crl::{ListFacts, list_of, lists};
 pub use csr::{SigningRequest, signing_request};
+pub use digest::{broken_digest, check_digest};
 pub use ocsp::{Ocsp, ocsp};
+pub use path::{accepted, usable};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 
@@ -47,6 +52,16 @@ pub enum PkiError {
     /// DER that is no request for a certificate.
     #[error("this is not a request for a certificate that can be granted: {0}")]
     NotARequest(String),
+    /// A certificate that anybody could have forged.
+    #[error(
+        "the certificate of `{subject}` is signed with {digest}, by which it could be forged, and clients refuse it: have it issued with SHA-256"
+    )]
+    Broken {
+        /// What the signature is made with.
+        digest: &'static str,
+        /// Whose certificate it is.
+        subject: String,
+    },
     /// A key that needs a password.
     #[error("the private key is encrypted: its password is needed")]
     Encrypted,

@@ -1,5 +1,6 @@
 //! The public half of a private key.
 
+use ring::digest;
 use ring::rand::SecureRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
@@ -139,6 +140,18 @@ impl PublicKey {
         });
         // Only a key of hundreds of megabytes could fail here, and ring has read this one.
         encoded.unwrap_or_default()
+    }
+
+    /// Of an RSA key: whether its public exponent is not above 2^16, as FIPS 186-5 §5.1 asks for.
+    pub fn has_small_exponent(&self) -> bool {
+        let read = RsaPublicKey::from_der(&self.bits);
+        let exponent = self.algorithm.rsa_bits().and_then(|_| Some(read.ok()?.public_exponent));
+        exponent.is_some_and(|exponent| matches!(exponent.as_bytes(), [] | [_] | [_, _] | [1, 0, 0]))
+    }
+
+    /// SHA-256 over its SubjectPublicKeyInfo, lower-case hex.
+    pub fn fingerprint_sha256(&self) -> String {
+        super::hex(digest::digest(&digest::SHA256, &self.spki_der()).as_ref())
     }
 
     /// SubjectPublicKeyInfo, PEM.

@@ -112,8 +112,10 @@ pub(super) fn under_old_root(record: &AssetRecord, number: u32) -> Option<u32> {
     record.revisions.values().rev().find(lives).map(|revision| revision.number)
 }
 
-/// When the last certificate ends that revision `number` of the CA has signed and that somebody may still serve or show.
-pub(super) fn last_end(context: &Context<'_>, ca: &AssetId, number: u32) -> Option<Timestamp> {
+/// When the last certificate ends that revision `number` of the CA has signed and that somebody may still serve or show,
+/// in good faith or not: one that is revoked is on a list only as long as who has signed it can sign that list.
+pub(super) fn last_end(context: &Context<'_>, spec: &AssetSpec, number: u32) -> Option<Timestamp> {
+    let ca = &spec.id;
     let records = context.inventory.assets.values().filter(|record| record.id.kind == AssetKind::Certificate);
     let under = |revision: &&Revision| {
         revision.signed_by == Some(number)
@@ -125,7 +127,20 @@ pub(super) fn last_end(context: &Context<'_>, ca: &AssetId, number: u32) -> Opti
     let asked = context.inventory.issued.values().filter(|one| {
         one.ca == *ca && one.signed_by == number && one.asked.is_some() && one.revoked.is_none()
     });
-    ends.chain(asked.map(|one| one.not_after)).max()
+    ends.chain(asked.map(|one| one.not_after)).chain(listed_until(context, spec, number)).max()
+}
+
+/// Until when what revision `number` of the CA has signed and is revoked stands on its lists, where it has any: no longer
+/// than its own certificate lasts, without which nobody believes them.
+fn listed_until(context: &Context<'_>, spec: &AssetSpec, number: u32) -> Option<Timestamp> {
+    let KindSpec::Ca(CaSpec { crl: Some(crl), .. }) = &spec.kind else { return None };
+    let own_end = context.record(&spec.id).revisions.get(&number)?.validity?.not_after;
+    let revoked = context
+        .inventory
+        .issued
+        .values()
+        .filter(|one| one.ca == spec.id && one.signed_by == number && one.revoked.is_some());
+    revoked.map(|one| one.listed_until(crl.every).min(own_end)).max()
 }
 
 /// Whether who stands above a revision of a CA has revoked it.

@@ -1,6 +1,7 @@
 //! What should each place hold?
 
-use std::fmt::Write;
+use std::borrow::Cow;
+use std::fmt::{Debug, Write};
 
 use ring::digest;
 
@@ -9,49 +10,95 @@ use super::{Context, Site, life};
 use crate::desired::{AssetSpec, FileSpec, KindSpec};
 use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState};
 
-/// What `site` should hold now; empty while there is nothing for it yet.
-pub(super) fn wanted(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Content {
-    let files = site.files.iter().filter_map(|(path, file)| {
+/// What `site` should hold now; empty while there is nothing for it yet. Nearly always it is what was delivered: that is not
+/// made a second time.
+pub(super) fn wanted<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Cow<'c, Content> {
+    let files: Vec<Wish<'_>> = wishes(context, spec, site).collect();
+    // Half of a certificate is worse than none; a JWKS is worth having before the key that is to come.
+    if files.len() < site.files.len() && !spec.overlap.standby {
+        return Cow::Owned(Content::default());
+    }
+    let delivered = context.record(&spec.id).deliveries.get(&site.place).map(|delivery| &delivery.content);
+    match delivered.filter(|content| is_just(content, &files)) {
+        Some(content) => Cow::Borrowed(content),
+        None => Cow::Owned(Content { files: files.into_iter().map(Wish::file).collect() }),
+    }
+}
+
+/// What one file should hold.
+struct Wish<'s> {
+    path: &'s str,
+    file: &'s SiteFile<'s>,
+    revisions: Vec<u32>,
+    password: Option<&'s str>,
+}
+
+/// Those of the site's files that there is something for.
+fn wishes<'s>(
+    context: &'s Context<'_>,
+    spec: &'s AssetSpec,
+    site: &'s Site<'_>,
+) -> impl Iterator<Item = Wish<'s>> {
+    site.files.iter().filter_map(move |(path, file)| {
         let revisions = revisions(context, spec, site, file.file.part);
         let password = password(context, spec, site, path, file.file).ok()?;
-        (!revisions.is_empty()).then(|| ((*path).to_owned(), file_content(file, revisions, password)))
-    });
-    let content = Content { files: files.collect() };
-    // Half of a certificate is worse than none; a JWKS is worth having before the key that is to come.
-    let whole = content.files.len() == site.files.len();
-    if whole || spec.overlap.standby { content } else { Content::default() }
+        (!revisions.is_empty()).then_some(Wish { path, file, revisions, password })
+    })
+}
+
+/// Whether `content` has these files, as they should be, and no others. Both are in the order of their paths.
+fn is_just(content: &Content, files: &[Wish<'_>]) -> bool {
+    let pairs = || content.files.iter().zip(files);
+    content.files.len() == files.len()
+        && pairs().all(|((path, have), wish)| path == wish.path && wish.is(have))
+}
+
+impl Wish<'_> {
+    fn is(&self, have: &FileContent) -> bool {
+        let FileContent { part, revisions, password, kind, mode, owner, group } = have;
+        let SiteFile { file, mode: wanted_mode, owner: wanted_owner, group: wanted_group } = self.file;
+        *part == file.part
+            && *revisions == self.revisions
+            && password.as_deref() == self.password
+            && *kind == file.kind
+            && mode == wanted_mode
+            && owner.as_deref() == *wanted_owner
+            && group.as_deref() == *wanted_group
+    }
+
+    fn file(self) -> (String, FileContent) {
+        let SiteFile { file, mode, owner, group } = *self.file;
+        let content = FileContent {
+            part: file.part,
+            revisions: self.revisions,
+            password: self.password.map(str::to_owned),
+            kind: file.kind,
+            mode,
+            owner: owner.map(str::to_owned),
+            group: group.map(str::to_owned),
+        };
+        (self.path.to_owned(), content)
+    }
 }
 
 /// There is no password where one is needed.
 struct NoPassword;
 
 /// By which password a file is opened: that of today, or of what was delivered where that cannot be read.
-fn password(
-    context: &Context<'_>,
+fn password<'c>(
+    context: &'c Context<'_>,
     spec: &AssetSpec,
     site: &Site<'_>,
     path: &str,
     file: &FileSpec,
-) -> Result<Option<String>, NoPassword> {
+) -> Result<Option<&'c str>, NoPassword> {
     let Some(source) = &file.password else { return Ok(None) };
     if let Some(Ok(digest)) = context.inventory.world.passwords.get(source) {
-        return Ok(Some(digest.clone()));
+        return Ok(Some(digest));
     }
     let delivered = context.record(&spec.id).deliveries.get(&site.place);
-    let before = delivered.and_then(|delivery| delivery.content.files.get(path)?.password.clone());
+    let before = delivered.and_then(|delivery| delivery.content.files.get(path)?.password.as_deref());
     before.map(Some).ok_or(NoPassword)
-}
-
-fn file_content(file: &SiteFile<'_>, revisions: Vec<u32>, password: Option<String>) -> FileContent {
-    FileContent {
-        part: file.file.part,
-        revisions,
-        password,
-        kind: file.file.kind,
-        mode: file.mode,
-        owner: file.owner.map(str::to_owned),
-        group: file.group.map(str::to_owned),
-    }
 }
 
 /// The revisions that a part is made of here and now.
@@ -118,21 +165,90 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
 /// The identity of a directory's content: what its hidden folder is named for. Files that are installed are known
 /// by it over versions of this program: what goes into it is spelt out here.
 pub fn identity(content: &Content) -> String {
-    let mut text = String::with_capacity(128);
+    let mut text = String::with_capacity(256);
     for (path, file) in &content.files {
         let FileContent { part, revisions, password, kind, mode, owner, group } = file;
-        let kind = kind.map(ObjectKind::name);
-        // A string takes everything.
-        let _ = write!(text, "{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
+        for word in [path, part.name()] {
+            text.push_str(word);
+            text.push('\0');
+        }
+        spell(&mut text, revisions);
+        spell_option(&mut text, kind.map(ObjectKind::name));
+        spell_option(&mut text, *mode);
+        spell_option(&mut text, owner.as_deref());
+        spell_option(&mut text, group.as_deref());
         if let Some(password) = password {
             text.push_str(password);
             text.push('\0');
         }
     }
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    let mut identity = String::with_capacity(12);
-    for byte in digest.as_ref().iter().take(6) {
-        let _ = write!(identity, "{byte:02x}");
+    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+}
+
+fn spell(text: &mut String, value: impl Debug) {
+    // A string takes everything.
+    let _ = write!(text, "{value:?}\0");
+}
+
+/// Most files have none of them, and this is asked of every file at every pass.
+fn spell_option(text: &mut String, value: Option<impl Debug>) {
+    match value {
+        None => text.push_str("None\0"),
+        some => spell(text, some),
     }
-    identity
+}
+
+/// The first six octets, in hex.
+fn hex(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let nibbles = digest.iter().take(6).flat_map(|octet| [octet >> 4, octet & 15]);
+    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::digest;
+
+    use super::identity;
+    use crate::model::{Content, FileContent, ObjectKind, Part};
+
+    fn file(mode: Option<u32>, owner: Option<&str>, kind: Option<ObjectKind>) -> FileContent {
+        let owner = owner.map(str::to_owned);
+        FileContent {
+            part: Part::Ca,
+            revisions: vec![1, 20],
+            password: None,
+            kind,
+            mode,
+            group: owner.clone(),
+            owner,
+        }
+    }
+
+    /// What is installed is known by it: this is how it has been computed since the first version.
+    fn at_first(content: &Content) -> String {
+        let mut text = String::new();
+        for (path, file) in &content.files {
+            let FileContent { part, revisions, password, kind, mode, owner, group } = file;
+            let kind = kind.map(ObjectKind::name);
+            text += &format!("{path}\0{part}\0{revisions:?}\0{kind:?}\0{mode:?}\0{owner:?}\0{group:?}\0");
+            text += &password.as_ref().map_or_else(String::new, |password| format!("{password}\0"));
+        }
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        digest.as_ref().iter().take(6).map(|octet| format!("{octet:02x}")).collect()
+    }
+
+    #[test]
+    fn the_identity_of_what_was_installed_by_an_older_version_is_still_the_same() {
+        let plain = file(None, None, None);
+        let with_password = FileContent { password: Some("9f".to_owned()), ..file(Some(0o400), None, None) };
+        let odd = file(Some(0o640), Some("o\"\u{e9}\n"), Some(ObjectKind::Secret));
+        let contents = [vec![], vec![plain.clone()], vec![with_password], vec![plain, odd]];
+        for files in contents {
+            let files =
+                files.into_iter().enumerate().map(|(at, file)| (format!("file-{at}"), file)).collect();
+            let content = Content { files };
+            assert_eq!(identity(&content), at_first(&content), "{content:?}");
+        }
+    }
 }

@@ -28,12 +28,19 @@ pub struct Context<'a> {
     pub(super) ledger: Ledger,
     /// What is kept of an asset that is new: nothing.
     blank: AssetRecord,
-    sites: BTreeMap<&'a AssetId, Vec<Site<'a>>>,
-    objects: BTreeMap<&'a AssetId, Vec<&'a ObjectRecord>>,
+    wanted: HashMap<&'a AssetId, Known<'a>>,
     by_bytes: BTreeMap<Bytes, &'a ObjectRecord>,
     named: HashMap<&'a str, Namer<'a>>,
     references: HashMap<&'a str, HashMap<String, &'a Reference>>,
     highest: HashMap<String, u32>,
+}
+
+/// What is known of an asset that is wanted: it is asked for dozens of times in a plan.
+struct Known<'a> {
+    /// `None` where it is new.
+    record: Option<&'a AssetRecord>,
+    sites: Vec<Site<'a>>,
+    objects: Vec<&'a ObjectRecord>,
 }
 
 /// Who names an object, and how.
@@ -61,8 +68,7 @@ impl<'a> Context<'a> {
             seed,
             ledger: Ledger::of(inventory),
             blank: AssetRecord::new(AssetId::new(AssetKind::Ca, "")),
-            sites: BTreeMap::new(),
-            objects: BTreeMap::new(),
+            wanted: HashMap::with_capacity(desired.assets.len()),
             by_bytes: by_bytes(desired, inventory),
             named: named(&inventory.world),
             references: references(&inventory.world),
@@ -70,23 +76,28 @@ impl<'a> Context<'a> {
         };
         let labelled = Labelled::of(&inventory.world);
         for (id, spec) in &desired.assets {
-            let sites = site::sites(spec, context.record(id), &inventory.world, &labelled);
-            context.sites.insert(id, sites);
+            let record = inventory.record(id);
+            let sites = site::sites(spec, record.unwrap_or(&context.blank), &inventory.world, &labelled);
+            context.wanted.insert(id, Known { record, sites, objects: Vec::new() });
         }
         for object in inventory.objects.values() {
-            context.objects.entry(&object.asset).or_default().push(object);
+            // Of what is not wanted any more nobody asks.
+            if let Some(known) = context.wanted.get_mut(&object.asset) {
+                known.objects.push(object);
+            }
         }
         context
     }
 
     /// What we keep of an asset; nothing, where it is new.
     pub fn record(&self, id: &AssetId) -> &AssetRecord {
-        self.inventory.record(id).unwrap_or(&self.blank)
+        let record = self.wanted.get(id).map_or_else(|| self.inventory.record(id), |known| known.record);
+        record.unwrap_or(&self.blank)
     }
 
     /// The places that a wanted asset goes to.
     pub fn sites(&self, spec: &AssetSpec) -> &[Site<'a>] {
-        self.sites.get(&spec.id).map_or(&[], Vec::as_slice)
+        self.wanted.get(&spec.id).map_or(&[], |known| &known.sites)
     }
 
     /// Why the Swarm cannot be worked with; `None` where it can.
@@ -98,9 +109,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Why the directory cannot be worked with; `None` where it can.
+    pub(super) fn silent(&self, place: &Place) -> Option<&'a Problem> {
+        let Place::Dir(dir) = place else { return None };
+        self.inventory.world.silent.get(dir)
+    }
+
     /// Our objects of an asset.
     pub(super) fn objects(&self, asset: &AssetId) -> &[&'a ObjectRecord] {
-        self.objects.get(asset).map_or(&[], Vec::as_slice)
+        self.wanted.get(asset).map_or(&[], |known| &known.objects)
     }
 
     /// Our object that holds these bytes, if it is still in the engine or not made yet.
@@ -126,8 +143,8 @@ impl<'a> Context<'a> {
     /// Whether the link of the asset's directory shows `content`.
     pub(super) fn shows(&self, asset: &AssetId, place: &Place, content: &Content) -> bool {
         let Place::Dir(dir) = place else { return false };
-        let key = (asset.clone(), dir.clone());
-        self.inventory.world.dirs.get(&key).is_some_and(|shown| *shown == super::identity(content))
+        let shown = self.inventory.world.dirs.get(asset).and_then(|dirs| dirs.get(dir));
+        shown.is_some_and(|shown| *shown == super::identity(content))
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
     let Some(crl) = ca.crl.filter(|_| !revisions.is_empty()) else { return };
     let Some(reason) = due(context, &spec.id, record, &revisions, crl, draft) else { return };
     let edition = record.crl.as_ref().map_or(0, |note| note.edition) + 1;
-    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime: crl.lifetime });
+    let CrlSpec { lifetime, every } = crl;
+    let action = Action::List(MakeCrl { asset: spec.id.clone(), edition, revisions, lifetime, every });
     draft.push(Step { at: context.now, assets: vec![spec.id.clone()], action, reason });
     let shows = |spec: &&AssetSpec| spec.targets.iter().flat_map(|t| t.files.values()).any(is_list);
     let shown: Vec<AssetId> =
@@ -79,6 +80,14 @@ fn half(last: &CrlNote) -> Timestamp {
     later(last.this_update, last.next_update.duration_since(last.this_update) / 2)
 }
 
+/// Why the next edition could not be made.
+pub(super) fn not_made(spec: &AssetSpec, record: &AssetRecord) -> Option<Problem> {
+    match &spec.kind {
+        KindSpec::Ca(ca) if ca.crl.is_some() => record.crl_problem.clone(),
+        _ => None,
+    }
+}
+
 /// What is left of a list's life when it is called late wherever it is: a third.
 const LATE_SHARE: i32 = 3;
 
@@ -109,14 +118,17 @@ const OVERDUE: SignedDuration = SignedDuration::from_secs(10);
 pub(super) fn late_above(record: &AssetRecord, now: Timestamp) -> Option<Problem> {
     let lists = record.upper_lists.as_ref()?;
     let (id, end) = (&record.id, lists.next_update);
+    let whose = match &lists.signer {
+        Some(name) => format!("`{name}` above {id}"),
+        None => format!("what stands above {id}"),
+    };
     let bring = format!("`keyturn import {id} --crl FILE` takes its successor");
     if end < now {
-        let message = format!("the revocation list of what stands above {id} has ended at {end}; {bring}");
+        let message = format!("the revocation list of {whose} has ended at {end}; {bring}");
         return Some(Problem::new(Code::CrlLate, message));
     }
     let within = super::health::within(Validity { not_before: lists.this_update, not_after: end }, now)?;
-    let message =
-        format!("the revocation list of what stands above {id} ends at {end}, within {within}; {bring}");
+    let message = format!("the revocation list of {whose} ends at {end}, within {within}; {bring}");
     Some(Problem::new(Code::CrlLate, message))
 }
 

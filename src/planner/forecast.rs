@@ -2,15 +2,16 @@
 //! its own last plan leaves behind.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Seed, later, plan};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
-    Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Labels, Make, NewObject,
-    Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Renewal, Revision, RevisionState, Rollout,
-    Signer, Step, Validity,
+    Action, AssetId, AssetRecord, Delivery, DeliveryState, Effort, Facts, Inventory, Issued, Labels, Make,
+    NewObject, Object, ObjectRecord, Parcel, Place, Plan, Proof, Reference, Renewal, Revision, RevisionState,
+    RevocationReason, Rollout, Signer, Step, Validity,
 };
 
 /// No forecast takes more steps than this; one that does says so.
@@ -28,42 +29,45 @@ pub struct Forecast {
     pub first: Plan,
     /// What would go badly with the services that any of the steps touches.
     pub warnings: BTreeSet<String>,
-    /// Set where there were too many steps to go on.
+    /// Set where there were too many steps to go on, or nobody wanted more of them.
     pub cut_short: bool,
 }
 
-/// Plans from `now` until `until`, as if every step worked at once.
+/// Plans from `now` until `until`, as if every step worked at once. Of many assets and a long time it takes minutes: it
+/// is given up as soon as it is not `wanted` any more.
 pub fn forecast(
     desired: &Desired,
     inventory: &Inventory,
-    now: Timestamp,
-    until: Timestamp,
+    (now, until): (Timestamp, Timestamp),
     seed: Seed,
+    wanted: impl Fn() -> bool,
 ) -> Forecast {
-    play(desired, inventory.clone(), (now, until), seed, MOST_STEPS, |_| {})
+    let look = |_: &Inventory| if wanted() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    play(desired, inventory.clone(), (now, until), seed, MOST_STEPS, look)
 }
 
-/// The forecast, of little more than `most` steps; `look` is shown the inventory after each change.
+/// The forecast, of little more than `most` steps; `look` is shown the inventory after each change, and says whether to go on.
 pub(super) fn play(
     desired: &Desired,
     mut inventory: Inventory,
     (now, until): (Timestamp, Timestamp),
     seed: Seed,
     most: usize,
-    mut look: impl FnMut(&Inventory),
+    mut look: impl FnMut(&Inventory) -> ControlFlow<()>,
 ) -> Forecast {
     let mut at = now;
     let mut forecast = Forecast { first: plan(desired, &inventory, now, seed), ..Forecast::default() };
     let mut next = forecast.first.clone();
     loop {
+        let mut go_on = ControlFlow::Continue(());
         for step in &next.steps {
             assume(desired, &mut inventory, step, at);
-            look(&inventory);
+            go_on = look(&inventory);
         }
         let idle = next.steps.is_empty();
         forecast.steps.append(&mut next.steps);
         forecast.warnings.append(&mut next.warnings.into_iter().collect());
-        forecast.cut_short = forecast.steps.len() > most;
+        forecast.cut_short = forecast.steps.len() > most || go_on.is_break();
         match next.next_wake {
             _ if forecast.cut_short => return forecast,
             _ if !idle => {}
@@ -79,6 +83,7 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
     match &step.action {
         Action::Generate(make) | Action::Issue(make) => made(desired, inventory, make, &step.reason, at),
         Action::List(make) => {
+            inventory.issued.retain(|_, one| one.ca != make.asset || !one.is_past(make.every, at));
             let of_it = inventory.issued.values_mut().filter(|one| one.ca == make.asset);
             of_it.for_each(|one| one.listed = one.revoked.is_some());
             on_record(inventory, &make.asset, |record| record.listed(make, 0, at));
@@ -93,7 +98,7 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
         Action::Retire(id, number) => {
             on_record(inventory, id, |record| record.ended(*number, RevisionState::Retired, at));
         }
-        Action::Revoke(id, number) => on_record(inventory, id, |record| record.revoked(*number, at)),
+        Action::Revoke(id, number) => revoked(inventory, id, *number, at),
         Action::Consult(id, number) => on_record(inventory, id, |record| {
             if let Some(revision) = record.revisions.get_mut(number) {
                 // Nobody knows what the CA will say: as if it had nothing to say for as long as the certificate lasts.
@@ -120,6 +125,18 @@ pub fn assume(desired: &Desired, inventory: &mut Inventory, step: &Step, at: Tim
 
 fn on_record(inventory: &mut Inventory, id: &AssetId, change: impl FnOnce(&mut AssetRecord)) {
     change(inventory.record_mut(id));
+}
+
+fn revoked(inventory: &mut Inventory, id: &AssetId, number: u32, at: Timestamp) {
+    let Some(revision) = inventory.record(id).and_then(|record| record.revisions.get(&number)) else {
+        return;
+    };
+    let reason = revision.to_revoke.as_ref().map_or(RevocationReason::Unspecified, |asked| asked.reason);
+    if let Some(issued) = Issued::of(id, revision) {
+        let key = (issued.ca.clone(), issued.serial.clone());
+        inventory.issued.insert(key, Issued { revoked: Some((at, reason)), ..issued });
+    }
+    on_record(inventory, id, |record| record.revoked(number, at));
 }
 
 fn made(desired: &Desired, inventory: &mut Inventory, make: &Make, reason: &str, at: Timestamp) {
@@ -161,7 +178,12 @@ fn facts(spec: &AssetSpec, inventory: &Inventory, make: &Make, at: Timestamp) ->
             if let (Some(validity), Some(authority)) = (&mut validity, authority) {
                 validity.not_after = validity.not_after.min(authority.not_after);
             }
-            Facts { validity, fingerprint_sha256: Some(named), ..Facts::default() }
+            Facts {
+                validity,
+                serial: Some(named.clone()),
+                fingerprint_sha256: Some(named),
+                ..Facts::default()
+            }
         }
         KindSpec::JwtKey { .. } => Facts { kid: Some(named), ..Facts::default() },
         KindSpec::DhParams { .. } => Facts::default(),
@@ -236,8 +258,8 @@ fn rolled_out(inventory: &mut Inventory, rollout: &Rollout, at: Timestamp) {
         });
         swap(inventory, &rollout.place, parcel, at);
         if let Some(install) = &parcel.install {
-            let key = (parcel.asset.clone(), install.dir.clone());
-            inventory.world.dirs.insert(key, install.identity.clone());
+            let dirs = inventory.world.dirs.entry(parcel.asset.clone()).or_default();
+            dirs.insert(install.dir.clone(), install.identity.clone());
         }
         on_record(inventory, &parcel.asset, |record| {
             let delivery = record.deliveries.or_default(rollout.place.clone());

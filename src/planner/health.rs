@@ -71,6 +71,7 @@ fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) 
             problems.push(Problem::new(Code::ProofWeak, message));
         }
     }
+    problems.extend(crl::not_made(spec, record));
     problems.extend(crl::late(spec, record, now));
     problems.extend(crl::late_above(record, now));
     if let Some(revision) = record.active() {

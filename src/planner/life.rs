@@ -66,7 +66,7 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
     let linger = if revision.compromised { SignedDuration::ZERO } else { spec.overlap.linger };
     let signed = match spec.kind {
         KindSpec::Ca(_) if revision.compromised => authority::trusted_until(context, &spec.id, revision),
-        KindSpec::Ca(_) => authority::last_end(context, &spec.id, revision.number),
+        KindSpec::Ca(_) => authority::last_end(context, spec, revision.number),
         _ => None,
     };
     Some(later(last, linger).max(signed.unwrap_or(last)))

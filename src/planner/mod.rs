@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::desired::{AssetSpec, Desired};
-use crate::model::{AssetId, AssetRecord, Code, Deferred, Inventory, Plan, Problem, Step};
+use crate::model::{AssetId, AssetKind, AssetRecord, Code, Deferred, Inventory, Plan, Problem, Step};
 
 pub use content::identity;
 pub use context::Context;
@@ -69,7 +69,7 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     }
     // What ends first goes first: after a long sleep all is due at once, and what a CA allows may not be enough for all.
     let mut specs: Vec<&AssetSpec> = desired.assets.values().collect();
-    specs.sort_by_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
+    specs.sort_by_cached_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
     for spec in specs {
         turn::consider(&context, spec, &mut draft);
         crl::consider(&context, spec, &mut draft);
@@ -84,11 +84,12 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
     draft.finish(inventory)
 }
 
-/// The revisions of a JWT key that its verifiers must know at `now`, oldest first.
-pub fn known(desired: &Desired, inventory: &Inventory, asset: &AssetId, now: Timestamp) -> Vec<u32> {
+/// For each JWT key: its revisions that verifiers must know at `now`, oldest first.
+pub fn known(desired: &Desired, inventory: &Inventory, now: Timestamp) -> BTreeMap<AssetId, Vec<u32>> {
     let context = Context::new(desired, inventory, now, Seed::of(&desired.instance));
-    let Some(spec) = desired.assets.get(asset) else { return Vec::new() };
-    life::known(&context, spec).map(|revision| revision.number).collect()
+    let keys = desired.assets.values().filter(|spec| spec.id.kind == AssetKind::JwtKey);
+    let of_one = |spec| life::known(&context, spec).map(|revision| revision.number).collect();
+    keys.map(|spec| (spec.id.clone(), of_one(spec))).collect()
 }
 
 /// `by` after `at`; what no calendar has is the end of all time, not a panic.

@@ -109,7 +109,8 @@ fn left_alone(context: &Context<'_>, revision: &Revision) -> Option<(Timestamp, 
     Some((until, format!("{} has asked to be left alone until then", issuer.name)))
 }
 
-/// What has ended is trusted by nobody: no CA lists it (RFC 5280 §3.3).
+/// What has ended is trusted by nobody: it need not be revoked any more. What was revoked before is listed on for some time
+/// (RFC 5280 §3.3).
 fn say_pointless(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draft: &mut Draft) {
     let Some(end) = revision.validity.map(|validity| validity.not_after) else { return };
     let asked = revision.to_revoke.is_some() && revision.revoked_at.is_none();

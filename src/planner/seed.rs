@@ -16,7 +16,8 @@ impl Seed {
 
     /// A number from 0 up to, but without, 1.
     pub fn fraction(self, asset: &AssetId, revision: u32) -> f64 {
-        let bytes = hash(&[&self.0, asset.to_string().as_bytes(), &revision.to_be_bytes()]);
+        let (kind, name) = (asset.kind.section(), &asset.name);
+        let bytes = hash(&[&self.0, kind.as_bytes(), b"/", name.as_bytes(), &revision.to_be_bytes()]);
         let top = bytes.iter().take(4).fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
         f64::from(top) / (f64::from(u32::MAX) + 1.0)
     }

@@ -1,11 +1,11 @@
 //! One asset in one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::desired::{AssetSpec, FileSpec, Places, TargetSpec, Verify};
-use crate::model::{AssetId, AssetRecord, Engine, Place, Reload, Service, World, mount_path};
+use crate::model::{AssetId, AssetRecord, Engine, Few, Place, Reload, Service, World, mount_path};
 
 /// What all of an asset's targets want of one place.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Site<'a> {
     /// The service, where it is there.
     pub service: Option<&'a Service>,
     /// The files, by name or path.
-    pub files: BTreeMap<&'a str, SiteFile<'a>>,
+    pub files: Few<&'a str, SiteFile<'a>>,
     /// Commands that must succeed first.
     pub preflight: Vec<&'a Vec<String>>,
     /// What shows that it is served.
@@ -96,14 +96,17 @@ pub fn sites<'a>(
     world: &'a World,
     labelled: &Labelled<'_>,
 ) -> Vec<Site<'a>> {
-    let mut sites: BTreeMap<Place, Site<'a>> = BTreeMap::new();
+    let mut sites: Vec<Site<'a>> = Vec::with_capacity(spec.targets.len());
     for target in &spec.targets {
         for place in places(spec, target, record, world, labelled) {
-            let site = sites.entry(place.clone()).or_insert_with(|| empty(spec, place, world));
-            add(site, target);
+            let at = sites.binary_search_by(|site| site.place.cmp(&place)).unwrap_or_else(|at| {
+                sites.insert(at, empty(spec, place, world));
+                at
+            });
+            add(&mut sites[at], target);
         }
     }
-    sites.into_values().collect()
+    sites
 }
 
 fn empty<'a>(spec: &'a AssetSpec, place: Place, world: &'a World) -> Site<'a> {
@@ -115,7 +118,7 @@ fn empty<'a>(spec: &'a AssetSpec, place: Place, world: &'a World) -> Site<'a> {
         asset: &spec.id,
         place,
         service,
-        files: BTreeMap::new(),
+        files: Few::new(),
         preflight: Vec::new(),
         verify: None,
         dir: None,

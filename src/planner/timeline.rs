@@ -2,7 +2,7 @@
 //! with the CA that signs for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
@@ -86,8 +86,9 @@ pub fn timeline(
         let mut look = |after: &Inventory| {
             let before = inventory.record(&spec.id);
             spans.extend(after.record(&spec.id).into_iter().flat_map(|record| of(record, before)));
+            ControlFlow::Continue(())
         };
-        look(&known);
+        let _ = look(&known);
         let steps = play(&alone, known, (now, until), seed, MOST_STEPS, look).steps;
         let its = |step: &Step| step.assets.contains(&spec.id) && !step.action.is_silent();
         let coming = steps.into_iter().filter(its).map(Ahead::from).collect();
@@ -126,7 +127,6 @@ fn longest(desired: &Desired) -> HashMap<&AssetId, &AssetId> {
 struct ByAsset<'a> {
     seen: HashMap<&'a AssetId, Vec<&'a Object>>,
     kept: HashMap<&'a AssetId, Vec<&'a ObjectRecord>>,
-    dirs: HashMap<&'a AssetId, Vec<(&'a PathBuf, &'a String)>>,
     labelled: Labelled<'a>,
     /// Of each CA, the certificate that needs it for the longest.
     longest: HashMap<&'a AssetId, &'a AssetId>,
@@ -137,7 +137,6 @@ impl<'a> ByAsset<'a> {
         let mut all = Self {
             seen: HashMap::new(),
             kept: HashMap::new(),
-            dirs: HashMap::new(),
             labelled: Labelled::of(&inventory.world),
             longest: longest(desired),
         };
@@ -148,9 +147,6 @@ impl<'a> ByAsset<'a> {
         }
         for object in inventory.objects.values() {
             all.kept.entry(&object.asset).or_default().push(object);
-        }
-        for ((id, dir), identity) in &inventory.world.dirs {
-            all.dirs.entry(id).or_default().push((dir, identity));
         }
         all
     }
@@ -185,10 +181,7 @@ impl<'a> ByAsset<'a> {
         for id in family {
             let seen = self.seen.get(*id).into_iter().flatten();
             world.objects.extend(seen.map(|object| (*object).clone()));
-            let dirs = self.dirs.get(*id).into_iter().flatten();
-            world
-                .dirs
-                .extend(dirs.map(|(dir, identity)| (((*id).clone(), (*dir).clone()), (*identity).clone())));
+            world.dirs.extend(inventory.world.dirs.get(*id).map(|dirs| ((*id).clone(), dirs.clone())));
             let Some(spec) = desired.assets.get(*id) else { continue };
             let nothing = AssetRecord::new((*id).clone());
             let record = inventory.record(id).unwrap_or(&nothing);

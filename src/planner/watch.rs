@@ -79,6 +79,16 @@ pub(super) fn note(due: &Due<'_>, problem: Option<Problem>, draft: &mut Draft) {
     draft.push(Step { at: draft.plan.now, assets: vec![due.spec.id.clone()], action, reason });
 }
 
+/// A directory that does not answer is said, and that it does again.
+pub(super) fn note_silent(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) {
+    let silent = context.silent(&due.site.place);
+    let noted = due.delivery.and_then(|delivery| delivery.note.as_ref());
+    let was_silent = due.site.dir.is_some() && noted.is_some_and(|noted| noted.code == Code::FileFailed);
+    if silent.is_some() || was_silent {
+        note(due, silent.cloned(), draft);
+    }
+}
+
 /// A service that was missing or busy is not any more.
 pub(super) fn note_free(due: &Due<'_>, draft: &mut Draft) {
     let noted = due.delivery.and_then(|delivery| delivery.note.as_ref());

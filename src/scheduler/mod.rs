@@ -39,7 +39,7 @@ const EVENTS_APART: Duration = Duration::from_secs(2);
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long what runs may go on after it was told to stop.
-const DRAIN: Duration = Duration::from_secs(8);
+pub const DRAIN: Duration = Duration::from_secs(8);
 
 /// One configuration, put together.
 pub struct Household {
@@ -101,6 +101,8 @@ pub struct Scheduler {
     orders: Vec<orders::Open>,
     looks: watch::Sender<Looks>,
     looked_at: Duration,
+    /// An event has come since the last look.
+    stirred: bool,
     gave_back_at: Option<Duration>,
     pulse: Pulse,
     stocking: Option<JoinHandle<()>>,
@@ -138,6 +140,7 @@ impl Scheduler {
             orders: Vec::new(),
             looks,
             looked_at: Duration::ZERO,
+            stirred: false,
             gave_back_at: None,
             pulse: Pulse::default(),
             stocking: None,
@@ -175,7 +178,7 @@ impl Scheduler {
     /// Observes, plans, and begins what can be begun.
     async fn look(&mut self) {
         let (executor, desired) = (Arc::clone(&self.household.executor), Arc::clone(&self.household.desired));
-        self.looked_at = self.clock.monotonic();
+        (self.looked_at, self.stirred) = (self.clock.monotonic(), false);
         if let Err(fatal) = executor.expire_approvals().await {
             // A state that cannot be written ends the next step, too, and is told of there.
             tracing::warn!("what has expired could not be noted: {fatal}");
@@ -270,12 +273,7 @@ impl Scheduler {
             let (wall, monotonic) = (self.clock.now(), self.clock.monotonic());
             self.pulse.beat(monotonic);
             let clock = Arc::clone(&self.clock);
-            let left = self.left(wall);
-            let events_rest = (self.looked_at + EVENTS_APART).saturating_sub(monotonic);
-            let event = async {
-                self.events.notified().await;
-                clock.sleep(events_rest).await;
-            };
+            let left = self.left(wall, monotonic);
             tokio::select! {
                 biased;
                 () = self.stop.notified() => return Ok(Awake::Stop),
@@ -288,19 +286,22 @@ impl Scheduler {
                     self.hear(word);
                     return Ok(Awake::Look);
                 }
-                () = event => return Ok(Awake::Look),
+                () = self.events.notified() => self.stirred = true,
                 () = clock.sleep(left) => {}
             }
-            if self.has_jumped(wall, monotonic) || self.left(self.clock.now()).is_zero() {
+            let left = self.left(self.clock.now(), self.clock.monotonic());
+            if self.has_jumped(wall, monotonic) || left.is_zero() {
                 return Ok(Awake::Look);
             }
         }
     }
 
-    /// What is left until the next look, as far as one sleep may go.
-    fn left(&self, now: Timestamp) -> Duration {
+    /// What is left until the next look, as far as one sleep may go. An event waits until the last look is long enough ago.
+    fn left(&self, now: Timestamp, monotonic: Duration) -> Duration {
         let left = self.looks.borrow().next_at.map_or(SignedDuration::MAX, |at| at.duration_since(now));
-        Duration::try_from(left).unwrap_or(Duration::ZERO).min(LONGEST_SLEEP)
+        let rest = (self.looked_at + EVENTS_APART).saturating_sub(monotonic);
+        let most = if self.stirred { rest } else { LONGEST_SLEEP };
+        Duration::try_from(left).unwrap_or(Duration::ZERO).min(most)
     }
 
     /// Whether the wall clock has moved otherwise than the monotonic one since.
@@ -348,6 +349,7 @@ impl Scheduler {
             Word::Reload(household) => {
                 self.stop_stocking();
                 self.household = *household;
+                self.flow.set_concurrency(self.household.executor.concurrency);
             }
             Word::Order(order) => {
                 self.flow.wake_up();
@@ -392,3 +394,6 @@ impl Handle {
         self.events.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

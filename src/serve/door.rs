@@ -164,7 +164,9 @@ where
         .max_headers(MOST_FIELDS)
         .max_header_size(LONGEST_HEAD)
         .max_buf_size(LONGEST_HEAD)
-        .half_close(true)
+        // Who has asked for a page may only have shut the way that the question went. Who gives an order does not: a way that
+        // is shut means that nobody waits for the answer.
+        .half_close(limits.connection.is_some())
         .keep_alive(limits.connection.is_some())
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(answer));
     let ended = match limits.connection {

@@ -45,15 +45,20 @@ type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 pub(super) fn answer(board: Option<&Board>, tally: &Tally) -> Response {
     let mut text = String::new();
     if encode(&mut text, &registry(board, tally)).is_err() {
-        let mut failed = Response::new(Body::from("the metrics cannot be written\n"));
-        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        return failed;
+        return unwritten();
     }
     let mut response = Response::new(Body::from(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The answer where there is none.
+pub(super) fn unwritten() -> Response {
+    let mut failed = Response::new(Body::from("the metrics cannot be written\n"));
+    *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    failed
 }
 
 fn registry(board: Option<&Board>, tally: &Tally) -> Registry {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::routing::get;
 use http::StatusCode;
 
+use super::hosts::Hosts;
 use super::page::{self, Facts};
 
 /// How the daemon is.
@@ -17,13 +18,13 @@ pub trait Health: Send + Sync {
     fn waits_for(&self) -> Option<String>;
 }
 
-/// The routes of `listen`.
-pub fn private(health: Arc<dyn Health>, facts: Arc<dyn Facts>) -> Router {
+/// The routes of `listen`; what is for people is served under their `hosts`.
+pub fn private(health: Arc<dyn Health>, facts: Arc<dyn Facts>, hosts: Hosts) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health)
-        .merge(page::routes(facts))
+        .merge(page::routes(facts, hosts))
 }
 
 async fn healthz(State(health): State<Arc<dyn Health>>) -> (StatusCode, String) {

@@ -1,5 +1,6 @@
 //! sled: the state to ask, built from the journal and never believed before it has been compared with it.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -8,13 +9,16 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::journal::header::Header;
-use super::live::{Effect, Live, Place};
+use super::live::{Effect, Kept, Live, Place};
 use super::{MaterialId, StoreError, posture};
 
 mod quiet;
 
-/// sled keeps so much in memory, as it counts, and twice that in truth: a material is asked for once in its life.
+/// sled keeps so much in memory, as it counts: a material is asked for once in its life. In truth it keeps whatever it has
+/// touched since it was opened.
 const CACHE: u64 = 256 << 10;
+/// When so many octets have gone through it, it is worth opening anew, with nothing in its memory.
+const FULL: usize = 1 << 20;
 /// Opening 100,000 records takes 125 ms; what takes so long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Closing must leave room for the rest of a stop within ten seconds.
@@ -70,6 +74,8 @@ pub(super) struct Index {
     dir: PathBuf,
     /// Whether something is not handed to the kernel yet.
     dirty: bool,
+    /// How many octets have gone through it since it was opened.
+    touched: Cell<usize>,
 }
 
 const STAMP: &str = "stamp";
@@ -108,7 +114,7 @@ impl Index {
         posture::close_tree(&dir).map_err(|error| error.to_string())?;
         let records = db.open_tree("records").map_err(said)?;
         let materials = db.open_tree("materials").map_err(said)?;
-        Ok(Self { db, records, materials, dir, dirty: false })
+        Ok(Self { db, records, materials, dir, dirty: false, touched: Cell::new(0) })
     }
 
     /// Throws away what is in `dir` and builds it from what is alive in the journal.
@@ -127,7 +133,7 @@ impl Index {
         let read = |place: &Place| place.read(journal).map_err(|error| error.to_string());
         self.dirty = true;
         quiet::catch(|| {
-            for (key, (_, place)) in &live.records {
+            for (key, Kept { place, .. }) in &live.records {
                 self.records.insert(key, stored(place, &read(place)?)).map_err(said)?;
             }
             for (id, place) in &live.materials {
@@ -145,8 +151,9 @@ impl Index {
 
     /// Compares every value with the journal's, which has been authenticated; says what differs.
     pub(super) fn compare(&self, live: &Live, journal: &File) -> Result<(), Fault> {
-        let records = live.records.iter().map(|(key, (_, place))| (key.clone(), *place));
+        let records = live.records.iter().map(|(key, kept)| (key.clone(), kept.place));
         let materials = live.materials.iter().map(|(id, place)| (id.key(), *place));
+        self.touch(usize::try_from(live.bytes).unwrap_or(usize::MAX));
         quiet::catch(|| {
             compare_tree(&self.records, records, journal)?;
             compare_tree(&self.materials, materials, journal)
@@ -161,6 +168,7 @@ impl Index {
         stamp: Stamp,
     ) -> Result<(), Fault> {
         self.dirty = true;
+        self.touch(effects.iter().filter_map(Effect::place).map(|place| place.len).sum());
         quiet::catch(|| {
             for effect in effects {
                 self.apply_one(effect, &sealed).map_err(said)?;
@@ -185,10 +193,35 @@ impl Index {
 
     /// The sealed bytes of a material that step `place.sequence` wrote; a fault where it has others.
     pub(super) fn material(&self, id: &MaterialId, place: &Place) -> Result<Vec<u8>, Fault> {
+        self.touch(place.len);
         let found = quiet::catch(|| self.materials.get(id.key()))?.map_err(said)?;
         let value = found.ok_or_else(|| format!("it lacks {id}"))?;
         let sealed = value.strip_prefix(place.sequence.to_le_bytes().as_slice());
         sealed.map(<[u8]>::to_vec).ok_or_else(|| format!("it has another {id}"))
+    }
+
+    fn touch(&self, octets: usize) {
+        self.touched.set(self.touched.get().saturating_add(octets));
+    }
+
+    /// Whether it holds so much in memory that it is worth opening anew.
+    pub(super) fn is_full(&self) -> bool {
+        self.touched.get() >= FULL
+    }
+
+    /// Closes it and opens it again, which is all that makes sled let go of what it has touched. What it says must then be
+    /// what it said before.
+    pub(super) fn reopen(self, stamp: &Stamp) -> Result<Self, Fault> {
+        let dir = self.dir.clone();
+        self.close();
+        let index = Self::open(&dir)?;
+        match index.stamp() {
+            Some(found) if found.is_level(stamp) => Ok(index),
+            _ => {
+                index.close();
+                Err("it came back otherwise than it was closed".to_owned())
+            }
+        }
     }
 
     /// Whether something waits to be flushed.

@@ -1,15 +1,21 @@
 //! What is alive in the journal: the small records themselves, and where each value stands.
 
+mod value;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use super::MaterialId;
 use super::journal::frame::{self, Op, RECORD, Record};
 use super::seal::Sealer;
+use super::{MaterialId, StoreError};
 use crate::audit::{Entry, Position};
 use crate::model::Secret;
+
+pub(super) use value::Kept;
 
 /// Where a sealed value stands in the journal's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +68,14 @@ impl fmt::Debug for Effect {
 }
 
 impl Effect {
+    /// Where the value stands that it brings.
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Put { place, .. } | Self::Keep { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
     /// Reads a record of the frame that begins at `frame_at`; nothing where it does not open.
     pub(super) fn of(record: &Record<'_>, frame_at: u64, sealer: &Sealer) -> Option<Self> {
         let value = record.open(sealer)?;
@@ -83,14 +97,15 @@ impl Effect {
 #[derive(Default)]
 pub(super) struct Live {
     /// The small records, with where they stand.
-    pub(super) records: BTreeMap<String, (Vec<u8>, Place)>,
+    pub(super) records: BTreeMap<String, Kept>,
     /// Where each revision's material stands.
     pub(super) materials: BTreeMap<MaterialId, Place>,
     /// Where the history stands.
     pub(super) audit: Position,
     /// The history's entries that this file of the journal has, for as long as somebody may ask for them.
     pub(super) entries: Vec<Entry>,
-    forgets_history: bool,
+    /// Whether only as much is kept as who writes must know.
+    is_writers: bool,
     /// Bytes that a base of all this would have.
     pub(super) bytes: u64,
     /// Whether the file still holds material that was destroyed.
@@ -107,12 +122,17 @@ impl Live {
         match effect {
             Effect::Put { key, value, place } => {
                 self.bytes = self.bytes.saturating_add(cost(key.len(), &place));
-                let old = self.records.insert(key.clone(), (value, place));
-                self.forget(key.len(), old.map(|(_, place)| place));
+                let length = key.len();
+                let mut kept = Kept::whole(value, place);
+                if self.is_writers {
+                    kept.forget();
+                }
+                let old = self.records.insert(key, kept);
+                self.forget(length, old.map(|old| old.place));
             }
             Effect::Delete { key } => {
                 let old = self.records.remove(&key);
-                self.forget(key.len(), old.map(|(_, place)| place));
+                self.forget(key.len(), old.map(|old| old.place));
             }
             Effect::Keep { id, place } => {
                 let key = id.key().len();
@@ -127,7 +147,7 @@ impl Live {
             }
             Effect::Audited(entry) => {
                 self.audit = entry.position();
-                if !self.forgets_history {
+                if !self.is_writers {
                     self.entries.push(entry);
                 }
             }
@@ -135,10 +155,12 @@ impl Live {
         }
     }
 
-    /// Who has completed audit.log needs the entries no more: they would be most of what is kept in memory.
-    pub(super) fn forget_history(&mut self) {
+    /// Keeps, from now on, only what who writes must know. Who has completed audit.log needs the history's entries no more,
+    /// and the values are read from the file when someone asks: both would be most of what is kept in memory.
+    pub(super) fn forget_all_but_places(&mut self) {
         self.entries = Vec::new();
-        self.forgets_history = true;
+        self.records.values_mut().for_each(Kept::forget);
+        self.is_writers = true;
     }
 
     fn forget(&mut self, key: usize, place: Option<Place>) {
@@ -146,15 +168,66 @@ impl Live {
         self.bytes = self.bytes.saturating_sub(freed);
     }
 
-    /// A revision's material, read from the journal's file.
-    pub(super) fn material(&self, id: &MaterialId, file: &File, sealer: &Sealer) -> MaterialRead {
+    /// The small records that are at hand as a whole: of who only reads, all of them.
+    pub(super) fn values(&self) -> impl Iterator<Item = (&String, &[u8])> {
+        self.records.iter().filter_map(|(key, kept)| Some((key, kept.value()?)))
+    }
+
+    /// A revision's material, read from the journal's file; nothing where there is none.
+    pub(super) fn material(
+        &self,
+        id: &MaterialId,
+        file: &File,
+        sealer: &Sealer,
+    ) -> Result<Option<Secret>, Unread> {
         let Some(place) = self.materials.get(id) else {
             return Ok(None);
         };
-        let sealed = place.read(file).map_err(Some)?;
-        sealer.open(&sealed, &frame::aad(Op::Keep, &id.key(), place.sequence)).map(Some).ok_or(None)
+        open(place, Op::Keep, &id.key(), file, sealer).map(Some)
+    }
+
+    /// What a small record says, from the journal's file where it is not at hand; nothing where there is none.
+    pub(super) fn record<'l>(
+        &'l self,
+        key: &str,
+        file: &File,
+        sealer: &Sealer,
+    ) -> Result<Option<Cow<'l, [u8]>>, Unread> {
+        let Some(kept) = self.records.get(key) else {
+            return Ok(None);
+        };
+        if let Some(value) = kept.value() {
+            return Ok(Some(Cow::Borrowed(value)));
+        }
+        let secret = open(&kept.place, Op::Put, key, file, sealer)?;
+        Ok(Some(Cow::Owned(secret.expose().to_vec())))
     }
 }
 
-/// A material, `Ok(None)` where there is none; `Err(None)` where its bytes do not open any more.
-pub(super) type MaterialRead = Result<Option<Secret>, Option<std::io::Error>>;
+fn open(place: &Place, op: Op, key: &str, file: &File, sealer: &Sealer) -> Result<Secret, Unread> {
+    let sealed = place.read(file).map_err(|error| Unread { place: *place, error: Some(error) })?;
+    let opened = sealer.open(&sealed, &frame::aad(op, key, place.sequence));
+    opened.ok_or(Unread { place: *place, error: None })
+}
+
+/// What stands at a place cannot be had: the disk does not give it, or it does not open any more.
+#[derive(Debug)]
+pub(super) struct Unread {
+    place: Place,
+    error: Option<std::io::Error>,
+}
+
+impl Unread {
+    /// In the journal at `path`; `what` is what was asked for.
+    pub(super) fn said(self, path: &Path, what: &str) -> StoreError {
+        match self.error {
+            Some(error) => StoreError::io("read", path)(error),
+            None => StoreError::Damaged {
+                path: path.to_owned(),
+                offset: self.place.offset,
+                sequence: self.place.sequence,
+                why: format!("{what} does not open any more"),
+            },
+        }
+    }
+}

@@ -67,12 +67,13 @@ impl Snapshot {
 
     /// One record.
     pub fn record(&self, key: &str) -> Option<&[u8]> {
-        self.replay.live.records.get(key).map(|(value, _)| value.as_slice())
+        self.replay.live.records.get(key)?.value()
     }
 
     /// All records.
     pub fn records(&self) -> BTreeMap<String, Vec<u8>> {
-        self.replay.live.records.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+        let values = self.replay.live.values();
+        values.map(|(key, value)| (key.clone(), value.to_vec())).collect()
     }
 
     /// Which materials there are.
@@ -86,16 +87,8 @@ impl Snapshot {
     ///
     /// When it cannot be read any more.
     pub fn material(&self, id: &MaterialId) -> Result<Option<Secret>, StoreError> {
-        let path = journal::path(&self.dir);
-        self.replay.live.material(id, &self.file, &self.replay.sealer).map_err(|error| match error {
-            Some(error) => StoreError::io("read", &path)(error),
-            None => StoreError::Damaged {
-                path,
-                offset: 0,
-                sequence: self.sequence(),
-                why: format!("the material of {id} does not open any more"),
-            },
-        })
+        let read = self.replay.live.material(id, &self.file, &self.replay.sealer);
+        read.map_err(|unread| unread.said(&journal::path(&self.dir), &format!("the material of {id}")))
     }
 
     /// Where the journal says that the history stands: a shortened `audit.log` verifies by itself, but

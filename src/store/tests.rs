@@ -2,6 +2,7 @@
 
 mod audit;
 mod damage;
+mod memory;
 mod model;
 mod posture;
 mod steps;

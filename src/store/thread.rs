@@ -143,7 +143,7 @@ fn run(mut writer: Writer, requests: &Receiver<Request>) {
                 next = commit(&mut writer, requests, (change, answer));
                 writer.keep_short();
             }
-            Request::Records(answer) => reply(answer, Ok(writer.records())),
+            Request::Records(answer) => reply(answer, writer.records()),
             Request::Material(id, answer) => reply(answer, writer.material(&id)),
             Request::Compact(answer) => reply(answer, writer.compact()),
             Request::Rekey(key, answer) => reply(answer, writer.rekey(key)),
@@ -170,7 +170,10 @@ fn wait(writer: &mut Writer, requests: &Receiver<Request>) -> Option<Request> {
         match requests.recv_timeout(IDLE) {
             Ok(request) => return Some(request),
             Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => writer.do_chores(),
+            Err(RecvTimeoutError::Timeout) => {
+                writer.do_chores();
+                writer.lighten();
+            }
         }
     }
     requests.recv().ok()

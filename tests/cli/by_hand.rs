@@ -78,6 +78,10 @@ fn a_request_is_made_answered_delivered_and_renewed() {
     );
     issue(&keyturn, &request.stdout, 397);
     openssl(&keyturn, "req -verify -noout -in leaf.csr");
+    let show = ["req", "-noout", "-text", "-in", "leaf.csr"];
+    let text = command("openssl", show).current_dir(keyturn.dir()).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("TLS Web Server Authentication") && !text.contains("Client"), "{text}");
     let taken = import(&keyturn, &[]);
     assert!(taken.ok(), "{taken:#?}");
     let served = std::fs::read_to_string(keyturn.dir().join("out/tls.crt")).unwrap();
@@ -127,6 +131,17 @@ fn a_key_in_wrong_hands_is_replaced_and_its_revocation_seen_to() {
     assert!(asked.stdout.contains("waits: certificates/edge: waits for a person"), "{asked:#?}");
     assert!(!asked.stdout.contains("KT-REVOKE-FAILED"), "{asked:#?}");
     assert_eq!(keyturn.audited("csr-made"), 2, "the next key is made already");
+
+    // The CA has reissued for the old request: who has the key could go on.
+    issue(&keyturn, &first.stdout, 397);
+    keyturn.write("stolen.key", std::str::from_utf8(&old).unwrap());
+    let stolen = keyturn.dir().join("stolen.key").display().to_string();
+    let refused = || {
+        let words = ["is for a key of certificates/edge that was called compromised", "keyturn csr"];
+        assert_says(&import(&keyturn, &[]), 2, &words);
+        assert_says(&import(&keyturn, &["--key", &stolen]), 2, &words);
+    };
+    refused();
     let next = quick(&keyturn, &["csr", "certificates/edge"]);
     assert_eq!(keyturn.audited("csr-made"), 2);
     issue(&keyturn, &next.stdout, 397);
@@ -144,6 +159,9 @@ fn a_key_in_wrong_hands_is_replaced_and_its_revocation_seen_to() {
     assert!(!said.contains("KT-REVOKE-BY-HAND"), "{said}");
     let edge = &status(&keyturn)["certificates/edge"];
     assert_eq!(edge["revisions"][0]["state"], "revoked", "{edge:#}");
+    // Also when nothing of it is kept any more.
+    issue(&keyturn, &first.stdout, 397);
+    refused();
     assert!(quick(&keyturn, &["run"]).stdout.contains("nothing to do"));
 }
 
@@ -164,6 +182,59 @@ fn what_is_to_be_revoked_is_asked_of_a_person() {
         done.stdout.contains("waits for a person") && !done.stdout.contains("KT-REVOKE-BY-HAND"),
         "{done:#?}"
     );
+}
+
+#[test]
+fn what_is_for_other_uses_is_refused() {
+    let keyturn = site();
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    let names =
+        "subjectAltName=DNS:www.example.org\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
+    for (lines, why) in [
+        ("extendedKeyUsage=clientAuth\n", "its extendedKeyUsage lacks server-auth"),
+        ("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,digitalSignature\n", "it is a CA's"),
+    ] {
+        keyturn.write("leaf.ext", &format!("{lines}{names}"));
+        issue(&keyturn, &request.stdout, 397);
+        assert_says(&import(&keyturn, &[]), 2, &[why]);
+    }
+    assert_eq!(keyturn.audited("imported"), 0);
+    // Without one it is for everything.
+    for lines in ["", "extendedKeyUsage=anyExtendedKeyUsage\n"] {
+        keyturn.write("leaf.ext", &format!("{lines}{names}"));
+        issue(&keyturn, &request.stdout, 397);
+        let taken = import(&keyturn, &[]);
+        assert!(taken.ok(), "{lines}: {taken:#?}");
+    }
+}
+
+/// Clients refuse it, and anybody could have forged it: the leaf's, and those above it.
+#[test]
+fn what_is_signed_with_sha_1_is_refused() {
+    let keyturn = site();
+    let sign = |line: &str| openssl(&keyturn, &format!("x509 -req {line}"));
+    openssl(
+        &keyturn,
+        "req -x509 -newkey rsa:2048 -nodes -keyout root.key -days 1000 -subj /CN=Root -sha1 -out root.pem",
+    );
+    let request = quick(&keyturn, &["csr", "certificates/edge"]);
+    sign("-sha1 -in middle.csr -CA root.pem -CAkey root.key -days 900 -extfile ca.ext -out middle.pem");
+    issue(&keyturn, &request.stdout, 397);
+    let bundle = || {
+        let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+        keyturn.write("bundle.pem", &(read("root.pem") + &read("middle.pem")));
+    };
+    bundle();
+    assert_says(&import(&keyturn, &[]), 2, &["`CN=Middle` is signed with SHA-1"]);
+    openssl(&keyturn, "req -new -newkey rsa:2048 -nodes -keyout middle.key -subj /CN=Middle -out middle.csr");
+    sign("-sha256 -in middle.csr -CA root.pem -CAkey root.key -days 900 -extfile ca.ext -out middle.pem");
+    bundle();
+    sign("-sha1 -in leaf.csr -CA middle.pem -CAkey middle.key -days 90 -extfile leaf.ext -out leaf.pem");
+    assert_says(&import(&keyturn, &[]), 2, &["is signed with SHA-1"]);
+    // A root's own signature is not what it is trusted for.
+    issue(&keyturn, &request.stdout, 397);
+    let taken = import(&keyturn, &[]);
+    assert!(taken.ok(), "{taken:#?}");
 }
 
 #[test]

@@ -160,6 +160,20 @@ fn what_cannot_sign_is_refused_and_it_is_said_why() {
     assert_eq!(keyturn.audited("imported"), 1, "of all of these");
 }
 
+/// Neither where it was, nor under another name or key ID.
+#[test]
+fn a_key_in_wrong_hands_does_not_come_back() {
+    let keyturn = site("algorithm = \"ES256\"", "[jwt_keys.other]\nalgorithm = \"ES256\"");
+    openssl(&keyturn, "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out old.key");
+    assert!(import(&keyturn, "old.key", &["--kid", KID]).ok());
+    assert!(quick(&keyturn, &["rotate", "--compromised", "jwt_keys/auth"]).ok());
+    let words = ["this is a key of jwt_keys/auth that was called compromised"];
+    assert_says(&import(&keyturn, "old.key", &["--kid", "another"]), 2, &words);
+    let key = keyturn.dir().join("old.key").display().to_string();
+    assert_says(&quick(&keyturn, &["import", "jwt_keys/other", "--key", &key]), 2, &words);
+    assert_eq!(keyturn.audited("imported"), 1);
+}
+
 /// A daemon may have been quicker.
 #[test]
 fn keys_that_nobody_has_make_room_and_others_do_not() {

@@ -46,12 +46,16 @@ files = {{ "tls.crt" = "fullchain", "tls.key" = "private-key", "ca.crt" = "ca"{}
 
 /// `NAME.pem` and `NAME.key`: a root with this pathLenConstraint.
 fn root(keyturn: &Keyturn, name: &str, depth: &str) {
+    root_for(keyturn, name, depth, "keyCertSign,cRLSign");
+}
+
+fn root_for(keyturn: &Keyturn, name: &str, depth: &str, usage: &str) {
     must(
         keyturn,
         &format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout {name}.key -days 3000 -subj /CN=Offline-{name} \
              -out {name}.pem -addext basicConstraints=critical,CA:TRUE,pathlen:{depth} -addext \
-             keyUsage=critical,keyCertSign,cRLSign"
+             keyUsage=critical,{usage}"
         ),
     );
 }
@@ -120,9 +124,13 @@ fn an_intermediate_is_asked_for_waited_for_and_renewed() {
 
     signed(&keyturn, "root", 100);
     let text = must(&keyturn, "req -noout -text -in middle.csr");
-    for part in
-        ["CA:TRUE, pathlen:0", "Certificate Sign, CRL Sign", "DNS:example.internal", "Example CA Issuing"]
-    {
+    for part in [
+        "CA:TRUE, pathlen:0",
+        "Certificate Sign, CRL Sign",
+        "DNS:example.internal",
+        "IP:0.0.0.0/0.0.0.0",
+        "Example CA Issuing",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // The same key and name until the answer has come.
@@ -157,6 +165,40 @@ fn an_intermediate_is_asked_for_waited_for_and_renewed() {
     assert_eq!((&ca["revision"], &ca["state"]), (&3.into(), &"active".into()), "{ca:#}");
     taken(&quick(&keyturn, &["rotate", "certificates/edge"]));
     verified(&keyturn, "root", "");
+}
+
+const ROLE: &str = "[issuers.internal.sign.any]\ncommon_names = [\"svc-*\"]\nusages = [\"client-auth\"]\nduration = \"1d\"\n";
+
+/// `ca sign` of a request from elsewhere.
+fn asked_to_sign(keyturn: &Keyturn) -> Ran {
+    must(
+        keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout svc.key -subj /CN=svc-1 -out svc.csr",
+    );
+    let request = file(keyturn, "svc.csr");
+    quick(keyturn, &["ca", "sign", &request])
+}
+
+/// Certified once more, the key in wrong hands would sign on.
+#[test]
+fn a_key_in_wrong_hands_signs_no_more() {
+    let keyturn = site(ROLE);
+    signed(&keyturn, "root", 100);
+    taken(&import(&keyturn, "root", &[]));
+    taken(&quick(&keyturn, &["run"]));
+    taken(&asked_to_sign(&keyturn));
+    let asked = quick(&keyturn, &["rotate", "--compromised", "ca/internal"]);
+    assert!(asked.ok() && asked.stdout.contains("waits for a person"), "{asked:#?}");
+    let words =
+        ["ca/internal signs nothing by revision 1", "was called compromised", "waits for its successor"];
+    assert_says(&asked_to_sign(&keyturn), 1, &words);
+    sign(&keyturn, "root", 90);
+    let words = ["is for a key of ca/internal that was called compromised"];
+    assert_says(&import(&keyturn, "root", &[]), 2, &words);
+    signed(&keyturn, "root", 80);
+    taken(&import(&keyturn, "root", &[]));
+    assert_eq!(keyturn.audited("imported"), 2);
+    taken(&asked_to_sign(&keyturn));
 }
 
 #[test]
@@ -219,8 +261,21 @@ fn what_cannot_sign_or_does_not_fit_is_refused() {
 }
 
 #[test]
-fn the_roots_list_goes_out_with_ours() {
+fn a_list_of_a_root_that_may_sign_none_is_refused() {
     let keyturn = site("crl = { lifetime = \"30d\" }");
+    root_for(&keyturn, "mute", "1", "keyCertSign");
+    signed(&keyturn, "mute", 100);
+    taken(&import(&keyturn, "mute", &[]));
+    must(&keyturn, "ca -gencrl -config ca.cnf -cert mute.pem -keyfile mute.key -out mute.crl");
+    let list = file(&keyturn, "mute.crl");
+    let refused = quick(&keyturn, &["import", "ca/internal", "--crl", &list]);
+    assert_says(&refused, 2, &["whose keyUsage lacks cRLSign"]);
+    assert_eq!(keyturn.audited("lists-imported"), 0);
+}
+
+#[test]
+fn the_roots_list_goes_out_with_ours() {
+    let keyturn = site(&format!("crl = {{ lifetime = \"30d\" }}\n{ROLE}"));
     must(&keyturn, "ca -gencrl -config ca.cnf -cert root.pem -keyfile root.key -out root.crl");
     let list = file(&keyturn, "root.crl");
     let bring = ["import", "ca/internal", "--crl", list.as_str()];
@@ -260,6 +315,7 @@ fn the_roots_list_goes_out_with_ours() {
         ran.stdout.contains("KT-CERTIFICATE-REVOKED") && ran.stdout.contains("waits for a person"),
         "{ran:#?}"
     );
+    assert_says(&asked_to_sign(&keyturn), 1, &["signs nothing by revision 1", "its issuer has revoked it"]);
     signed(&keyturn, "root", 100);
     let leaf = || status(&keyturn)["certificates/edge"]["fingerprint_sha256"].clone();
     let before = leaf();
@@ -268,4 +324,84 @@ fn the_roots_list_goes_out_with_ours() {
     taken(&quick(&keyturn, &["run"]));
     assert_ne!(leaf(), before);
     verified(&keyturn, "root", "-crl_check_all -CRLfile out/ca.crl ");
+}
+
+/// The root certifies a policy CA, and that one the intermediate, as its number 02: `above.pem` is its chain.
+fn below_a_policy_ca(keyturn: &Keyturn) {
+    root(keyturn, "root", "2");
+    let config = std::fs::read_to_string(keyturn.dir().join("ca.cnf")).unwrap();
+    let config = config.replace("index.txt", "policy.txt").replace("serial=serial", "serial=policy.serial");
+    let config = config
+        .replace("crlnumber=crlnumber", "crlnumber=policy.crlnumber")
+        .replace("rand_serial=yes\n", "\n");
+    for (name, text) in [
+        ("policy.cnf", &*config),
+        ("policy.txt", ""),
+        ("policy.serial", "02\n"),
+        ("policy.crlnumber", "01\n"),
+    ] {
+        keyturn.write(name, text);
+    }
+    must(
+        keyturn,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout policy.key -subj /CN=Policy -out policy.csr \
+         -addext basicConstraints=critical,CA:TRUE,pathlen:1 -addext keyUsage=critical,keyCertSign,cRLSign",
+    );
+    must(
+        keyturn,
+        "ca -batch -config ca.cnf -cert root.pem -keyfile root.key -days 900 -notext -in policy.csr -out policy.pem",
+    );
+    let request = quick(keyturn, &["csr", "ca/internal"]);
+    keyturn.write("middle.csr", &request.stdout);
+    must(
+        keyturn,
+        "ca -batch -config policy.cnf -cert policy.pem -keyfile policy.key -days 100 -notext -in middle.csr -out middle.pem",
+    );
+    let read = |name: &str| std::fs::read_to_string(keyturn.dir().join(name)).unwrap();
+    keyturn.write("above.pem", &[read("policy.pem"), read("root.pem")].concat());
+}
+
+/// `NAME.crl`, by `NAME`.
+fn list(keyturn: &Keyturn, name: &str, config: &str, more: &str) {
+    must(
+        keyturn,
+        &format!("ca -gencrl -config {config} -cert {name}.pem -keyfile {name}.key -out {name}.crl{more}"),
+    );
+}
+
+#[test]
+fn each_who_stands_above_has_a_list_of_its_own() {
+    let keyturn = site("crl = { lifetime = \"30d\" }");
+    below_a_policy_ca(&keyturn);
+    let (cert, above) = (file(&keyturn, "middle.pem"), file(&keyturn, "above.pem"));
+    taken(&quick(&keyturn, &["import", "ca/internal", "--cert", &cert, "--chain", &above]));
+    let bring = |name: &str| {
+        quick(&keyturn, &["import", "ca/internal", "--crl", &file(&keyturn, &format!("{name}.crl"))])
+    };
+    // Somebody else's certificate, the root's number 02, is revoked; ours is number 02 of the policy CA.
+    let index = std::fs::read_to_string(keyturn.dir().join("index.txt")).unwrap();
+    keyturn.write("index.txt", &format!("R\t491231235959Z\t250101000000Z\t02\tunknown\t/CN=Else\n{index}"));
+    list(&keyturn, "root", "ca.cnf", "");
+    list(&keyturn, "policy", "policy.cnf", "");
+    let first = bring("policy");
+    assert!(first.ok() && first.stderr.contains("`Offline-root` stands above ca/internal"), "{first:#?}");
+    let second = bring("root");
+    assert!(second.ok() && !second.stderr.contains("stands above"), "{second:#?}");
+    taken(&quick(&keyturn, &["run"]));
+    must(
+        &keyturn,
+        "verify -x509_strict -crl_check_all -CRLfile out/ca.crl -CAfile root.pem -untrusted out/tls.crt out/tls.crt",
+    );
+    let told = |ran: &Ran| ran.stdout.contains("KT-CERTIFICATE-REVOKED");
+    assert!(!told(&quick(&keyturn, &["status"])), "ours is another 02");
+
+    // An older one does not take its place; a later one does, and both are still there.
+    list(&keyturn, "root", "ca.cnf", " -crl_lastupdate 20200101000000Z -crl_nextupdate 20490101000000Z");
+    assert_says(&bring("root"), 2, &["older than the one that is here"]);
+    // The root revokes the policy CA: nobody believes what stands under it.
+    must(&keyturn, "ca -revoke policy.pem -config ca.cnf -cert root.pem -keyfile root.key");
+    list(&keyturn, "root", "ca.cnf", "");
+    let ran = bring("root");
+    assert!(told(&ran) && !ran.stderr.contains("stands above"), "{ran:#?}");
+    assert!(ran.stdout.contains("waits for a person"), "{ran:#?}");
 }

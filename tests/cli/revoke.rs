@@ -18,6 +18,15 @@ fn states(keyturn: &Keyturn, asset: &str) -> Vec<String> {
     revisions.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect()
 }
 
+/// From now on the key stays; the configuration as it was before.
+fn keep_key(keyturn: &Keyturn) -> String {
+    let before = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    let names = "dns_names = [\"edge.example.org\"]\n";
+    let kept = format!("{names}private_key = {{ rotation = \"never\" }}\n");
+    keyturn.write("keyturn.toml", &before.replace(names, &kept));
+    before
+}
+
 fn read(keyturn: &Keyturn, path: &str) -> Vec<u8> {
     fs::read(keyturn.dir().join(path)).unwrap()
 }
@@ -48,6 +57,42 @@ fn what_is_replaced_already_is_only_revoked() {
     let ran = quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1"]);
     assert!(ran.ok(), "{ran:#?}");
     assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "active"]);
+}
+
+/// The older certificate is named, and the newer one has the same key: it is not served on with it.
+#[test]
+fn a_key_in_wrong_hands_is_so_in_all_revisions_that_have_it() {
+    let keyturn = site();
+    let config = keep_key(&keyturn);
+    let key = read(&keyturn, "out/edge/tls.key");
+    assert!(quick(&keyturn, &["rotate", "certificates/edge"]).ok());
+    assert_eq!(read(&keyturn, "out/edge/tls.key"), key, "it stays");
+    // How keys are kept may have been changed since.
+    keyturn.write("keyturn.toml", &config);
+    assert!(quick(&keyturn, &["rotate", "certificates/edge"]).ok());
+    let other = read(&keyturn, "out/edge/tls.key");
+    assert_ne!(other, key);
+    assert_eq!(states(&keyturn, "certificates/edge"), ["retiring", "retiring", "active"]);
+    let ran =
+        quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1", "--reason", "key-compromise"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "revoked", "active"]);
+    assert_eq!(read(&keyturn, "out/edge/tls.key"), other, "what has another key is left alone");
+}
+
+/// The same of what is in use.
+#[test]
+fn a_key_in_wrong_hands_is_not_served_on_by_a_newer_certificate() {
+    let keyturn = site();
+    keep_key(&keyturn);
+    let key = read(&keyturn, "out/edge/tls.key");
+    assert!(quick(&keyturn, &["rotate", "certificates/edge"]).ok());
+    assert_eq!(read(&keyturn, "out/edge/tls.key"), key);
+    let ran =
+        quick(&keyturn, &["revoke", "certificates/edge", "--revision", "1", "--reason", "key-compromise"]);
+    assert!(ran.ok(), "{ran:#?}");
+    assert_ne!(read(&keyturn, "out/edge/tls.key"), key);
+    assert_eq!(states(&keyturn, "certificates/edge"), ["revoked", "revoked", "active"]);
 }
 
 #[test]

@@ -66,6 +66,79 @@ fn a_new_configuration_is_taken_up_and_a_bad_one_is_not() {
     daemon.stop();
 }
 
+/// All of a configuration, or nothing of it: another instance would make all that is there look foreign.
+#[test]
+fn a_new_configuration_that_needs_a_restart_is_refused_whole() {
+    let (keyturn, daemon) = running("");
+    let good = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    let more = good.replace("\"edge.example.org\"", "\"edge.example.org\", \"more.example.org\"");
+    for (before, after, key) in [
+        ("instance = \"files\"", "instance = \"flies\"", "daemon.instance"),
+        ("state_dir = \"state\"", "state_dir = \"other\"", "daemon.state_dir"),
+        ("control.sock", "other.sock", "daemon.control_socket"),
+        ("listen =", "public_listen = \"127.0.0.1:1\"\nlisten =", "daemon.public_listen"),
+    ] {
+        assert!(more.contains(before), "{before}");
+        keyturn.write("keyturn.toml", &more.replacen(before, after, 1));
+        daemon.signal(Signal::SIGHUP);
+        daemon.wait_says(&format!("{key} changed, which needs a restart"));
+    }
+    keyturn.write("keyturn.toml", &good);
+    keyturn.ok(&["run"]);
+    assert_eq!(status(&keyturn)["certificates/edge"]["revision"], 1, "nothing of it was taken up");
+    keyturn.write("keyturn.toml", &more);
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_says("reloaded: 4 assets");
+    let turned = || status(&keyturn)["certificates/edge"]["revision"] == 2;
+    assert!(wait_for(Duration::from_secs(20), turned), "{}", daemon.log());
+    daemon.stop();
+}
+
+/// A certificate with a folder of its own.
+const OTHER: &str = r#"
+[certificates.other]
+issuers = ["internal"]
+dns_names = ["other.example.org"]
+[[certificates.other.targets]]
+kind = "file"
+dir = "out/other"
+files = { "tls.crt" = "fullchain", "tls.key" = "private-key" }
+"#;
+
+/// One place at work, and that one hangs: more places are there as soon as the configuration says so.
+#[test]
+fn a_new_configuration_has_more_done_at_once() {
+    let (keyturn, port) = site("reload = [\"/bin/sh\", \"-c\", \"test -e {dir}/calm || exec sleep 25\"]");
+    keyturn.write("calm", "");
+    let text = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    let text = format!("{text}\n{OTHER}\n");
+    keyturn.write("keyturn.toml", &format!("{text}[delivery]\nconcurrency = 1\n"));
+    let daemon = Daemon::start(&keyturn, &port);
+    wait_file(&keyturn.dir().join("out/edge/tls.crt"));
+    keyturn.ok(&["run"]);
+    fs::remove_file(keyturn.dir().join("calm")).unwrap();
+    let hanging = keyturn.spawn(&["rotate", "certificates/edge"]);
+    let edge = keyturn.dir().join("out/edge");
+    let second = || {
+        fs::read_dir(&edge).unwrap().flatten().filter(|entry| is_folder_of_edge(&entry.path())).count() == 2
+    };
+    assert!(wait_for(Duration::from_secs(20), second), "{}", daemon.log());
+    let mut waiting = keyturn.spawn(&["rotate", "certificates/other"]);
+    assert!(!waiting.ends_within(Duration::from_secs(2)), "there is one place, and it is taken");
+    keyturn.write("keyturn.toml", &format!("{text}[delivery]\nconcurrency = 2\n"));
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_says("reloaded: 5 assets");
+    assert!(waiting.ends_within(Duration::from_secs(8)), "{}", daemon.log());
+    daemon.stop();
+    drop(hanging);
+}
+
+/// `.cert.edge.3fa29c…`, not the link `.cert.edge`.
+fn is_folder_of_edge(path: &std::path::Path) -> bool {
+    let name = path.file_name().unwrap().to_string_lossy();
+    name.starts_with(".cert.edge.") && path.is_dir()
+}
+
 /// The files of another asset, and their reload, are nobody else's business.
 #[test]
 fn one_that_hangs_delays_nobody_else() {

@@ -1,6 +1,8 @@
 //! What it serves over HTTP.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use serde_json::Value;
 
@@ -120,5 +122,38 @@ fn the_public_address_has_only_what_is_public() {
     }
     assert_eq!(daemon.get("/healthz").status, 200);
     assert_eq!(daemon.get("/jwks/auth").status, 404, "what is public is at the public address");
+    daemon.stop();
+}
+
+/// The status of `path` to who has been led here by this name (`Host`).
+fn status_under(daemon: &Daemon, name: &str, path: &str) -> u16 {
+    let mut stream = TcpStream::connect(daemon.listen()).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// A page elsewhere that has its own name lead to our address gets nothing of what is for people; machines ask as ever.
+#[test]
+fn pages_for_people_are_served_under_our_names_alone() {
+    let port = Port::free(None);
+    let hosts = format!("{}\nhosts = [\"keys.example.org\"]", crate::support::daemon_lines(&port));
+    let keyturn = files_site_with(&hosts, "");
+    let daemon = Daemon::start(&keyturn, &port);
+    wait_file(&keyturn.dir().join("out/edge/tls.crt"));
+    let pages = ["/", "/assets/certificates/edge", "/problems/KT-DRIFT"];
+    for path in pages {
+        for ours in ["127.0.0.1:9780", "[::1]", "localhost:9780", "manager1", "Keys.example.org:80"] {
+            assert_eq!(status_under(&daemon, ours, path), 200, "{path} of {ours}");
+        }
+        for foreign in ["evil.example", "127.0.0.1.evil.example:9780", "keys.example.org.evil.example"] {
+            assert_eq!(status_under(&daemon, foreign, path), 421, "{path} of {foreign}");
+        }
+    }
+    for path in ["/metrics", "/healthz", "/readyz", "/jwks/auth", "/ca/internal.pem"] {
+        assert_eq!(status_under(&daemon, "tasks.keyturn.example", path), 200, "{path}");
+    }
     daemon.stop();
 }

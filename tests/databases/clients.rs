@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::servers::Server;
+use super::servers::{Client, Server};
 use crate::support::{pause, wait_for};
 
 /// A client that keeps its one connection.
@@ -65,11 +65,14 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn start(server: &Server) -> Self {
+        Self::of(server.client())
+    }
+
+    pub(crate) fn of(client: Client) -> Self {
         let (stop, answered, failed) =
             <(Arc<AtomicBool>, Arc<AtomicUsize>, Arc<Mutex<Vec<String>>>)>::default();
         let thread = std::thread::spawn({
-            let (stop, answered, failed, client) =
-                (Arc::clone(&stop), Arc::clone(&answered), Arc::clone(&failed), server.client());
+            let (stop, answered, failed) = (Arc::clone(&stop), Arc::clone(&answered), Arc::clone(&failed));
             move || {
                 while !stop.load(Ordering::Relaxed) {
                     match client.connect() {

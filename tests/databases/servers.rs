@@ -53,8 +53,13 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Client {
+        self.client_of("client")
+    }
+
+    /// The same with the files in another folder of the site's.
+    pub(crate) fn client_of(&self, folder: &str) -> Client {
         Client {
-            dir: self.dir.clone(),
+            dir: self.dir.join(folder),
             port: self.port,
             command: self.client,
             session: false,
@@ -65,10 +70,6 @@ impl Server {
     /// A client that reads questions from its standard input.
     pub(crate) fn session(&self) -> Command {
         (self.client)(&Client { session: true, ..self.client() })
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
     }
 
     pub(crate) fn connects(&self) {
@@ -128,7 +129,7 @@ impl Client {
     }
 
     fn file(&self, name: &str) -> String {
-        self.dir.join("client").join(name).display().to_string()
+        self.dir.join(name).display().to_string()
     }
 }
 

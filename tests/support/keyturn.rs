@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Engine;
 use super::command::{Ran, command};
 use super::engine::wait_for;
-use super::namespace::inside;
+use super::namespace::{inside, with_mounts};
 
 /// Longer than any one-shot verb of any test: what hits it hangs.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -22,6 +22,7 @@ static RUNS: AtomicU32 = AtomicU32::new(0);
 pub struct Keyturn {
     folder: tempfile::TempDir,
     network: Option<PathBuf>,
+    mounts: Option<String>,
     env: Vec<(String, String)>,
 }
 
@@ -29,7 +30,7 @@ impl Keyturn {
     /// Without an engine, in the machine's own network.
     pub fn alone() -> Self {
         let folder = tempfile::Builder::new().prefix("keyturn-site-").tempdir().unwrap();
-        Self { folder, network: None, env: Vec::new() }
+        Self { folder, network: None, mounts: None, env: Vec::new() }
     }
 
     /// In the engine's network, where what it delivers to listens on 127.0.0.1.
@@ -63,6 +64,11 @@ impl Keyturn {
         path
     }
 
+    /// From now on it runs with mounts of its own, which go with it: what this line of shell makes. Needs root.
+    pub fn set_mounts(&mut self, line: Option<&str>) {
+        self.mounts = line.map(str::to_owned);
+    }
+
     /// Sets a variable for every later run.
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.set(key, Some(value));
@@ -90,6 +96,10 @@ impl Keyturn {
         let mut binary = command(env!("CARGO_BIN_EXE_keyturn"), ["--config"]);
         binary.arg(self.dir().join("keyturn.toml")).args(args).current_dir(self.dir());
         binary.env_remove("RUST_LOG").envs(self.env.iter().map(|(key, value)| (key, value)));
+        let binary = match &self.mounts {
+            Some(line) => with_mounts(line, &binary),
+            None => binary,
+        };
         match &self.network {
             Some(network) => inside(network, &binary),
             None => binary,

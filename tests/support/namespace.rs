@@ -71,7 +71,19 @@ pub fn in_netns(engine: &Engine, inner: &Command) -> Command {
 
 /// The same command, run inside `network`.
 pub fn inside(network: &Path, inner: &Command) -> Command {
-    let mut outer = command("nsenter", [format!("--net={}", network.display())]);
+    let outer = command("nsenter", [format!("--net={}", network.display())]);
+    around(outer, inner)
+}
+
+/// The same command in a mount namespace of its own, after a line of shell that mounts things there.
+pub fn with_mounts(line: &str, inner: &Command) -> Command {
+    let mut outer = command("unshare", ["--mount", "--propagation", "private", "bash", "-ec"]);
+    outer.arg(format!("{line}\nexec \"$0\" \"$@\""));
+    around(outer, inner)
+}
+
+/// `outer` with the whole of `inner` as its last arguments.
+fn around(mut outer: Command, inner: &Command) -> Command {
     outer.arg(inner.get_program()).args(inner.get_args());
     for (key, value) in inner.get_envs() {
         match value {

@@ -26,6 +26,9 @@ const AHEAD: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// What is foreseen does not change from moment to moment: it is worked out no more often than this.
 const FORESEEN_FOR: Duration = Duration::from_secs(10);
 
+/// How things stand at a look is worked out no more often than this.
+const STANDS_FOR: Duration = Duration::from_secs(1);
+
 /// Steps that have ended, by the action's name and whether it worked.
 pub(super) type Steps = Arc<Mutex<BTreeMap<(&'static str, bool), u64>>>;
 
@@ -37,9 +40,12 @@ pub(super) struct Boards {
     clock: Arc<dyn Clock>,
     steps: Steps,
     started_at: Timestamp,
-    /// Held while one is made: whoever asks meanwhile waits for the same.
-    last: tokio::sync::Mutex<Option<Made>>,
+    foreseen: Kept,
+    standing: Kept,
 }
+
+/// The last one made. It is held while one is made: whoever asks meanwhile waits for the same.
+type Kept = tokio::sync::Mutex<Option<Made>>;
 
 struct Made {
     at: Duration,
@@ -56,37 +62,45 @@ impl Boards {
         steps: Steps,
     ) -> Self {
         let started_at = clock.now();
-        Self { current, picture, looks, clock, steps, started_at, last: tokio::sync::Mutex::default() }
+        let (foreseen, standing) = (Kept::default(), Kept::default());
+        Self { current, picture, looks, clock, steps, started_at, foreseen, standing }
     }
 
     fn seen(&self) -> Option<Picture> {
         self.picture.borrow().clone()
+    }
+
+    /// The board that is kept, where it is `fresh`: of the picture of now, or not, and so old. Else a new one.
+    async fn made(
+        &self,
+        kept: &Kept,
+        fresh: impl Fn(bool, Duration) -> bool,
+        foreseen: bool,
+    ) -> Option<Arc<Board>> {
+        let mut last = kept.lock().await;
+        let picture = self.seen()?;
+        let at = self.clock.monotonic();
+        let fresh = |made: &&Made| fresh(Arc::ptr_eq(&made.of, &picture), at.saturating_sub(made.at));
+        if let Some(made) = last.as_ref().filter(fresh) {
+            return Some(Arc::clone(&made.board));
+        }
+        let (config, _) = self.current.get();
+        let (now, next_look, seen) = (self.clock.now(), self.looks.borrow().next_at, Arc::clone(&picture));
+        let work = tokio::task::spawn_blocking(move || board(&config, &seen, now, next_look, foreseen));
+        let board = Arc::new(work.await.ok()?);
+        *last = Some(Made { at, of: picture, board: Arc::clone(&board) });
+        Some(board)
     }
 }
 
 #[async_trait]
 impl Facts for Boards {
     async fn board(&self) -> Option<Arc<Board>> {
-        let mut last = self.last.lock().await;
-        let picture = self.seen()?;
-        let at = self.clock.monotonic();
-        let fresh =
-            |made: &&Made| Arc::ptr_eq(&made.of, &picture) || at.saturating_sub(made.at) < FORESEEN_FOR;
-        if let Some(made) = last.as_ref().filter(fresh) {
-            return Some(Arc::clone(&made.board));
-        }
-        let (config, _) = self.current.get();
-        let (now, next_look, seen) = (self.clock.now(), self.looks.borrow().next_at, Arc::clone(&picture));
-        let work = tokio::task::spawn_blocking(move || board(&config, &seen, now, next_look, true));
-        let board = Arc::new(work.await.ok()?);
-        *last = Some(Made { at, of: picture, board: Arc::clone(&board) });
-        Some(board)
+        self.made(&self.foreseen, |same, age| same || age < FORESEEN_FOR, true).await
     }
 
-    fn standing(&self) -> Option<Board> {
-        let picture = self.seen()?;
-        let (config, _) = self.current.get();
-        Some(board(&config, &picture, self.clock.now(), self.looks.borrow().next_at, false))
+    async fn standing(&self) -> Option<Arc<Board>> {
+        self.made(&self.standing, |same, age| same && age < STANDS_FOR, false).await
     }
 
     fn tally(&self) -> Tally {

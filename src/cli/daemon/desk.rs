@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::Current;
 use super::journal::Told;
+use super::turns::Turns;
 use crate::audit::Event;
 use crate::cli::approvals;
 use crate::cli::compose::House;
@@ -32,7 +33,11 @@ const LONGEST_LETTER: usize = 64 * 1024;
 /// A wish must have come whole within this time.
 const LETTER_TIME: Duration = Duration::from_secs(10);
 
-/// Refusals of one caller are on record once in this time: nobody fills the disk by being refused.
+/// The user database must have said within this time which groups a user is in.
+const LOOKUP_TIME: Duration = Duration::from_secs(3);
+
+/// Refusals of one caller and verb are on record once in this time: nobody fills the disk by being refused, and none of the
+/// few verbs hides behind another.
 const REFUSALS_APART: Duration = Duration::from_secs(10);
 
 /// Where wishes come in.
@@ -41,6 +46,7 @@ pub(super) struct Desk {
     pub(super) handle: Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) told: broadcast::Sender<Told>,
+    turns: Turns,
     refused: Mutex<HashMap<(u32, &'static str), Duration>>,
 }
 
@@ -58,7 +64,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
         told: broadcast::Sender<Told>,
     ) -> Self {
-        Self { current, handle, clock, told, refused: Mutex::default() }
+        Self { current, handle, clock, told, turns: Turns::default(), refused: Mutex::default() }
     }
 
     pub(super) fn router(self: Arc<Self>) -> Router {
@@ -75,7 +81,7 @@ impl Desk {
 
     /// A refusal is on record before it is told (I9).
     async fn refuse(&self, house: &House, uid: u32, wish: &Wish, need: Need) -> Response {
-        if self.is_news(uid, "") {
+        if self.is_news(uid, wish.name()) {
             let by = format!("uid:{uid}");
             let record = |edit: &mut crate::executor::Edit<'_>| {
                 let detail = [("verb".to_owned(), wish.name().to_owned())].into();
@@ -102,7 +108,7 @@ async fn wish(
         Err(response) => return response,
     };
     let (config, house) = desk.current.get();
-    let caller = Caller { uid: caller.uid(), groups: groups(caller) };
+    let caller = Caller { uid: caller.uid(), groups: desk.groups(caller).await };
     let need = letter.wish.needs(&config);
     if !caller.is(need, &config) && !letter.wish.is_for(&config, caller.uid, &caller.groups) {
         return desk.refuse(&house, caller.uid, &letter.wish, need).await;
@@ -112,8 +118,13 @@ async fn wish(
         Need::Read => tracing::debug!(uid, verb, "uid {uid} asks for {verb}"),
         _ => tracing::info!(uid, verb, "uid {uid} asks for {verb}"),
     }
+    let Some(place) = desk.turns.place(uid) else {
+        let message = format!("uid {uid} waits for {} answers already", Turns::OF_ONE_USER);
+        return said(StatusCode::SERVICE_UNAVAILABLE, &message);
+    };
     let (lines, replies) = mpsc::channel(64);
     tokio::spawn(async move {
+        let _place = place;
         let answer = desk.grant((&config, &house), &caller, &letter, &lines).await;
         let answer = answer.unwrap_or_else(|failure| Answer::of_failure(&failure));
         let _ = lines.send(Reply::Answer(answer)).await;
@@ -147,23 +158,40 @@ impl Caller {
     }
 }
 
-/// The kernel tells one group of the caller; the others are the user's.
-fn groups(caller: UCred) -> Vec<u32> {
-    let mut groups = vec![caller.gid()];
-    groups.extend(crate::cli::owner::groups_of(caller.uid()));
-    groups
-}
-
 impl Desk {
+    /// The kernel tells one group of the caller; the others are the user's, by a user database that may be a server away.
+    async fn groups(&self, caller: UCred) -> Vec<u32> {
+        let (uid, mut groups) = (caller.uid(), vec![caller.gid()]);
+        let lookup = async {
+            // Kept for as long as the database takes, whether or not anybody still waits.
+            let turn = self.turns.lookup().await;
+            tokio::task::spawn_blocking(move || (crate::cli::owner::groups_of(uid), turn).0).await
+        };
+        match tokio::time::timeout(LOOKUP_TIME, lookup).await {
+            Ok(found) => groups.extend(found.unwrap_or_default()),
+            Err(_) => tracing::warn!(uid, "the user database does not say which groups uid {uid} is in"),
+        }
+        groups
+    }
+
     async fn grant(
         &self,
-        (config, house): (&Config, &House),
+        (config, house): (&Arc<Config>, &House),
         caller: &Caller,
         letter: &Letter,
         lines: &mpsc::Sender<Reply>,
     ) -> Result<Answer, Failure> {
         let (wish, manner) = (&letter.wish, letter.manner);
         wish.check(config)?;
+        if wish.only_reads() {
+            // Nobody reads what is worked out for someone who has gone away.
+            let _turn = tokio::select! {
+                turn = self.turns.reader(caller.uid) => turn,
+                () = lines.closed() => return Err(ending()),
+            };
+            let reader = lines.clone();
+            return wish.read(config, house, manner, move || !reader.is_closed()).await;
+        }
         if let Wish::Approve { id } | Wish::Deny { id } = wish {
             let word = (*id, matches!(wish, Wish::Approve { .. }));
             return self.decide((config, house), caller, word, manner, lines).await;
@@ -171,7 +199,7 @@ impl Desk {
         if let Some(guard) = approvals::guard_now(config, house, wish).await? {
             return self.ask((config, house), caller, (wish, guard), manner, lines).await;
         }
-        let by = By::themselves(format!("uid:{}", caller.uid));
+        let by = By { groups: caller.groups.clone(), ..By::themselves(format!("uid:{}", caller.uid)) };
         self.carry_out((config, house), wish, &by, manner, lines).await
     }
 

@@ -1,11 +1,11 @@
 //! What the daemon serves to everyone, made of what it has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::cli::lists::{self, Named, Signer};
@@ -35,6 +35,16 @@ pub(super) struct Shelves {
     wanted: Mutex<Option<Wanted>>,
     picture: Mutex<Option<watch::Receiver<Option<Picture>>>>,
     rendered: Mutex<HashMap<Place, Bytes>>,
+    /// Held while it is worked out: whoever asks meanwhile waits for the same.
+    known: tokio::sync::Mutex<Option<Known>>,
+}
+
+/// What verifiers must know of all JWT keys: by this configuration and this look, in this second.
+struct Known {
+    desired: Arc<Desired>,
+    picture: Picture,
+    at: Timestamp,
+    revisions: Arc<BTreeMap<AssetId, Vec<u32>>>,
 }
 
 /// A part of an asset, made of these revisions; of revocation lists: the edition, the revision that signs, and whether it
@@ -57,6 +67,7 @@ impl Shelves {
             wanted: Mutex::default(),
             picture: Mutex::default(),
             rendered: Mutex::default(),
+            known: tokio::sync::Mutex::default(),
         }
     }
 
@@ -73,6 +84,31 @@ impl Shelves {
 
     fn seen(&self) -> Option<Picture> {
         lock(&self.picture).as_ref().and_then(|picture| picture.borrow().clone())
+    }
+
+    /// Worked out once a second at most, however many ask: it takes a look over all that there is.
+    async fn known(
+        &self,
+        desired: &Arc<Desired>,
+        picture: &Picture,
+    ) -> Option<Arc<BTreeMap<AssetId, Vec<u32>>>> {
+        let mut kept = self.known.lock().await;
+        let at = self.clock.now();
+        let is_of_now = |known: &&Known| {
+            known.at == at && Arc::ptr_eq(&known.desired, desired) && Arc::ptr_eq(&known.picture, picture)
+        };
+        if let Some(known) = kept.as_ref().filter(is_of_now) {
+            return Some(Arc::clone(&known.revisions));
+        }
+        let (desired, picture) = (Arc::clone(desired), Arc::clone(picture));
+        let work = tokio::task::spawn_blocking(move || {
+            let revisions = Arc::new(planner::known(&desired, &picture, at));
+            Known { desired, picture, at, revisions }
+        });
+        let known = work.await.ok()?;
+        let revisions = Arc::clone(&known.revisions);
+        *kept = Some(known);
+        Some(revisions)
     }
 
     async fn rendered(&self, id: &AssetId, part: Part, numbers: Vec<u32>) -> Option<Bytes> {
@@ -107,11 +143,9 @@ impl Library for Shelves {
         let desired = lock(&self.wanted).as_ref().map(|wanted| Arc::clone(&wanted.desired))?;
         let spec = desired.assets.get(&id).filter(|spec| matches!(spec.kind, KindSpec::JwtKey { .. }))?;
         let picture = self.seen()?;
-        let known = planner::known(&desired, &picture, &id, self.clock.now());
-        if known.is_empty() {
-            return None;
-        }
-        let bytes = self.rendered(&id, Part::Jwks, known).await?;
+        let known = self.known(&desired, &picture).await?;
+        let known = known.get(&id).filter(|known| !known.is_empty())?;
+        let bytes = self.rendered(&id, Part::Jwks, known.clone()).await?;
         Some(Page { bytes, max_age: spec.overlap.max_age })
     }
 

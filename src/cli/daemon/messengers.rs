@@ -32,9 +32,6 @@ const AFTER_FAULT: Duration = Duration::from_secs(10);
 /// Work that has gone on for so long is well again.
 const PROVEN: Duration = Duration::from_secs(600);
 
-/// How long a message that is on its way may take when we are to end.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// The tasks of the configuration at hand, and of the ones before it that have something under way.
 pub(super) struct Messengers {
     pulse: Pulse,
@@ -77,13 +74,17 @@ impl Messengers {
         self.running.extend(before.into_iter().filter(|(_, task)| !task.0.is_finished()));
     }
 
-    /// What is on its way may arrive, within reason.
-    pub(super) async fn stop(mut self, clock: &dyn Clock) {
+    /// Nothing more is begun.
+    pub(super) fn tell_to_end(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// What is on its way may arrive, within `reason`.
+    pub(super) async fn ended(&mut self, clock: &dyn Clock, reason: Duration) {
         let all = futures_util::future::join_all(self.running.values_mut().map(|task| &mut task.0));
         tokio::select! {
             _ = all => {}
-            () = clock.sleep(DRAIN) => {}
+            () = clock.sleep(reason) => {}
         }
     }
 }

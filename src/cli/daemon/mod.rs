@@ -7,11 +7,13 @@ mod journal;
 mod library;
 mod messengers;
 mod requests;
+mod turns;
 mod usage;
 mod vitals;
 
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,8 +28,8 @@ use super::state;
 use crate::config::Config;
 use crate::issuer::acme::challenge::http::HttpSolver;
 use crate::model::{Code, Problem};
-use crate::scheduler::{Handle, Household, Scheduler, Word};
-use crate::serve::{self, Door};
+use crate::scheduler::{DRAIN, Handle, Household, Scheduler, Word};
+use crate::serve::{self, Door, Hosts};
 use crate::systemd;
 use board::{Boards, Steps};
 use desk::Desk;
@@ -40,9 +42,16 @@ pub(super) fn run(cli: &Cli) -> Result<u8, Failure> {
     let config = Arc::new(state::config(cli)?);
     state::warn(&config);
     let socket = doors::handed_over(&config)?;
-    Base::run(&config, async |base| Daemon::start(cli, &config, base, socket).await?.live().await)?;
+    Base::run(&config, async |base| {
+        // A signal that comes while we start is not lost.
+        let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
+        Daemon::start(cli, &config, base, socket).await?.live(signals).await
+    })?;
     Ok(DONE)
 }
+
+/// A loop that has not ended so long after its [`DRAIN`] hangs, and is left behind.
+const HANGS: Duration = Duration::from_millis(500);
 
 /// Everything that lives as long as the process.
 struct Daemon<'a> {
@@ -61,7 +70,6 @@ struct Daemon<'a> {
     events: Option<Task>,
     _doors: Vec<Door>,
     _watchdog: Task,
-    signals: Signals,
 }
 
 /// Ends with whoever has it.
@@ -75,7 +83,12 @@ impl Drop for Task {
 
 struct Signals {
     reload: Signal,
-    stop: Signal,
+    end: End,
+}
+
+/// Either of the two.
+struct End {
+    terminate: Signal,
     interrupt: Signal,
 }
 
@@ -86,8 +99,6 @@ impl<'a> Daemon<'a> {
         base: Base,
         socket: Option<UnixListener>,
     ) -> Result<Self, Failure> {
-        // A signal that comes while we start is not lost.
-        let signals = Signals::new().context("signals cannot be caught").map_err(Failure::failed)?;
         let pages = Arc::new(HttpSolver::served(Arc::clone(&base.clock)));
         let (told, _) = broadcast::channel(256);
         let steps = Steps::default();
@@ -111,7 +122,7 @@ impl<'a> Daemon<'a> {
             Arc::clone(&base.clock),
             Arc::clone(&steps),
         ));
-        let private = serve::private(vitals, boards);
+        let private = serve::private(vitals, boards, Hosts::new(config.daemon().hosts().to_vec()));
         let mut doors = doors::pages(config, &base, &shelves, private).await?;
         let desk = Desk::new(Arc::clone(&current), handle.clone(), Arc::clone(&base.clock), told.clone());
         doors.push(doors::control(config, socket, Arc::new(desk), &base).await?);
@@ -134,25 +145,41 @@ impl<'a> Daemon<'a> {
             events,
             _doors: doors,
             _watchdog: watchdog,
-            signals,
         })
     }
 
-    async fn live(mut self) -> Result<(), Failure> {
+    async fn live(mut self, signals: Signals) -> Result<(), Failure> {
+        let Signals { mut reload, mut end } = signals;
         loop {
             tokio::select! {
                 ended = &mut self.loop_of => return ended_by_itself(ended),
-                _ = self.signals.reload.recv() => self.reload().await,
-                _ = self.signals.stop.recv() => break,
-                _ = self.signals.interrupt.recv() => break,
+                _ = reload.recv() => tokio::select! {
+                    () = self.reload() => {}
+                    () = end.is_told() => break,
+                },
+                () = end.is_told() => break,
             }
         }
         tracing::info!("stopping: what runs may end, nothing is begun");
         systemd::stopping();
+        self.end().await
+    }
+
+    /// All are told first, and then waited for side by side: whoever stops us has a time of their own (Docker: 10 s).
+    async fn end(mut self) -> Result<(), Failure> {
+        let clock = Arc::clone(&self.base.clock);
         self.handle.stop();
-        let ended = (&mut self.loop_of).await;
-        self.messengers.stop(self.base.clock.as_ref()).await;
-        ended_by_itself(ended)
+        self.messengers.tell_to_end();
+        let ended = async {
+            tokio::select! {
+                ended = &mut self.loop_of => ended_by_itself(ended),
+                () = clock.sleep(DRAIN + HANGS) => {
+                    tracing::warn!("the scheduler hangs and is left behind; the next start finishes its work");
+                    Ok(())
+                }
+            }
+        };
+        tokio::join!(ended, self.messengers.ended(clock.as_ref(), DRAIN)).0
     }
 
     /// A bad file changes nothing: the old configuration goes on.
@@ -178,6 +205,8 @@ impl<'a> Daemon<'a> {
 
     async fn reloaded(&mut self) -> Result<String, Failure> {
         let config = Arc::new(state::config(self.cli)?);
+        let (before, _) = self.current.get();
+        no_restart_is_needed(&config, &before)?;
         state::warn(&config);
         let house = house(&config, &self.base, &self.pages, (&self.told, &self.steps))?;
         self.current.set(&config, &house);
@@ -196,6 +225,18 @@ fn ended_by_itself(
     ended: Result<Result<(), crate::executor::Fatal>, tokio::task::JoinError>,
 ) -> Result<(), Failure> {
     ended.map_err(Failure::failed)?.map_err(Failure::from)
+}
+
+/// Half of a configuration is none: under another `instance`, all that we have made would look foreign.
+fn no_restart_is_needed(config: &Config, before: &Config) -> Result<(), Failure> {
+    let changed = config.daemon().changed_since(before.daemon());
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} changed, which needs a restart: restart the daemon, or take it back",
+        changed.join(", ")
+    )))
 }
 
 fn house(
@@ -247,10 +288,17 @@ fn standing(config: &Config) -> String {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            reload: signal(SignalKind::hangup())?,
-            stop: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { reload: signal(SignalKind::hangup())?, end: End { terminate, interrupt } })
+    }
+}
+
+impl End {
+    /// Returns when we are to end.
+    async fn is_told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Desk {
             }
             Ok(Asked::Ready(number)) => {
                 let ticket = Ticket { number, config: config.digest().to_owned() };
-                let by = By { actor, ticket: Some(ticket) };
+                let by = By { ticket: Some(ticket), ..By::themselves(actor) };
                 // Of an import, what is pinned names the root; the files are at hand again.
                 let deed = if matches!(pinned, Wish::NewRoot { .. }) { wish } else { &pinned };
                 self.carry_out((config, house), deed, &by, manner, lines).await
@@ -207,5 +207,5 @@ fn deed(request: &Approval) -> Result<Wish, Failure> {
 
 fn in_the_name_of(request: &Approval, config: &Config) -> By {
     let ticket = Ticket { number: request.number, config: config.digest().to_owned() };
-    By { actor: format!("uid:{}", request.by), ticket: Some(ticket) }
+    By { ticket: Some(ticket), ..By::themselves(format!("uid:{}", request.by)) }
 }

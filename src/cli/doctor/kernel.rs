@@ -1,4 +1,4 @@
-//! What the kernel thinks of its clock (adjtimex(2)).
+//! What the kernel thinks of its clock (adjtimex(2), which neither nix nor rustix has).
 #![allow(unsafe_code)]
 
 use nix::libc;

@@ -4,7 +4,7 @@ use super::{Wish, keep};
 use crate::cli::compose::House;
 use crate::cli::fail::Failure;
 use crate::cli::wish::By;
-use crate::cli::{approvals, csr, lists};
+use crate::cli::{approvals, compromised, csr, lists};
 use crate::clock::Entropy;
 use crate::config::Config;
 use crate::executor::Edit;
@@ -45,10 +45,15 @@ impl Wish {
                 "{id} has a root of its own already: import under another name, and point the certificates at it"
             )));
         }
+        compromised::refuse_certificate(&inventory, id, certificate)?;
         let (waiting, key) = self.authority_key(house, &record, certificate).await?;
         let now = executor.clock.now();
-        let imported =
-            import(certificate, &key, &self.chain, &Entropy::system(), now).map_err(Failure::usage)?;
+        let lists = config.internal_cas().get(&id.name).is_some_and(|ca| ca.crl().is_some());
+        let imported = import(certificate, &key, &self.chain, lists, &Entropy::system(), now);
+        let imported = imported.map_err(Failure::usage)?;
+        for above in imported.above() {
+            compromised::refuse_certificate(&inventory, id, above)?;
+        }
         let made_for = csr::made_for(house, id);
         let number = waiting.unwrap_or(record.newest_number() + 1);
         let mut place = Place { number, is_new: waiting.is_none(), root: number };
@@ -89,7 +94,7 @@ impl Wish {
         let Some(certificate) = self.certificate.as_ref().filter(|_| id.kind == AssetKind::Ca) else {
             return Ok(None);
         };
-        let root = root_of(certificate, &self.chain).map_err(Failure::usage)?;
+        let root = root_of(certificate, &self.chain, house.executor.clock.now()).map_err(Failure::usage)?;
         let print = pki::facts(&root).map_err(Failure::usage)?.fingerprint_sha256;
         let inventory = house.executor.books.inventory().await;
         let known = match inventory.record(&id) {
@@ -182,7 +187,8 @@ fn warn_unconstrained(config: &Config, id: &AssetId, material: &Material) -> Res
     let text = material.certificate.as_deref().unwrap_or_default();
     if wanted && !pki::is_constrained(text).map_err(Failure::usage)? {
         tracing::warn!(
-            "name_constraints of {id} do not stand in this certificate: Keyturn keeps to them, but clients would trust more"
+            "name_constraints of {id} do not stand in this certificate, or it leaves addresses free: Keyturn keeps to them, but \
+             clients would trust more"
         );
     }
     Ok(())

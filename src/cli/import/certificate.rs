@@ -2,8 +2,8 @@
 
 use super::{Wish, keep};
 use crate::cli::compose::House;
-use crate::cli::csr;
 use crate::cli::fail::Failure;
+use crate::cli::{compromised, csr};
 use crate::clock::Entropy;
 use crate::config::{Certificate, Config};
 use crate::issuer::manual;
@@ -50,12 +50,17 @@ impl Wish {
         }
         let leaf = certificates.remove(0);
         check_names(wanted, &leaf)?;
+        compromised::refuse_certificate(&inventory, id, &leaf)?;
         let (waiting, key) = self.key_of(&leaf, house, &record, &made_for, by_hand).await?;
-        let mut chain = pki::above(&leaf, &certificates).map_err(Failure::usage)?;
+        let mut chain = pki::above(&leaf, &certificates, executor.clock.now()).map_err(Failure::usage)?;
         // Who trusts the root has it.
         if chain.last().is_some_and(|last| pki::is_root(last).unwrap_or(false)) {
             chain.pop();
         }
+        std::iter::once(&leaf)
+            .chain(&chain)
+            .try_for_each(|one| pki::check_digest(one))
+            .map_err(Failure::usage)?;
         if chain.is_empty() && !pki::is_root(&leaf).map_err(Failure::usage)? {
             tracing::warn!("no intermediate of {id} is given (--chain): most clients cannot do without");
         }
@@ -93,8 +98,9 @@ impl Wish {
         let mut candidates: Vec<Candidate> = self.key.iter().map(|key| (None, key.clone())).collect();
         if self.key.is_none() {
             let waits = |revision: &&Revision| {
-                revision.state == RevisionState::Active
-                    || revision.state == RevisionState::Pending && revision.made_for == made_for
+                let is_here = revision.state == RevisionState::Active
+                    || revision.state == RevisionState::Pending && revision.made_for == made_for;
+                is_here && !revision.compromised
             };
             for revision in record.revisions.values().rev().filter(waits) {
                 let material = house.executor.books.material(&record.id, revision.number).await?;

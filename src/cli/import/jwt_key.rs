@@ -2,8 +2,8 @@
 
 use super::{Wish, keep};
 use crate::cli::compose::House;
-use crate::cli::csr;
 use crate::cli::fail::Failure;
+use crate::cli::{compromised, csr};
 use crate::config::{Config, JwtKey};
 use crate::keys::PrivateKey;
 use crate::model::{AssetId, AssetRecord, Inventory, Made, Revision, RevisionState, Secret};
@@ -61,6 +61,7 @@ impl Wish {
             made.material.kid.clone_from(&self.kid);
         }
         let inventory = executor.books.inventory().await;
+        compromised::refuse_key(&inventory, id, key)?;
         let record = inventory.record(id).cloned().unwrap_or_else(|| AssetRecord::new(id.clone()));
         if record.revisions.values().any(|revision| revision.kid == made.facts.kid) {
             let kid = made.facts.kid.unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{CA, certificate, faults};
+use super::{CA, certificate, faults, parse};
 
 #[test]
 fn all_faults_are_told_at_once() {
@@ -45,7 +45,7 @@ fn the_daemon() {
     keyturn.toml:5:1: daemon.listen: `localhost` is not an address; write IP:PORT, such as 127.0.0.1:9780
     keyturn.toml:6:1: daemon.public_listen: `127.0.0.1:0` is not an address; write IP:PORT, such as 127.0.0.1:9780
     keyturn.toml:7:1: daemon.control_socket: is empty
-    keyturn.toml:8:1: daemon.listen_public: unknown key; known: instance, state_dir, state_key_file, control_socket, listen, public_listen
+    keyturn.toml:8:1: daemon.listen_public: unknown key; known: instance, state_dir, state_key_file, control_socket, listen, public_listen, hosts
     keyturn.toml:10:1: docker.socket: `tcp://10.0.0.1:2375` is not a unix socket; Keyturn runs on a manager and talks to its engine there: /var/run/docker.sock
     keyturn.toml:12:1: delivery.retention: `7` is not a duration; write a whole number and one unit: 90d, 12h, 10m or 30s
     keyturn.toml:13:1: delivery.rollout_deadline: must be at least 10s
@@ -209,6 +209,27 @@ fn names_outside_of_the_issuers_constraints() {
     keyturn.toml:6:1: certificates.edge.dns_names: `*.example.org` lies outside of what issuers.internal may sign for (name_constraints.permitted_dns: internal.example.org)
     keyturn.toml:9:1: certificates.client.common_name: `a.example.com` lies outside of what issuers.internal may sign for (name_constraints.permitted_dns: internal.example.org)
     "#);
+}
+
+#[test]
+fn addresses_outside_of_the_issuers_constraints() {
+    let edge = "[certificates.edge]\nip_addresses = [\"10.1.2.3\", \"192.0.2.1\"]\n";
+    assert_snapshot!(faults(&format!(
+        "{CA}name_constraints = {{ permitted_dns = [\"a.example\"], permitted_ip_ranges = [\"10.0.0.0/8\", \"2001:db8::/32\"] }}\n\
+         [issuers.internal.sign.x]\nip_addresses = [\"10.9.0.0/16\", \"10.0.0.0/7\"]\nusages = [\"client-auth\"]\n\
+         duration = \"1d\"\n{edge}"
+    )), @"
+    keyturn.toml:5:19: issuers.internal.sign: the role `x`: 10.0.0.0/7 lies outside of name_constraints.permitted_ip_ranges: 10.0.0.0/8, 2001:db8::/32
+    keyturn.toml:10:1: certificates.edge.ip_addresses: 192.0.2.1 lies outside of what issuers.internal may sign for (name_constraints.permitted_ip_ranges: 10.0.0.0/8, 2001:db8::/32)
+    ");
+    assert_snapshot!(faults(&format!(
+        "{CA}name_constraints = {{ permitted_dns = [\"a.example\"], permitted_ip_ranges = [\"10.0.0.0/33\"] }}\n"
+    )), @"keyturn.toml:4:76: issuers.internal.name_constraints.permitted_ip_ranges[0]: `10.0.0.0/33` is no network; write 10.0.0.0/8 or an address");
+    assert_snapshot!(faults(&format!("{CA}name_constraints = {{ permitted_dns = [\"a.example\"] }}\n{edge}")), @"
+    keyturn.toml:6:1: certificates.edge.ip_addresses: 10.1.2.3 lies outside of what issuers.internal may sign for (name_constraints.permitted_ip_ranges: none)
+    keyturn.toml:6:1: certificates.edge.ip_addresses: 192.0.2.1 lies outside of what issuers.internal may sign for (name_constraints.permitted_ip_ranges: none)
+    ");
+    assert!(parse(&format!("{CA}{edge}")).is_ok(), "without constraints any address will do");
 }
 
 #[test]

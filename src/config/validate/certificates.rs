@@ -42,7 +42,7 @@ fn read(name: &str, t: &mut Table<'_>, issuers: &Issuers, daemon: Option<&Daemon
         let names = Names {
             common_name: common_name.clone(),
             dns_names: dns_names.clone(),
-            has_ip: !ip_addresses.is_empty(),
+            ip_addresses: ip_addresses.clone(),
             is_server: usages.as_ref().is_none_or(|usages| usages.contains(&Usage::ServerAuth)),
         };
         check_names(t, &names);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::SignedDuration;
 
-use super::names::plain_name;
+use super::names::{host_name, plain_name};
 use crate::config::daemon::{Daemon, Delivery, Docker, Drift};
 use crate::config::environment::resolved;
 use crate::config::raw::{Item, Table, not_one_of, not_yet};
@@ -18,6 +18,7 @@ pub(super) fn daemon(t: &mut Table<'_>) -> Option<Daemon> {
     let control_socket = t.or("control_socket", PathBuf::from("/run/keyturn/control.sock"), socket_path);
     let listen = t.or("listen", SocketAddr::from(([127, 0, 0, 1], 9780)), address);
     let public_listen = t.optional("public_listen", address);
+    let hosts = t.or("hosts", Vec::new(), |item| item.distinct(host_name));
     let (listen, public_listen) = (listen?, public_listen?);
     if public_listen == Some(listen) {
         t.fault::<()>(
@@ -32,6 +33,7 @@ pub(super) fn daemon(t: &mut Table<'_>) -> Option<Daemon> {
         control_socket: control_socket?,
         listen,
         public_listen,
+        hosts: hosts?,
     };
     if daemon.state_key_file().starts_with(&daemon.state_dir) {
         t.warning(

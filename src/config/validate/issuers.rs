@@ -14,6 +14,7 @@ use crate::config::duration::duration_text;
 use crate::config::issuer::{Crl, InternalCa};
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::words::quoted;
+use crate::model::Network;
 
 /// What only an ACME issuer has.
 const ACME_KEYS: [&str; 9] =
@@ -27,7 +28,7 @@ const LISTS: i32 = 2;
 
 /// Whoever signs.
 pub(super) enum Issuer {
-    Internal(InternalCa),
+    Internal(Box<InternalCa>),
     Acme(Box<AcmeIssuer>),
     /// A person, who carries requests to a CA and certificates back.
     Manual(String),
@@ -39,7 +40,7 @@ pub(super) type Issuers = Read<Issuer>;
 /// `daemon` is `None` where it is faulty.
 pub(super) fn issuer(name: &str, item: &Item<'_>, daemon: Option<&Daemon>) -> Option<Issuer> {
     item.table(|t| match t.required("kind", "\"internal\" or \"acme\"", Item::text) {
-        Some("internal") => internal(name, t).map(Issuer::Internal),
+        Some("internal") => internal(name, t).map(|ca| Issuer::Internal(Box::new(ca))),
         Some("acme") => acme(name, t, daemon).map(|issuer| Issuer::Acme(Box::new(issuer))),
         Some("manual") => Some(Issuer::Manual(name.to_owned())),
         other => {
@@ -63,7 +64,7 @@ pub(super) fn by_kind(issuers: Issuers) -> Option<Kinds> {
     let mut kinds = Kinds::default();
     for (name, issuer) in issuers {
         match issuer? {
-            Issuer::Internal(ca) => drop(kinds.internal.insert(name, ca)),
+            Issuer::Internal(ca) => drop(kinds.internal.insert(name, *ca)),
             Issuer::Acme(issuer) => drop(kinds.acme.insert(name, *issuer)),
             Issuer::Manual(_) => drop(kinds.manual.insert(name)),
         }
@@ -75,7 +76,7 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
     let common_name = t.required("common_name", "\"Example Internal CA\"", common_name);
     let root = t.or("root_lifetime", days(3650), |item| item.duration(SHORTEST_LIFETIME));
     let intermediate = t.or("intermediate_lifetime", days(365), |item| item.duration(SHORTEST_LIFETIME));
-    let permitted = t.or("name_constraints", Vec::new(), name_constraints);
+    let permitted = t.or("name_constraints", (Vec::new(), Vec::new()), name_constraints);
     let root_offline = t.or("root", false, root_is_offline);
     let trust_before = t.optional("trust_before", |item| item.duration(SignedDuration::ZERO));
     let crl = t.optional("crl", |item| item.table(lists));
@@ -113,12 +114,14 @@ fn internal(name: &str, t: &mut Table<'_>) -> Option<InternalCa> {
             ),
         );
     }
+    let (permitted_dns, permitted_ip_ranges) = permitted?;
     let ca = InternalCa {
         name: name.to_owned(),
         common_name: common_name?,
         root_lifetime: root,
         intermediate_lifetime: intermediate,
-        permitted_dns: permitted?,
+        permitted_dns,
+        permitted_ip_ranges,
         trust_before,
         root_offline: root_offline?,
         crl: crl?,
@@ -180,8 +183,12 @@ fn root_is_offline(item: &Item<'_>) -> Option<bool> {
     }
 }
 
-fn name_constraints(item: &Item<'_>) -> Option<Vec<String>> {
-    item.table(|t| t.required("permitted_dns", "[\"internal.example.org\"]", permitted_dns))
+fn name_constraints(item: &Item<'_>) -> Option<(Vec<String>, Vec<Network>)> {
+    item.table(|t| {
+        let names = t.required("permitted_dns", "[\"internal.example.org\"]", permitted_dns);
+        let ranges = t.or("permitted_ip_ranges", Vec::new(), |item| item.list(signing::network));
+        Some((names?, ranges?))
+    })
 }
 
 fn permitted_dns(item: &Item<'_>) -> Option<Vec<String>> {

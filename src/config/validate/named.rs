@@ -38,7 +38,7 @@ impl<'a> Named<'a> {
         let (mut internal, mut acme, mut unsure) = (None, Vec::new(), false);
         for issuer in names.iter().filter_map(|name| issuers.get(name)) {
             match issuer {
-                Some(Issuer::Internal(ca)) => internal = Some(ca),
+                Some(Issuer::Internal(ca)) => internal = Some(&**ca),
                 Some(Issuer::Acme(issuer)) => acme.push(issuer.as_ref()),
                 Some(Issuer::Manual(_)) => {}
                 None => unsure = true,

@@ -11,8 +11,9 @@ use super::roles::principal;
 use crate::config::duration::duration_text;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::{Item, Table};
-use crate::config::signing::{Network, SigningRole};
+use crate::config::signing::SigningRole;
 use crate::config::words::quoted;
+use crate::model::Network;
 
 /// All roles of an issuer.
 pub(super) fn roles(item: &Item<'_>) -> Option<Vec<SigningRole>> {
@@ -68,11 +69,15 @@ pub(super) fn check(t: &Table<'_>, ca: &InternalCa) {
                 format!("the role {}: {} lies outside of name_constraints", quoted(&role.name), quoted(name)),
             );
         }
+        for network in role.ip_addresses.iter().filter(|network| !ca.permits_addresses(**network)) {
+            let (role, ranges) = (quoted(&role.name), ca.ip_ranges_in_words());
+            t.fault::<()>("sign", format!("the role {role}: {network} lies outside of {ranges}"));
+        }
     }
 }
 
 /// `10.0.0.0/8`, or one address.
-fn network(item: &Item<'_>) -> Option<Network> {
+pub(super) fn network(item: &Item<'_>) -> Option<Network> {
     let text = item.line()?;
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
     let read = address.parse::<IpAddr>().ok().and_then(|address| {

@@ -1,9 +1,12 @@
 //! The names of a certificate, all of them together.
 
+use std::net::IpAddr;
+
 use super::names::host_fault;
 use crate::config::issuer::InternalCa;
 use crate::config::raw::Table;
 use crate::config::words::quoted;
+use crate::model::Network;
 
 /// What the names of a certificate may take in DER, in bytes: in PEM, with its chain and its key, it is then still one
 /// record of the state (64 KiB), and far from what a Docker secret holds (511,999 bytes).
@@ -13,7 +16,7 @@ const MOST_NAMES: usize = 40_000;
 pub(super) struct Names {
     pub(super) common_name: Option<String>,
     pub(super) dns_names: Vec<String>,
-    pub(super) has_ip: bool,
+    pub(super) ip_addresses: Vec<IpAddr>,
     pub(super) is_server: bool,
 }
 
@@ -29,7 +32,7 @@ pub(super) fn check_names(t: &Table<'_>, names: &Names) {
         );
         t.fault::<()>("dns_names", message);
     }
-    let has_san = !names.dns_names.is_empty() || names.has_ip;
+    let has_san = !names.dns_names.is_empty() || !names.ip_addresses.is_empty();
     match &names.common_name {
         None if !has_san => {
             t.fault::<()>(
@@ -69,6 +72,13 @@ pub(super) fn check_constraints(t: &Table<'_>, names: &Names, ca: &InternalCa) {
     };
     for name in names.dns_names.iter().filter(|name| !ca.permits(name)) {
         t.fault::<()>("dns_names", outside(name));
+    }
+    for address in &names.ip_addresses {
+        if !ca.permits_addresses(Network::only(*address)) {
+            let (name, ranges) = (ca.name(), ca.ip_ranges_in_words());
+            let message = format!("{address} lies outside of what issuers.{name} may sign for ({ranges})");
+            t.fault::<()>("ip_addresses", message);
+        }
     }
     // OpenSSL holds a common name that looks like a DNS name to the constraints, where there is no dNSName.
     if let Some(name) = &names.common_name

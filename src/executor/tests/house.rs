@@ -40,7 +40,15 @@ impl House {
     }
 
     pub(super) fn with_bug(site: Site, bug: Option<Bug>) -> Self {
-        let clock = Arc::new(Virtual::new(start()));
+        Self::made(Arc::new(Virtual::new(start())), site, bug)
+    }
+
+    /// One under a clock that others move, too.
+    pub(super) fn by(clock: Arc<Virtual>, site: Site) -> Self {
+        Self::made(clock, site, None)
+    }
+
+    fn made(clock: Arc<Virtual>, site: Site, bug: Option<Bug>) -> Self {
         let fuse = Arc::new(Fuse::default());
         let ledger = Arc::new(Ledger::new(clock.clone(), fuse.clone(), bug));
         let rng = Rng::new(site.seed);

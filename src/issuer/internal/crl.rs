@@ -32,28 +32,54 @@ pub struct Edition {
 }
 
 impl InternalCa {
-    /// The lists of all intermediates and of their roots, PEM, one after another. A root's list is empty: no
+    /// The lists of all intermediates and of their roots, PEM, one after another, the newest last. A root's list is empty: no
     /// intermediate is ever revoked, but who checks whole chains wants it.
+    ///
+    /// Who may not sign lists has none: clients would refuse everybody by it. Of the newest that is an error: what they have
+    /// is good until it ends, and nothing is signed by an intermediate that no list is there for.
     ///
     /// # Errors
     ///
-    /// When a key cannot be read, or the dates cannot be written.
+    /// When the newest may not sign lists, a key cannot be read, or the dates cannot be written.
     pub fn revocation_lists(&self, signed: &[Signed<'_>], edition: Edition) -> Result<String, IssueError> {
         let mut lists = String::new();
         let mut roots: Vec<&str> = Vec::new();
-        for Signed { authority: material, revoked } in signed {
+        for (at, Signed { authority: material, revoked }) in signed.iter().enumerate() {
+            let is_newest = at + 1 == signed.len();
+            let own = material.certificate.as_deref().unwrap_or_default();
             let intermediate = self.signer(material)?;
-            lists += &list(&intermediate, revoked, edition).map_err(refused)?;
+            if self.may_list("intermediate", own, is_newest)? {
+                lists += &list(&intermediate, revoked, edition).map_err(refused)?;
+            }
             let Some(key) = &material.anchor_key else { continue };
             let (root, _) = self.known_root(material)?;
             if let Some(known) = material.anchors.iter().find(|anchor| **anchor == root)
                 && !roots.contains(&known.as_str())
+                && self.may_list("root", &root, is_newest)?
             {
                 roots.push(known);
                 lists += &list(&self.authority("root", &root, key)?, &[], edition).map_err(refused)?;
             }
         }
         Ok(lists)
+    }
+
+    fn may_list(&self, role: &str, certificate: &str, is_newest: bool) -> Result<bool, IssueError> {
+        if pki::may_sign_lists(certificate).map_err(refused)? {
+            return Ok(true);
+        }
+        if !is_newest {
+            return Ok(false);
+        }
+        let name = &self.name;
+        let what = match role {
+            "root" => format!("make another root (`keyturn ca rotate {name}`)"),
+            _ => format!("have it certified anew with cRLSign (`keyturn csr ca/{name}` asks for it)"),
+        };
+        Err(refused(format!(
+            "the {role} of issuers.{name} may not sign revocation lists, since its keyUsage lacks cRLSign: clients would refuse \
+             everybody by them; {what}, or take `crl` out"
+        )))
     }
 }
 

@@ -16,8 +16,19 @@ pub enum Imported {
     Intermediate(Made),
 }
 
+impl Imported {
+    /// What stands above it, its root last; a root is the only one.
+    pub fn above(&self) -> impl Iterator<Item = &String> {
+        let material = match self {
+            Self::Root(material) => material,
+            Self::Intermediate(made) => &made.material,
+        };
+        material.chain.iter().chain(&material.anchors)
+    }
+}
+
 /// Checks a CA's certificate (PEM) and its private key (PKCS#8 PEM), and puts what stands above it in order; the chain may
-/// have it in any order, and more than is needed.
+/// have it in any order, and more than is needed. With `lists` it must be able to sign revocation lists, too.
 ///
 /// # Errors
 ///
@@ -26,16 +37,22 @@ pub fn import(
     certificate: &str,
     key: &Secret,
     chain: &str,
+    lists: bool,
     entropy: &Entropy,
     now: Timestamp,
 ) -> Result<Imported, String> {
     let own = first(certificate)?;
     Authority::new(&own, key, entropy).map_err(|why| format!("this CA cannot sign: {why}"))?;
     let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
-    let above = path(&own, &chain)?;
+    let above = path(&own, &chain, now)?;
     for (below, one) in std::iter::once(&own).chain(&above).enumerate() {
         check_ca(one, now)?;
         check_depth(one, below)?;
+    }
+    if lists && !pki::may_sign_lists(&own).map_err(|error| error.to_string())? {
+        return Err("this CA may not sign revocation lists, which `crl` asks for: its keyUsage lacks cRLSign, and clients would \
+                    refuse everybody by them; have it certified anew with cRLSign, or take `crl` out"
+            .to_owned());
     }
     let Some((root, intermediates)) = above.split_last() else {
         if path_length(&own)? == Some(0) {
@@ -64,10 +81,10 @@ pub fn import(
 /// # Errors
 ///
 /// When the chain does not go up to it.
-pub fn root_of(certificate: &str, chain: &str) -> Result<String, String> {
+pub fn root_of(certificate: &str, chain: &str, now: Timestamp) -> Result<String, String> {
     let own = first(certificate)?;
     let chain = pki::certificates(chain).map_err(|error| error.to_string())?;
-    Ok(path(&own, &chain)?.pop().unwrap_or(own))
+    Ok(path(&own, &chain, now)?.pop().unwrap_or(own))
 }
 
 fn first(text: &str) -> Result<String, String> {
@@ -76,15 +93,18 @@ fn first(text: &str) -> Result<String, String> {
 }
 
 /// What stands above a certificate, its issuer first, up to the root; empty for a root.
-fn path(own: &str, chain: &[String]) -> Result<Vec<String>, String> {
-    let above = pki::above(own, chain).map_err(|error| error.to_string())?;
+fn path(own: &str, chain: &[String], now: Timestamp) -> Result<Vec<String>, String> {
+    let above = pki::above(own, chain, now).map_err(|error| error.to_string())?;
     let last = above.last().map_or(own, String::as_str);
     if pki::is_root(last).map_err(|error| error.to_string())? {
         return Ok(above);
     }
+    pki::check_digest(last).map_err(|error| error.to_string())?;
     let name = pki::names(last).map_err(|error| error.to_string())?.common_name.unwrap_or_default();
     let name = name.escape_debug();
-    Err(format!("the chain does not have who has signed `{name}`; it must go up to the root"))
+    Err(format!(
+        "the chain does not have who has signed `{name}`, and is valid now; it must go up to the root"
+    ))
 }
 
 fn der(text: &str) -> Result<Vec<u8>, String> {

@@ -2,6 +2,7 @@
 //!
 //! What is signed follows RFC 5280, strictly enough for `openssl verify -x509_strict`: the tests ask it.
 
+mod constraints;
 mod crl;
 mod import;
 mod names;
@@ -23,11 +24,13 @@ use self::template::{Authority, Certified};
 use super::key::{self, SigningPair, SubjectKey};
 use super::{Advice, Desk, IssueError, IssueErrorKind, Issuer, Request, Under};
 use crate::clock::Entropy;
-use crate::model::{CrlUrls, Facts, KeyAlgorithm, Made, Material, RevocationReason, Secret, Validity};
+use crate::model::{
+    CrlUrls, Facts, KeyAlgorithm, MOST_BACKDATED, Made, Material, Network, RevocationReason, Secret, Validity,
+};
 use crate::pki::{self, PublicKey, pem};
 
-/// Backdating, for clients whose clocks are behind; less where the lifetime is short.
-const BACKDATE: SignedDuration = SignedDuration::from_hours(1);
+/// Backdating; less where the lifetime is short.
+const BACKDATE: SignedDuration = MOST_BACKDATED;
 /// Backdating is at most this part of the lifetime.
 const BACKDATE_SHARE: i32 = 24;
 /// A certificate that would end with its issuer before 1/2 of the lifetime asked for is refused: it would
@@ -48,8 +51,10 @@ pub struct InternalCa {
     /// The domains it may sign for, with all below them; empty means any. They go into the intermediate as
     /// a critical constraint (RFC 5280 §4.2.1.10), not into the root: what a root says of itself is not
     /// binding (§6.1.1), and a change of the configuration would wait ten years for the next one.
-    /// IP addresses are not constrained by it.
     pub permitted_dns: Vec<String>,
+    /// The addresses it may sign for where names are constrained; empty means none: a constraint of names alone would leave
+    /// every address free.
+    pub permitted_ip_ranges: Vec<Network>,
     /// Of the intermediate's key, `ecdsa-p256` or `ecdsa-p384`; the root's is always `ecdsa-p384`.
     pub key_algorithm: KeyAlgorithm,
     /// For keys, serial numbers and signatures.
@@ -93,7 +98,7 @@ impl InternalCa {
             refused(format!("{why}; make a new root with `keyturn ca rotate {}`", self.name))
         })?;
         let name = self.unique_name("Issuing", now)?;
-        let mut params = template::intermediate(&name, &self.permitted_dns, validity, &self.entropy)
+        let mut params = template::intermediate(&name, self.constraints(), validity, &self.entropy)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         template::listed_at(&mut params, lists.as_ref().map(|lists| &lists.root));
         let Certified { certificate, facts } = authority.sign(params, &subject).map_err(refused)?;
@@ -215,7 +220,7 @@ impl InternalCa {
         let Some(material) = &request.authority else {
             return Err(later(format!("issuers.{} has no signing intermediate yet", self.name)));
         };
-        names::check(request, &self.permitted_dns)
+        names::check(request, &self.permitted_dns, &self.permitted_ip_ranges)
             .map_err(|why| refused(format!("issuers.{}: {why}", self.name)))?;
         let authority = self.signer(material)?;
         let subject = subject().map_err(refused)?;

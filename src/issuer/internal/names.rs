@@ -1,10 +1,18 @@
 //! Which names the CA may sign for.
 
+use std::net::IpAddr;
+
 use super::template::LONGEST_CN;
 use crate::issuer::{Request, Usage};
+use crate::model::Network;
 
 /// Checks a request's names before anything is signed; the text says which one is wrong.
-pub(super) fn check(request: &Request, permitted: &[String]) -> Result<(), String> {
+pub(super) fn check(request: &Request, permitted: &[String], ranges: &[Network]) -> Result<(), String> {
+    let constrained = !permitted.is_empty();
+    let outside = |address: &&IpAddr| constrained && !ranges.iter().any(|range| range.has(**address));
+    if let Some(address) = request.ip_addresses.iter().find(outside) {
+        return Err(format!("{address} is outside name_constraints.permitted_ip_ranges"));
+    }
     for name in &request.dns_names {
         check_dns(name)?;
         check_permitted(name, permitted)?;

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SerialNumber,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, IsCa,
+    KeyUsagePurpose, SerialNumber,
 };
 use time::OffsetDateTime;
 use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
 use super::super::key::{SigningPair, SubjectKey};
+use super::constraints::Constraints;
 use super::{BACKDATE, BACKDATE_SHARE, LEAST_SHARE};
 use crate::clock::Entropy;
 use crate::issuer::{Request, Usage};
@@ -165,19 +166,15 @@ pub(super) fn cross(name: &str, span: Span, entropy: &Entropy) -> Result<Certifi
 /// pathLenConstraint 0: leaves only.
 pub(super) fn intermediate(
     name: &str,
-    permitted_dns: &[String],
+    constraints: Constraints<'_>,
     span: Span,
     entropy: &Entropy,
 ) -> Result<CertificateParams, String> {
     let mut params = base(Some(name), span, entropy)?;
     authority(&mut params, 0);
     params.use_authority_key_identifier_extension = true;
-    if let Some(bad) = permitted_dns.iter().find(|name| name.is_empty() || !name.is_ascii()) {
-        return Err(format!("`{bad}` in name_constraints.permitted_dns is not a DNS name"));
-    }
-    let permitted_subtrees = permitted_dns.iter().cloned().map(GeneralSubtree::DnsName).collect();
     // Without names rcgen leaves the extension out; an empty one would forbid everything.
-    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    params.name_constraints = Some(constraints.for_certificate()?);
     Ok(params)
 }
 
@@ -209,12 +206,7 @@ pub(super) fn leaf(
     if is_rsa && request.usages.contains(&Usage::ServerAuth) {
         params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
     }
-    for usage in &request.usages {
-        params.insert_extended_key_usage(match usage {
-            Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
-            Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
-        });
-    }
+    request.purposes().for_each(|purpose| params.insert_extended_key_usage(purpose));
     Ok(params)
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::issuer::{Event, NotKept, Slot, Usage};
 use crate::model::{AssetId, AssetKind};
 
-mod java;
+mod judges;
 mod many;
 mod refusals;
 mod rollover;
@@ -30,6 +30,7 @@ fn ca() -> InternalCa {
         root_lifetime: DAY * 3650,
         intermediate_lifetime: DAY * 365,
         permitted_dns: Vec::new(),
+        permitted_ip_ranges: Vec::new(),
         key_algorithm: KeyAlgorithm::EcdsaP256,
         entropy: Entropy::system(),
         signing: Signing::default(),
@@ -286,9 +287,30 @@ fn the_cas_extensions_are_rfc_5280s() {
     };
     let permitted = names.permitted_subtrees.as_ref().unwrap();
     assert!(matches!(permitted[0].base, GeneralName::DNSName("internal.example.org")));
+    let excluded = names.excluded_subtrees.as_ref().unwrap().iter().map(|one| &one.base);
+    let excluded: Vec<&[u8]> = excluded
+        .map(|base| match base {
+            GeneralName::IPAddress(octets) => *octets,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(excluded, [&[0; 8][..], &[0; 32]], "no address is left free");
     assert_ne!(certificate.subject(), certificate.issuer());
+    let is_constrained = |text: &str| pki::is_constrained(text).unwrap();
+    assert!(is_constrained(material.certificate.as_deref().unwrap()));
+    assert!(!is_constrained(established(&ca()).certificate.as_deref().unwrap()));
+    assert!(!is_constrained(&constrained_in_names_only()));
     let unconstrained = der(established(&ca()).certificate.as_deref().unwrap());
     assert!(pki::parse(&unconstrained).unwrap().name_constraints().unwrap().is_none());
+}
+
+/// As many CAs are: any address is free.
+fn constrained_in_names_only() -> String {
+    let span = template::unclipped(DAY, now()).unwrap();
+    let mut params =
+        template::intermediate("X", constrained().constraints(), span, &Entropy::system()).unwrap();
+    params.name_constraints.as_mut().unwrap().excluded_subtrees.clear();
+    params.self_signed(&SigningPair::read(&ec_key(), &Entropy::system()).unwrap()).unwrap().pem()
 }
 
 #[test]

@@ -41,6 +41,18 @@ pub enum PairError {
         /// What should have signed it.
         upper: String,
     },
+    /// A signature that anybody could have made.
+    #[error(
+        "the {lower} ({subject}) is signed with {digest}, by which it could be forged, and clients refuse it"
+    )]
+    Broken {
+        /// Which one.
+        lower: String,
+        /// Its subject.
+        subject: String,
+        /// What the signature is made with.
+        digest: &'static str,
+    },
     /// A certificate that may not sign others, where it should have.
     #[error("the {0} is not a CA certificate")]
     NotACa(String),
@@ -169,6 +181,9 @@ impl<'a> Link<'a> {
     }
 
     fn check_signed(&self, upper: &Self) -> Result<(), PairError> {
+        if let Some(digest) = pki::broken_digest(&self.certificate) {
+            return Err(PairError::Broken { lower: self.place.to_owned(), subject: self.subject(), digest });
+        }
         if !pki::is_signed_by(&self.certificate, &upper.certificate) {
             return Err(PairError::NotSigned {
                 lower: self.place.to_owned(),

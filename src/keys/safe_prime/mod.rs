@@ -83,14 +83,20 @@ pub enum SearchError {
     NoEntropy(#[from] NoEntropy),
 }
 
-/// The largest prime that is sieved by. A larger one saves tests (their number falls with ln²), until
-/// sieving takes longer than they: that point moves up with the time of a test, and so with the size.
-fn sieve_limit(bits: usize) -> u32 {
-    match bits {
-        ..1024 => 1 << 16,
-        1024..2048 => 1 << 20,
-        _ => 1 << 24,
-    }
+/// Sieving 2048 bits up to 2^24 takes as long as so many tests of weight 1 (see [`Arithmetic::weight`]).
+const SIEVING: f64 = 400.0;
+
+/// The largest prime that is sieved by. A larger one saves tests (their number falls with ln²), until sieving takes longer than
+/// they: that point moves up with the time of a test, and so with the size, and where the arithmetic is slow.
+fn sieve_limit(bits: usize, weight: f64) -> u32 {
+    let size = bits as f64 / 2048.0;
+    let cost = |limit: u32| {
+        let sieving = SIEVING * size * f64::from(limit) / f64::from(1 << 24);
+        // A multiplication takes about the square of the size, and a test as many as there are bits; both a little less.
+        sieving + weight * size.powf(2.6) * tests_after(bits, limit)
+    };
+    let limits = (16..=27).map(|power| 1 << power);
+    limits.min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(1 << 24)
 }
 
 /// e^(-2γ): what is left by the sieve is prime so much more often than chance (Mertens' third theorem).
@@ -101,8 +107,8 @@ fn ln_q(bits: usize) -> f64 {
 }
 
 /// e^(-2γ) ln²q / ln²B: the tests to expect after a sieve to B.
-fn expected_tests(bits: usize) -> u64 {
-    (MERTENS * (ln_q(bits) / f64::from(sieve_limit(bits)).ln()).powi(2)) as u64
+fn tests_after(bits: usize, limit: u32) -> f64 {
+    MERTENS * (ln_q(bits) / f64::from(limit).ln()).powi(2)
 }
 
 /// Half of ln²q places, where one prime is expected in an eighth of it: one window in fifty has none, and a
@@ -127,13 +133,15 @@ pub(super) fn find(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Vec<u64>, SearchError> {
     let arithmetic = kernel.arithmetic().ok_or(SearchError::NoKernel(kernel.name()))?;
+    let limit = sieve_limit(bits, arithmetic.weight());
     let search = Search {
         bits,
+        limit,
         arithmetic: arithmetic.as_ref(),
         entropy,
         cancel,
         progress,
-        window: Mutex::new(Arc::new(new_window(bits, entropy)?)),
+        window: Mutex::new(Arc::new(new_window(bits, limit, entropy)?)),
         tested: AtomicU64::new(0),
         done: AtomicBool::new(false),
         result: Mutex::new(None),
@@ -153,6 +161,8 @@ pub(super) fn find(
 
 struct Search<'a> {
     bits: usize,
+    /// Sieved up to this.
+    limit: u32,
     arithmetic: &'a dyn Arithmetic,
     entropy: &'a Entropy,
     cancel: &'a Cancel,
@@ -212,7 +222,7 @@ impl Search<'_> {
     fn renew(&self, old: &Arc<Window>) -> Result<(), SearchError> {
         let mut window = lock(&self.window);
         if Arc::ptr_eq(&window, old) {
-            *window = Arc::new(new_window(self.bits, self.entropy)?);
+            *window = Arc::new(new_window(self.bits, self.limit, self.entropy)?);
         }
         Ok(())
     }
@@ -242,7 +252,7 @@ impl Search<'_> {
         };
         let count = batch.candidates.iter().filter(|(_, whole)| !whole).count() as u64;
         let tested = self.tested.fetch_add(count, Ordering::Relaxed) + count;
-        (self.progress)(Progress { tested, expected: expected_tests(self.bits) });
+        (self.progress)(Progress { tested, expected: tests_after(self.bits, self.limit) as u64 });
         batch.candidates.into_iter().zip(passed).filter(|(_, passed)| *passed).map(|(of, _)| of).collect()
     }
 
@@ -272,8 +282,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn new_window(bits: usize, entropy: &Entropy) -> Result<Window, NoEntropy> {
-    Ok(Window::new(&random_start(bits, entropy)?, window_size(bits), sieve_limit(bits)))
+fn new_window(bits: usize, limit: u32, entropy: &Entropy) -> Result<Window, NoEntropy> {
+    Ok(Window::new(&random_start(bits, entropy)?, window_size(bits), limit))
 }
 
 /// `bits` random bits, the top one set.
@@ -309,7 +319,15 @@ mod tests {
 
     #[test]
     fn the_expected_number_of_tests_is_the_tables() {
-        assert!((2250..2350).contains(&expected_tests(2048)), "{}", expected_tests(2048));
+        let tests = tests_after(2048, 1 << 24);
+        assert!((2250.0..2350.0).contains(&tests), "{tests}");
+    }
+
+    #[test]
+    fn the_slower_a_test_the_longer_the_sieve() {
+        let powers = |weight: f64| [512, 2048, 4096].map(|bits| sieve_limit(bits, weight).ilog2());
+        assert_eq!(powers(1.0), [18, 24, 27]);
+        assert_eq!(powers(14.0), [21, 27, 27]);
     }
 
     #[test]
@@ -344,7 +362,8 @@ mod tests {
     fn progress_counts_up() {
         let last = AtomicU64::new(0);
         let prime = find(512, 2, Kernel::best(), &Entropy::system(), &Cancel::new(), &|progress| {
-            assert_eq!(progress.expected, expected_tests(512));
+            let limit = sieve_limit(512, Kernel::best().arithmetic().unwrap().weight());
+            assert_eq!(progress.expected, tests_after(512, limit) as u64);
             last.fetch_max(progress.tested, Ordering::Relaxed);
         });
         assert_eq!(bit_length(&prime.unwrap()), 512);

@@ -5,6 +5,7 @@
 mod gate;
 mod parcel;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -22,7 +23,7 @@ pub(super) use parcel::{assemble, parcel_of};
 pub(super) struct Due<'a> {
     pub(super) spec: &'a AssetSpec,
     pub(super) site: &'a Site<'a>,
-    pub(super) wanted: Content,
+    pub(super) wanted: Cow<'a, Content>,
     pub(super) delivery: Option<&'a Delivery>,
 }
 
@@ -101,6 +102,7 @@ fn undoing(context: &Context<'_>, record: &RolloutRecord, dues: &[Due<'_>]) -> O
             .services
             .get(name)
             .filter(|service| record.service_id.as_ref().is_none_or(|id| *id == service.id)),
+        Place::Dir(_) if context.silent(&record.place).is_some() => return None,
         Place::Dir(_) if dues.iter().all(|due| !record.assets.contains(&due.spec.id)) => return None,
         Place::Dir(_) => None,
     };
@@ -135,6 +137,11 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
         draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
         return false;
     }
+    watch::note_silent(context, due, draft);
+    if let Some(problem) = context.silent(&due.site.place) {
+        draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
+        return false;
+    }
     let missing = due.site.dir.is_none() && due.site.service.is_none();
     match due.delivery {
         _ if missing => true,
@@ -160,7 +167,7 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
 
 /// Whether the place has what it should, by our own books. (What is really there is watched.)
 fn is_settled(context: &Context<'_>, due: &Due<'_>) -> bool {
-    life::in_place(context, due.spec, due.site).is_some_and(|delivery| delivery.content == due.wanted)
+    life::in_place(context, due.spec, due.site).is_some_and(|delivery| delivery.content == *due.wanted)
         && (due.site.dir.is_none() || context.shows(&due.spec.id, &due.site.place, &due.wanted))
 }
 

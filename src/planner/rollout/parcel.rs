@@ -51,7 +51,7 @@ pub(in crate::planner) fn parcel_of(context: &Context<'_>, due: &Due<'_>, swaps:
     Parcel {
         asset: due.spec.id.clone(),
         revision,
-        content: due.wanted.clone(),
+        content: due.wanted.clone().into_owned(),
         swaps,
         install: install(due),
         proof: proof(context, due, revision),

@@ -356,11 +356,36 @@ fn assets_that_share_a_directory_are_one_rollout() {
     let done = bench.settle();
     assert!(done.contains(&"rollout file:/etc/tls certificates/a+certificates/b".to_owned()), "{done:#?}");
     // A link that someone has turned away is put right.
-    let key = ("certificates/b".parse().unwrap(), "/etc/tls".into());
-    bench.inventory.world.dirs.insert(key, "elsewhere".to_owned());
+    let shown = [("/etc/tls".into(), "elsewhere".to_owned())].into();
+    bench.inventory.world.dirs.insert("certificates/b".parse().unwrap(), shown);
     let Action::Rollout(rollout) = bench.step("rollout").action else { panic!() };
     assert!(!rollout.applied);
     assert_eq!(bench.settle(), ["rollout file:/etc/tls certificates/b"]);
+}
+
+/// Nobody knows what it shows: nothing is begun there, the others go on, and it is said for as long as it lasts.
+#[test]
+fn a_directory_that_does_not_answer_is_left_alone_and_said() {
+    let key = [("jwt.key", Part::PrivateKey)];
+    let mut bench = Bench::new()
+        .with(jwt_key("mute").to(dir("/srv/mute", &key)))
+        .with(jwt_key("well").to(dir("/srv/well", &key)));
+    bench.settle();
+    let mute = std::path::PathBuf::from("/srv/mute");
+    let problem = Problem::new(Code::FileFailed, "/srv/mute does not answer");
+    bench.inventory.world.dirs.values_mut().for_each(|dirs| dirs.retain(|dir, _| *dir != mute));
+    bench.inventory.world.silent.insert(mute.clone(), problem.clone());
+    bench.now += days(61);
+    let done = bench.settle();
+    assert!(done.contains(&"rollout file:/srv/well jwt_keys/well".to_owned()), "{done:#?}");
+    assert!(!done.iter().any(|line| line.contains("rollout file:/srv/mute")), "{done:#?}");
+    bench.assert_waits("/srv/mute waits: KT-FILE-FAILED");
+    let told = |bench: &Bench| bench.plan().problems.iter().any(|(_, told)| *told == problem);
+    assert!(told(&bench));
+    bench.inventory.world.silent.clear();
+    let done = bench.settle();
+    assert!(done.contains(&"rollout file:/srv/mute jwt_keys/mute".to_owned()), "{done:#?}");
+    assert!(!told(&bench));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Wish;
 use super::bench::{Bench, ca, certificate, days, line, services};
 use crate::desired::{CrlSpec, KindSpec, Windows};
-use crate::model::{Code, Part};
+use crate::model::{Code, Effort, Part, RevisionState, Revocation, RevocationReason};
 
 const EDGE: &str = "certificates/edge";
 const CA: &str = "ca/internal";
@@ -70,6 +70,46 @@ fn a_place_that_cannot_be_reached_in_time_is_named_and_no_window_is_waited_for()
     assert!(steps.iter().any(|step| step.starts_with("rollout swarm:web")), "{steps:#?}");
     bench.settle();
     assert_eq!(late(&bench), [""; 0]);
+}
+
+/// `keyturn revoke certificates/edge --revision NUMBER`.
+fn revoke(bench: &mut Bench, number: u32) {
+    let asked = Revocation {
+        at: bench.now,
+        by: "uid:1000".to_owned(),
+        reason: RevocationReason::KeyCompromise,
+        after_successor: false,
+        effort: Effort::default(),
+    };
+    bench.record(EDGE).revisions.get_mut(&number).unwrap().to_revoke = Some(asked);
+}
+
+#[test]
+fn what_is_revoked_is_listed_until_it_ends_though_nothing_else_needs_its_intermediate() {
+    for new_root in [false, true] {
+        let mut bench = site();
+        let stolen = bench.record(EDGE).active().unwrap().clone();
+        let end = stolen.validity.unwrap().not_after;
+        bench.rotate(EDGE);
+        bench.settle();
+        revoke(&mut bench, stolen.number);
+        bench.settle();
+        assert_eq!(bench.record(EDGE).revisions[&stolen.number].state, RevisionState::Revoked);
+        // Another intermediate, and nothing under the one before is in use any more.
+        bench.rotate(CA);
+        bench.record(CA).request.as_mut().unwrap().new_root = new_root;
+        bench.play(end - days(60));
+        bench.rotate(EDGE);
+        bench.play(end - days(1));
+        let edge = bench.record(EDGE).clone();
+        let under = |number: u32| edge.revisions.values().filter(move |one| one.signed_by == Some(number));
+        assert!(under(1).all(|one| one.state.is_over()) && under(2).any(|one| !one.state.is_over()));
+        let ca = bench.record(CA).clone();
+        assert_eq!(ca.revisions[&1].state, RevisionState::Retiring);
+        assert_eq!(ca.crl.unwrap().revisions, [1, 2], "the list that the stolen one is on is still made");
+        bench.play(end + days(40));
+        assert_eq!(bench.record(CA).revisions[&1].state, RevisionState::Retired);
+    }
 }
 
 #[test]

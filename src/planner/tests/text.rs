@@ -9,7 +9,7 @@ use crate::model::{Part, Update};
 use crate::planner::{forecast, render};
 
 fn told(bench: &Bench, ahead: SignedDuration) -> String {
-    render(&forecast(&bench.desired, &bench.inventory, bench.now, bench.now + ahead, bench.seed()))
+    render(&forecast(&bench.desired, &bench.inventory, (bench.now, bench.now + ahead), bench.seed(), || true))
 }
 
 fn edge() -> Bench {

@@ -259,7 +259,8 @@ fn by_a_clock_that_went_back_nothing_is_done() {
 #[test]
 fn a_forecast_follows_the_plan_and_ends() {
     let bench = Bench::edge().with(dh("edge"));
-    let year = forecast(&bench.desired, &bench.inventory, bench.now, bench.now + days(365), bench.seed());
+    let year =
+        forecast(&bench.desired, &bench.inventory, (bench.now, bench.now + days(365)), bench.seed(), || true);
     assert!(!year.cut_short);
     let issues = year.steps.iter().filter(|step| matches!(step.action, Action::Issue(_))).count();
     assert_eq!(issues, 7, "one and then one every sixty days");

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
 use jiff::Timestamp;
 
+use super::hosts::{Hosts, only_ours};
 use super::metrics::{self, Tally};
 use crate::model::{AssetId, Code, Problem, RevisionState};
 use crate::planner::{Ahead, Span};
@@ -144,27 +146,33 @@ pub trait Facts: Send + Sync {
     /// How things stand, with what is foreseen; `None` before the first look.
     async fn board(&self) -> Option<Arc<Board>>;
     /// How things stand, without anything foreseen.
-    fn standing(&self) -> Option<Board>;
+    async fn standing(&self) -> Option<Arc<Board>>;
     /// What the process has done.
     fn tally(&self) -> Tally;
 }
 
-/// The routes of the page.
-pub(super) fn routes(facts: Arc<dyn Facts>) -> Router {
-    Router::new()
+/// The routes of the page. Machines ask for metrics under whatever name they know us by.
+pub(super) fn routes(facts: Arc<dyn Facts>, hosts: Hosts) -> Router {
+    let for_people = Router::new()
         .route("/", get(index))
         .route("/assets/{kind}/{name}", get(asset))
         .route("/problems/{code}", get(problem))
-        .route(
-            "/metrics",
-            get(async |State(facts): Seen| metrics::answer(facts.standing().as_ref(), &facts.tally())),
-        )
+        .route_layer(from_fn_with_state(hosts, only_ours));
+    for_people
+        .route("/metrics", get(metrics))
         .route("/style.css", get(async || shell::file("text/css; charset=utf-8", shell::STYLE)))
         .route("/favicon.svg", get(async || shell::file("image/svg+xml", shell::ICON)))
         .with_state(facts)
 }
 
 type Seen = State<Arc<dyn Facts>>;
+
+/// A few lines for each asset: of many it takes a while, which nobody else is to wait for.
+async fn metrics(State(facts): Seen) -> Response {
+    let (board, tally) = (facts.standing().await, facts.tally());
+    let answer = tokio::task::spawn_blocking(move || metrics::answer(board.as_deref(), &tally));
+    answer.await.unwrap_or_else(|_| metrics::unwritten())
+}
 
 async fn index(State(facts): Seen) -> Response {
     match facts.board().await {

@@ -38,9 +38,25 @@ pub(in crate::store) fn prepare(
     entropy: &Entropy,
 ) -> Result<(), StoreError> {
     let (file, replay) = old;
+    let path = super::path(state);
     let generation = replay.header.generation.saturating_add(1);
     let header = Header { generation, sequence, ..replay.header };
-    rewrite(state, &header, key, entropy, &replay.live, Some((file, &replay.sealer)))
+    rewrite(
+        state,
+        &header,
+        key,
+        entropy,
+        &replay.live,
+        Some(Old { file, path: &path, sealer: &replay.sealer }),
+    )
+}
+
+/// The journal that is written anew, open.
+#[derive(Clone, Copy)]
+struct Old<'a> {
+    file: &'a File,
+    path: &'a Path,
+    sealer: &'a Sealer,
 }
 
 fn rewrite(
@@ -49,7 +65,7 @@ fn rewrite(
     key: &StateKey,
     entropy: &Entropy,
     live: &Live,
-    old: Option<(&File, &Sealer)>,
+    old: Option<Old<'_>>,
 ) -> Result<(), StoreError> {
     let new = super::new_path(state);
     posture::remove_file(&new)?;
@@ -76,7 +92,7 @@ fn write(
     key: &StateKey,
     entropy: &Entropy,
     live: &Live,
-    old: Option<(&File, &Sealer)>,
+    old: Option<Old<'_>>,
 ) -> Result<(), StoreError> {
     let data_key = seal::draw_key(entropy)?;
     let sealer = Sealer::new(&data_key).ok_or(StoreError::Closed)?;
@@ -113,19 +129,23 @@ impl<'a> Base<'a> {
         Builder::new(self.sealer, self.entropy, flag, self.sequence)
     }
 
-    fn write(&mut self, live: &Live, old: Option<(&File, &Sealer)>) -> Result<(), StoreError> {
+    fn write(&mut self, live: &Live, old: Option<Old<'_>>) -> Result<(), StoreError> {
         let mut frame = self.frame(Flag::Base);
-        for (key, (value, place)) in &live.records {
-            frame.push(Op::Put, key, place.sequence, value)?;
-            frame = self.flushed(frame)?;
-        }
-        for (id, place) in old.iter().flat_map(|_| &live.materials) {
-            let Some((file, sealer)) = old else { break };
-            let secret = live.material(id, file, sealer).map_err(|error| lost(self.path, id, error))?;
-            if let Some(secret) = secret {
-                frame.push(Op::Keep, &id.key(), place.sequence, secret.expose())?;
+        // What is made anew has nothing yet.
+        if let Some(Old { file, path, sealer }) = old {
+            for (key, kept) in &live.records {
+                let value = live.record(key, file, sealer).map_err(|unread| unread.said(path, key))?;
+                frame.push(Op::Put, key, kept.place.sequence, &value.unwrap_or_default())?;
+                frame = self.flushed(frame)?;
             }
-            frame = self.flushed(frame)?;
+            for (id, place) in &live.materials {
+                let secret = live.material(id, file, sealer);
+                let secret = secret.map_err(|unread| unread.said(path, &format!("the material of {id}")))?;
+                if let Some(secret) = secret {
+                    frame.push(Op::Keep, &id.key(), place.sequence, secret.expose())?;
+                }
+                frame = self.flushed(frame)?;
+            }
         }
         self.put(frame)?;
         let mut end = self.frame(Flag::BaseEnd);
@@ -150,24 +170,16 @@ impl<'a> Base<'a> {
     }
 }
 
-fn lost(path: &Path, id: &crate::store::MaterialId, error: Option<std::io::Error>) -> StoreError {
-    match error {
-        Some(error) => StoreError::io("read", path)(error),
-        None => StoreError::Damaged {
-            path: path.to_owned(),
-            offset: 0,
-            sequence: 0,
-            why: format!("the material of {id} does not open"),
-        },
-    }
-}
-
 /// Whether the new file says what the old one did.
 fn read_back(new: &Path, key: &StateKey, live: &Live) -> Result<(), StoreError> {
     let file = File::open(new).map_err(StoreError::io("open", new))?;
     let back = replay::read(&file, new, key)?.live;
-    let records = back.records.iter().map(|(key, (value, _))| (key, value));
-    let same = records.eq(live.records.iter().map(|(key, (value, _))| (key, value)))
+    let same = back.records.len() == live.records.len()
+        && back
+            .records
+            .iter()
+            .zip(&live.records)
+            .all(|(one, other)| one.0 == other.0 && one.1.says_what(other.1))
         && back.materials.keys().eq(live.materials.keys())
         && back.audit == live.audit;
     if same {

@@ -3,6 +3,7 @@
 mod open;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::index::{Index, Stamp};
@@ -59,8 +60,14 @@ impl Writer {
     }
 
     /// The small records.
-    pub(super) fn records(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
-        self.state.live.records.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+    pub(super) fn records(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let mut records = BTreeMap::new();
+        for key in self.state.live.records.keys() {
+            let read = self.state.live.record(key, self.log.file(), &self.state.sealer);
+            let value = read.map_err(|unread| unread.said(self.log.path(), key))?;
+            records.extend(value.map(|value| (key.clone(), value.into_owned())));
+        }
+        Ok(records)
     }
 
     /// Writes several changes with one sync; each has its own answer.
@@ -163,7 +170,7 @@ impl Writer {
             Err(fault) => self.mend(&fault),
         }
         let read = self.state.live.material(id, self.log.file(), &self.state.sealer);
-        read.map_err(|error| self.unreadable(&place, error))
+        read.map_err(|unread| unread.said(self.log.path(), &format!("the material of {id}")))
     }
 
     fn ask_index(&self, id: &MaterialId, place: &Place) -> Result<Option<Secret>, String> {
@@ -176,22 +183,10 @@ impl Writer {
         opened.map(Some).ok_or_else(|| format!("the material of {id} does not open"))
     }
 
-    fn unreadable(&self, place: &Place, error: Option<std::io::Error>) -> StoreError {
-        let path = self.log.path();
-        match error {
-            Some(error) => StoreError::io("read", path)(error),
-            None => StoreError::Damaged {
-                path: path.to_owned(),
-                offset: place.offset,
-                sequence: place.sequence,
-                why: "a material does not open any more".to_owned(),
-            },
-        }
-    }
-
     /// Whether there is something to do when nobody asks for anything.
     pub(super) fn has_chores(&self) -> bool {
-        self.index.as_ref().is_some_and(Index::is_dirty) || self.must_bury() || self.is_long()
+        let index = self.index.as_ref().is_some_and(|index| index.is_dirty() || index.is_full());
+        index || self.must_bury() || self.is_long()
     }
 
     /// What is done when nobody asks for anything, and before the end.
@@ -202,6 +197,16 @@ impl Writer {
         if let Some(Err(fault)) = self.index.as_mut().filter(|index| index.is_dirty()).map(Index::flush) {
             self.mend(&fault);
         }
+    }
+
+    /// Makes sled let go of the memory that it has taken.
+    pub(super) fn lighten(&mut self) {
+        let Some(index) = self.index.take_if(|index| index.is_full()) else { return };
+        match index.reopen(&self.stamp()) {
+            Ok(index) => self.index = Some(index),
+            Err(fault) => self.mend(&fault),
+        }
+        crate::memory::give_back();
     }
 
     /// Compacts when the journal has grown out of proportion; audit.log is not left behind for long.
@@ -252,7 +257,7 @@ impl Writer {
         compact::switch(&self.dir)?;
         self.log = Appender::open(&journal::path(&self.dir))?;
         self.state = replay::read(self.log.file(), self.log.path(), &self.key)?;
-        self.state.live.forget_history();
+        self.state.live.forget_all_but_places();
         self.postponed = 0;
         if let Some(index) = self.index.take() {
             index.close();

@@ -44,7 +44,7 @@ impl Writer {
         notices.extend(found.notices);
         let (trail, seen) = Trail::open(&dir, &state.live)?;
         notices.extend(seen);
-        state.live.forget_history();
+        state.live.forget_all_but_places();
         let writer = Self {
             dir,
             key,

@@ -87,7 +87,10 @@ impl Stage {
         change.puts = last.into_iter().collect();
         change.puts.retain(|(key, value)| match self.puts.get(key) {
             Some(coming) => coming != value,
-            None => live.records.get(key).map(|(value, _)| value) != value.as_ref(),
+            None => match (live.records.get(key), value) {
+                (Some(kept), Some(value)) => !kept.is(value),
+                (kept, value) => kept.is_some() || value.is_some(),
+            },
         });
         let last: BTreeMap<_, _> = std::mem::take(&mut change.materials).into_iter().collect();
         change.materials = last.into_iter().collect();

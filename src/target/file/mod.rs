@@ -23,7 +23,11 @@ use crate::model::{
     AssetId, Code, Install, Labels, NewObject, OldObject, Parcel, Place, Problem, Reload, Rollout, Secret,
     World,
 };
+use crate::patience;
 use crate::process::{self, Environment};
+
+/// What an asset has in a directory.
+type Spot = (AssetId, PathBuf);
 
 /// Directories on this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,9 +36,17 @@ pub struct Directories;
 #[async_trait]
 impl Target for Directories {
     async fn observe(&self, watch: &Watch, world: &mut World) {
-        for (asset, dir) in &watch.dirs {
-            if let Some(identity) = install::shown(asset, dir) {
-                world.dirs.insert((asset.clone(), dir.clone()), identity);
+        let shown = |(asset, dir): &Spot| install::shown(asset, dir);
+        for (spot, answer) in patience::each(spots(&watch.dirs), dir_of, shown).await {
+            match answer {
+                Some(Some(identity)) => {
+                    world.dirs.entry(spot.0).or_default().insert(spot.1, identity);
+                }
+                Some(None) => {}
+                None => {
+                    let problem = Problem::new(Code::FileFailed, patience::silence(&spot.1));
+                    world.silent.insert(spot.1, problem);
+                }
             }
         }
     }
@@ -102,12 +114,13 @@ impl Target for Directories {
     }
 
     async fn tidy(&self, places: BTreeSet<(AssetId, PathBuf)>) -> Result<(), Problem> {
-        blocking(move || {
-            let shown = |(asset, dir): (AssetId, PathBuf)| Some((install::shown(&asset, &dir)?, asset, dir));
-            let mut all = places.into_iter().filter_map(shown);
-            all.try_for_each(|(identity, asset, dir)| install::clear(&asset, &dir, &identity))
-        })
-        .await
+        let clear = |(asset, dir): &Spot| match install::shown(asset, dir) {
+            Some(identity) => install::clear(asset, dir, &identity),
+            None => Ok(()),
+        };
+        // What does not answer is said where it is looked at.
+        let cleared = patience::each(spots(&places), dir_of, clear).await;
+        cleared.into_iter().filter_map(|(_, outcome)| outcome).collect()
     }
 
     async fn delete(&self, _: &OldObject) -> Result<(), Problem> {
@@ -115,12 +128,25 @@ impl Target for Directories {
     }
 }
 
+fn spots(of: &BTreeSet<Spot>) -> Vec<Spot> {
+    of.iter().cloned().collect()
+}
+
+fn dir_of((_, dir): &Spot) -> &Path {
+    dir
+}
+
 impl Directories {
     async fn reload(&self, rollout: &Rollout, private: &[&str]) -> Result<(), Problem> {
         for (reload, timeout) in reloads(rollout) {
             let done = match reload {
                 Reload::Command(command) => process::run(command, timeout, Environment::Ours, private).await,
-                Reload::Signal { signal, pid_file } => signal::send(signal, pid_file),
+                Reload::Signal { signal, pid_file } => {
+                    let signal = signal.clone();
+                    let sent = move |pid_file: &Path| signal::send(&signal, pid_file);
+                    let sent = patience::one(pid_file.clone(), sent).await;
+                    sent.unwrap_or_else(|| Err(patience::silence(pid_file)))
+                }
             };
             done.map_err(|why| Problem::new(Code::ReloadFailed, format!("{}: {why}", rollout.place.name())))?;
         }

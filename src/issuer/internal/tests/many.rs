@@ -1,9 +1,10 @@
-//! Ten thousand leaves: ten thousand serials, RFC 5280's musts on each, and OpenSSL's, webpki's and Java's word on each.
+//! Ten thousand leaves: ten thousand serials, RFC 5280's musts on each, and OpenSSL's, webpki's, Java's and Go's word on each.
 
 use std::collections::BTreeSet;
 
 use x509_parser::prelude::ParsedExtension;
 
+use super::judges::Judge;
 use super::*;
 use crate::pki;
 
@@ -89,8 +90,10 @@ fn ten_thousand_leaves_have_ten_thousand_serials_and_keep_to_rfc_5280() {
     assert_eq!((serials.len(), keys.len()), (LEAVES, LEAVES));
     openssl_verifies(&authority, folder.path(), &files);
     let chain = authority.certificate.as_deref().unwrap();
-    if let Some(said) = java::judged(&authority.anchors[0], chain, None, &leaves, now()) {
-        assert_eq!(said, [LEAVES.to_string()]);
+    for judge in Judge::ALL {
+        if let Some(said) = judge.judged(&authority.anchors[0], chain, None, &leaves, now()) {
+            assert_eq!(said, [LEAVES.to_string()], "{judge:?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::issuer::internal::{Edition, Signed};
-use crate::model::Issued;
+use crate::model::{Issued, Network};
 
 /// The CA before and after; the new root is certified by the old.
 fn rolled() -> (InternalCa, Material, Material) {
@@ -134,4 +134,38 @@ fn openssl_refuses_a_leaf_outside_the_constraints_and_a_ca_too_deep() {
     let served = Material { chain, anchors: authority.anchors, ..leaf };
     let words = openssl_verify(&served, "sslserver", &[]);
     assert!(words.contains("path length constraint exceeded"), "{words}");
+}
+
+/// A stolen intermediate signs what it likes, past our own checks: clients hold addresses against its constraints, too.
+#[test]
+fn openssl_and_webpki_refuse_an_address_that_is_not_permitted() {
+    let strict = constrained();
+    let network = |address: &str, bits| Network { address: address.parse().unwrap(), bits };
+    let ranges = vec![network("10.1.2.3", 8), network("2001:db8::", 32)];
+    let some = InternalCa { permitted_ip_ranges: ranges, ..strict.clone() };
+    for (ca, good, bad) in [
+        (strict, vec![], ["192.0.2.1", "2001:db8::1"]),
+        (some, vec!["10.255.0.1", "2001:db8:1::1"], ["11.0.0.1", "2001:db9::1"]),
+    ] {
+        let authority = established(&ca);
+        let addresses = |all: &[&str]| all.iter().map(|address| address.parse().unwrap()).collect();
+        let inside = Request { ip_addresses: addresses(&good), ..request(&authority) };
+        let served = issue(&ca, &inside).unwrap().material;
+        assert_eq!(openssl_verify(&served, "sslserver", &[]), "", "{good:?}");
+        webpki_verify(&served, KeyUsage::server_auth(), Some("a.internal.example.org"));
+        let loose = InternalCa { permitted_dns: Vec::new(), ..ca.clone() };
+        for address in bad {
+            let asked = Request { ip_addresses: addresses(&[address]), ..request(&authority) };
+            let words = issue(&ca, &asked).unwrap_err().to_string();
+            assert!(words.contains("is outside name_constraints.permitted_ip_ranges"), "{words}");
+            let served = issue(&loose, &asked).unwrap().material;
+            let words = openssl_verify(&served, "sslserver", &[]);
+            assert!(words.contains("subtree violation"), "{address}: {words}");
+            assert_eq!(
+                judges::webpki_says(&served),
+                Err(webpki::Error::NameConstraintViolation),
+                "{address}"
+            );
+        }
+    }
 }

@@ -25,6 +25,9 @@ pub(super) trait Arithmetic: Sync {
     /// How many numbers are tested in the time of one.
     fn lanes(&self) -> usize;
 
+    /// How long a test of 2048 bits takes, where IFMA's takes 1.
+    fn weight(&self) -> f64;
+
     /// Of each number n: whether 2^(n-1) = 1 (mod n) (Fermat's test to the base 2).
     fn fermat(&self, numbers: &[Vec<u64>], stop: Stop<'_>) -> Option<Vec<bool>>;
 

@@ -12,6 +12,11 @@ use super::{Arithmetic, Stop};
 pub(super) struct Plain;
 
 impl Arithmetic for Plain {
+    /// It is the best where this crate is not optimised, and the sieve takes long there, too.
+    fn weight(&self) -> f64 {
+        1.0
+    }
+
     fn lanes(&self) -> usize {
         1
     }

@@ -8,6 +8,10 @@ use super::{Arithmetic, Stop, batch};
 pub(super) struct Portable;
 
 impl Arithmetic for Portable {
+    fn weight(&self) -> f64 {
+        14.0
+    }
+
     fn lanes(&self) -> usize {
         One::COUNT
     }

@@ -1,7 +1,8 @@
 //! The vector instructions of x86-64.
 //!
-//! The only unsafe code of the crate: the compiler must be told that the processor has them. Each arithmetic can
-//! only be made by asking the processor, and its lanes exist only in here, below the functions that say so.
+//! `unsafe`, as the compiler must be told that the processor has them. Each arithmetic can only be made by asking the
+//! processor, and its lanes exist only in here, below the functions that say so. Beside this file two calls of the system that
+//! no safe crate has are unsafe: tests/architecture.rs names all that may be.
 #![allow(unsafe_code)]
 
 // Two dozen of them: a list says no more.
@@ -23,6 +24,10 @@ impl Avx2 {
 }
 
 impl Arithmetic for Avx2 {
+    fn weight(&self) -> f64 {
+        4.6
+    }
+
     fn lanes(&self) -> usize {
         Four::COUNT
     }
@@ -58,6 +63,10 @@ impl Ifma {
 }
 
 impl Arithmetic for Ifma {
+    fn weight(&self) -> f64 {
+        1.0
+    }
+
     fn lanes(&self) -> usize {
         Eight::COUNT
     }

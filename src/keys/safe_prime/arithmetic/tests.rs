@@ -6,16 +6,33 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::keys::dh;
+use crate::skip::skipped;
 
-/// Those of this processor; what it cannot do is said.
+/// Those of this processor; what it cannot do is skipped by name below.
 fn all() -> Vec<Box<dyn Arithmetic>> {
-    let kernels = Kernel::available();
-    for kernel in [Kernel::Ifma, Kernel::Avx2] {
-        if !kernels.contains(&kernel) {
-            println!("not tested: this processor cannot do {}", kernel.name());
-        }
-    }
-    kernels.into_iter().filter_map(Kernel::arithmetic).collect()
+    Kernel::available().into_iter().filter_map(Kernel::arithmetic).collect()
+}
+
+#[test]
+fn ifma_tells_small_primes_apart() {
+    tells_small_primes_apart(Kernel::Ifma);
+}
+
+#[test]
+fn avx2_tells_small_primes_apart() {
+    tells_small_primes_apart(Kernel::Avx2);
+}
+
+/// All other tests here go over what this processor has, and would pass without this kernel.
+fn tells_small_primes_apart(kernel: Kernel) {
+    let Some(arithmetic) = kernel.arithmetic() else {
+        let name = format!("keys::safe_prime::arithmetic::tests::{}_tells_small_primes_apart", kernel.name());
+        return skipped(&name, "this processor cannot do it; nothing else here has tested it");
+    };
+    assert!(Kernel::available().contains(&kernel), "the other tests leave it out");
+    let numbers: Vec<Vec<u64>> = (1..500).map(|half| vec![2 * half + 1]).collect();
+    let expected: Vec<bool> = numbers.iter().map(|number| fermat_by_definition(number)).collect();
+    assert_eq!(fermat(arithmetic.as_ref(), &numbers), expected);
 }
 
 /// As many as there may be, in several batches where there are more than lanes.
