@@ -1,17 +1,17 @@
 //! The facts of one plan, with what is looked up often at hand: everything here is one look over the facts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
 use super::issuing::Ledger;
-use super::objects::Bytes;
 use super::site::{self, Labelled};
 use super::{Seed, Site};
 use crate::desired::{AssetSpec, Desired};
 use crate::model::{
-    AssetId, AssetKind, AssetRecord, Content, Engine, Inventory, Object, ObjectKind, ObjectRecord, Place,
-    Problem, Reference, Service, World, mount_path,
+    AssetId, AssetKind, AssetRecord, Content, Engine, FileContent, Inventory, Object, ObjectKind,
+    ObjectRecord, Place, Problem, Reference, Service, World, mount_path,
 };
 
 /// What every question is asked of.
@@ -28,8 +28,11 @@ pub struct Context<'a> {
     pub(super) ledger: Ledger,
     /// What is kept of an asset that is new: nothing.
     blank: AssetRecord,
-    wanted: HashMap<&'a AssetId, Known<'a>>,
-    by_bytes: BTreeMap<Bytes, &'a ObjectRecord>,
+    wanted: Vec<Known<'a>>,
+    /// Where each asset is among them.
+    index: HashMap<&'a AssetId, usize>,
+    /// Those that were asked for last: questions about an asset, and about the CA that signs for it, come in a row.
+    last: Cell<[usize; 2]>,
     named: HashMap<&'a str, Namer<'a>>,
     references: HashMap<&'a str, HashMap<String, &'a Reference>>,
     highest: HashMap<String, u32>,
@@ -37,10 +40,13 @@ pub struct Context<'a> {
 
 /// What is known of an asset that is wanted: it is asked for dozens of times in a plan.
 struct Known<'a> {
+    id: &'a AssetId,
     /// `None` where it is new.
     record: Option<&'a AssetRecord>,
     sites: Vec<Site<'a>>,
     objects: Vec<&'a ObjectRecord>,
+    /// Those of them that can be shown, see [`is_usable`].
+    usable: Vec<&'a ObjectRecord>,
 }
 
 /// Who names an object, and how.
@@ -68,8 +74,9 @@ impl<'a> Context<'a> {
             seed,
             ledger: Ledger::of(inventory),
             blank: AssetRecord::new(AssetId::new(AssetKind::Ca, "")),
-            wanted: HashMap::with_capacity(desired.assets.len()),
-            by_bytes: by_bytes(desired, inventory),
+            wanted: Vec::with_capacity(desired.assets.len()),
+            index: desired.assets.keys().enumerate().map(|(at, id)| (id, at)).collect(),
+            last: Cell::default(),
             named: named(&inventory.world),
             references: references(&inventory.world),
             highest: highest(&inventory.world),
@@ -78,26 +85,43 @@ impl<'a> Context<'a> {
         for (id, spec) in &desired.assets {
             let record = inventory.record(id);
             let sites = site::sites(spec, record.unwrap_or(&context.blank), &inventory.world, &labelled);
-            context.wanted.insert(id, Known { record, sites, objects: Vec::new() });
+            context.wanted.push(Known { id, record, sites, objects: Vec::new(), usable: Vec::new() });
         }
+        let seen = seen(&inventory.world);
         for object in inventory.objects.values() {
             // Of what is not wanted any more nobody asks.
-            if let Some(known) = context.wanted.get_mut(&object.asset) {
-                known.objects.push(object);
+            let Some(known) = context.index.get(&object.asset).and_then(|at| context.wanted.get_mut(*at))
+            else {
+                continue;
+            };
+            known.objects.push(object);
+            if is_usable(desired, &inventory.world, &seen, object) {
+                known.usable.push(object);
             }
         }
         context
     }
 
+    fn known(&self, id: &AssetId) -> Option<&Known<'a>> {
+        let [last, other] = self.last.get();
+        let is = |at: usize| self.wanted.get(at).filter(|known| known.id == id);
+        if let Some(known) = is(last) {
+            return Some(known);
+        }
+        let at = if is(other).is_some() { other } else { *self.index.get(id)? };
+        self.last.set([at, last]);
+        self.wanted.get(at)
+    }
+
     /// What we keep of an asset; nothing, where it is new.
     pub fn record(&self, id: &AssetId) -> &AssetRecord {
-        let record = self.wanted.get(id).map_or_else(|| self.inventory.record(id), |known| known.record);
+        let record = self.known(id).map_or_else(|| self.inventory.record(id), |known| known.record);
         record.unwrap_or(&self.blank)
     }
 
     /// The places that a wanted asset goes to.
     pub fn sites(&self, spec: &AssetSpec) -> &[Site<'a>] {
-        self.wanted.get(&spec.id).map_or(&[], |known| &known.sites)
+        self.known(&spec.id).map_or(&[], |known| &known.sites)
     }
 
     /// Why the Swarm cannot be worked with; `None` where it can.
@@ -117,12 +141,18 @@ impl<'a> Context<'a> {
 
     /// Our objects of an asset.
     pub(super) fn objects(&self, asset: &AssetId) -> &[&'a ObjectRecord] {
-        self.wanted.get(asset).map_or(&[], |known| &known.objects)
+        self.known(asset).map_or(&[], |known| &known.objects)
     }
 
-    /// Our object that holds these bytes, if it is still in the engine or not made yet.
-    pub(super) fn object(&self, bytes: &Bytes) -> Option<&'a ObjectRecord> {
-        self.by_bytes.get(bytes).copied()
+    /// Our object that holds the bytes of a file, if it is still in the engine or not made yet.
+    pub(super) fn object(&self, asset: &AssetId, file: &FileContent) -> Option<&'a ObjectRecord> {
+        let holds = |object: &&&ObjectRecord| {
+            file.kind == Some(object.kind)
+                && object.part == file.part
+                && object.revisions == file.revisions
+                && object.password == file.password
+        };
+        self.known(asset)?.usable.iter().rev().find(holds).copied()
     }
 
     /// Who still names an object.
@@ -148,27 +178,28 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Our objects by what they hold, without those that the engine has lost or whose name another has taken: what
-/// they hold is made again, under a new name.
-fn by_bytes<'a>(desired: &Desired, inventory: &'a Inventory) -> BTreeMap<Bytes, &'a ObjectRecord> {
-    let world = &inventory.world;
-    let seen: HashMap<(ObjectKind, String), &Object> =
-        world.objects.iter().map(|object| ((object.kind, object.name.to_lowercase()), object)).collect();
-    let usable = |record: &&ObjectRecord| {
-        let object = seen.get(&(record.kind, record.name.to_lowercase()));
-        match (&record.id, object) {
-            (Some(id), Some(object)) => object.id == *id,
-            (Some(_), None) => world.engine != Engine::Ready,
-            // Intended, and perhaps made before a crash: then it has our labels.
-            (None, Some(object)) => object.labels.as_ref().is_some_and(|labels| {
-                labels.instance == desired.instance
-                    && labels.asset == record.asset
-                    && labels.part == record.part
-            }),
-            (None, None) => true,
-        }
-    };
-    inventory.objects.values().filter(usable).map(|object| (Bytes::of(object), object)).collect()
+/// What the engine has, by kind and name.
+fn seen(world: &World) -> HashMap<(ObjectKind, String), &Object> {
+    world.objects.iter().map(|object| ((object.kind, object.name.to_lowercase()), object)).collect()
+}
+
+/// Not usable are those that the engine has lost or whose name another has taken: what they hold is made again, under a new
+/// name.
+fn is_usable(
+    desired: &Desired,
+    world: &World,
+    seen: &HashMap<(ObjectKind, String), &Object>,
+    record: &ObjectRecord,
+) -> bool {
+    match (&record.id, seen.get(&(record.kind, record.name.to_lowercase()))) {
+        (Some(id), Some(object)) => object.id == *id,
+        (Some(_), None) => world.engine != Engine::Ready,
+        // Intended, and perhaps made before a crash: then it has our labels.
+        (None, Some(object)) => object.labels.as_ref().is_some_and(|labels| {
+            labels.instance == desired.instance && labels.asset == record.asset && labels.part == record.part
+        }),
+        (None, None) => true,
+    }
 }
 
 fn named(world: &World) -> HashMap<&str, Namer<'_>> {

@@ -15,12 +15,6 @@ use crate::model::{
 pub(super) struct Bytes(ObjectKind, AssetId, Part, Vec<u32>, Option<String>);
 
 impl Bytes {
-    /// Of an object that we have.
-    pub(super) fn of(object: &ObjectRecord) -> Self {
-        let ObjectRecord { kind, asset, part, revisions, password, .. } = object.clone();
-        Self(kind, asset, part, revisions, password)
-    }
-
     fn wanted(asset: &AssetId, file: &FileContent) -> Option<Self> {
         let FileContent { part, revisions, password, .. } = file.clone();
         Some(Self(file.kind?, asset.clone(), part, revisions, password))
@@ -53,13 +47,17 @@ pub(super) fn provide(
     file: &FileContent,
     draft: &mut Draft,
 ) -> Option<(String, Option<String>)> {
+    let made = context.object(asset, file);
+    if let Some(made) = made.filter(|record| record.id.is_some()) {
+        return Some((made.name.clone(), made.id.clone()));
+    }
     let bytes = Bytes::wanted(asset, file)?;
-    if let Some(record) = context.object(&bytes) {
-        if record.id.is_none() && !draft.names.contains_key(&bytes) {
-            draft.names.insert(bytes.clone(), record.name.clone());
-            draft.push(publish(context.now, bytes, record.name.clone()));
+    if let Some(intended) = made {
+        if !draft.names.contains_key(&bytes) {
+            draft.names.insert(bytes.clone(), intended.name.clone());
+            draft.push(publish(context.now, bytes, intended.name.clone()));
         }
-        return Some((record.name.clone(), record.id.clone()));
+        return Some((intended.name.clone(), None));
     }
     if let Some(name) = draft.names.get(&bytes) {
         return Some((name.clone(), None));
@@ -141,8 +139,8 @@ fn wanted<'a>(context: &Context<'a>, spec: &AssetSpec) -> BTreeSet<&'a str> {
         let content = content::wanted(context, spec, site);
         let delivered = context.record(&spec.id).deliveries.get(&site.place);
         let files = delivered.into_iter().flat_map(|delivery| delivery.content.files.values());
-        let bytes = content.files.values().chain(files).filter_map(|file| Bytes::wanted(&spec.id, file));
-        wanted.extend(bytes.filter_map(|bytes| context.object(&bytes)).map(|object| object.name.as_str()));
+        let made = content.files.values().chain(files).filter_map(|file| context.object(&spec.id, file));
+        wanted.extend(made.map(|object| object.name.as_str()));
     }
     wanted
 }
@@ -165,13 +163,4 @@ fn reason_to_keep(
     }
     let until = later(object.replaced_at.unwrap_or(object.created_at), context.desired.retention);
     (until > context.now).then(|| (Some(until), "the retention has not passed".to_owned()))
-}
-
-/// The object that a file of an asset should show, where it is made.
-pub(super) fn made<'a>(
-    context: &Context<'a>,
-    asset: &AssetId,
-    file: &FileContent,
-) -> Option<&'a ObjectRecord> {
-    context.object(&Bytes::wanted(asset, file)?)
 }

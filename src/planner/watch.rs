@@ -1,7 +1,7 @@
 //! Is what was delivered still there, and is it shown to be served?
 
 use super::rollout::{Due, assemble, parcel_of};
-use super::{Context, Draft, Site, objects};
+use super::{Context, Draft, Site};
 use crate::model::{
     Action, Code, Content, Delivery, FileContent, Place, Problem, Proof, ProofAsk, Reference, Step, Update,
     mount_path,
@@ -14,7 +14,7 @@ pub(super) fn drift(context: &Context<'_>, site: &Site<'_>, content: &Content) -
         return if shown { Vec::new() } else { vec![dir.display().to_string()] };
     }
     let missing = |(path, file): &(&String, &FileContent)| {
-        let id = objects::made(context, site.asset, file).and_then(|object| object.id.as_deref());
+        let id = context.object(site.asset, file).and_then(|object| object.id.as_deref());
         !shows(reference(context, site, path, file), file, id)
     };
     content.files.iter().filter(missing).map(|(path, _)| path.clone()).collect()
