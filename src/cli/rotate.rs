@@ -9,7 +9,8 @@ use super::{compromised, csr, state};
 use crate::audit::Event;
 use crate::config::Config;
 use crate::desired::{AssetSpec, KindSpec};
-use crate::model::{AssetId, AssetKind, Request};
+use crate::executor::Edit;
+use crate::model::{AssetId, AssetKind, KeyPrints, Request};
 
 /// The assets that are meant.
 pub(super) fn chosen(config: &Config, assets: &[String], all: bool) -> Result<BTreeSet<AssetId>, Failure> {
@@ -40,58 +41,78 @@ fn needs(config: &Config, chosen: &BTreeSet<AssetId>, ca: &AssetId) -> bool {
         .any(|cert| chosen.contains(&cert.id()) && cert.issuers().contains(&ca.name))
 }
 
-/// The request is durable before anything is done for it: a crash does not forget it.
+/// So many requests are one step of the state: what ten thousand assets have on record does not go into one.
+const AT_ONCE: usize = 200;
+
+/// The request is durable before anything is done for it: a crash does not forget it. What another person has approved is one
+/// step, whatever its size: it must not be half done.
 pub(super) async fn ask(
     house: &House,
     chosen: &BTreeSet<AssetId>,
     is_compromised: bool,
     by: &By,
 ) -> Result<(), Failure> {
+    let chosen: Vec<&AssetId> = chosen.iter().collect();
+    let at_once = if by.ticket.is_some() { chosen.len().max(1) } else { AT_ONCE };
+    for some in chosen.chunks(at_once) {
+        ask_for(house, some, is_compromised, by).await?;
+    }
+    crate::failpoint::hit("rotate-asked");
+    Ok(())
+}
+
+async fn ask_for(house: &House, chosen: &[&AssetId], is_compromised: bool, by: &By) -> Result<(), Failure> {
     let mut keys = BTreeMap::new();
     for id in chosen.iter().filter(|_| is_compromised) {
-        keys.insert(id, compromised::keys(house, id).await?);
+        keys.insert(*id, compromised::keys(house, id).await?);
     }
     let mut redeemed = Ok(());
-    let actor = by.actor.as_str();
-    let edit = |edit: &mut crate::executor::Edit<'_>| {
+    let edit = |edit: &mut Edit<'_>| {
         redeemed = by.redeem(edit);
-        if redeemed.is_err() {
-            return;
-        }
-        let at = edit.now;
-        for id in chosen {
-            let spec = house.desired.assets.get(id);
-            let standby = spec.is_some_and(|spec| spec.overlap.standby);
-            let record = edit.asset(id);
-            let active = record.active().map_or(0, |revision| revision.number);
-            let after = if standby { active } else { record.newest_number() };
-            let request = Request {
-                at,
-                by: actor.to_owned(),
-                after,
-                compromised: is_compromised,
-                new_root: id.kind == AssetKind::Ca,
-            };
-            record.ask(request, spec.is_some_and(key_stays));
-            if let Some(keys) = keys.get(id) {
-                record.remember_compromised(keys);
+        if redeemed.is_ok() {
+            for id in chosen {
+                note(edit, house.desired.assets.get(*id), id, keys.get(*id), by);
             }
-            let why = is_compromised.then(|| ("compromised".to_owned(), "true".to_owned()));
-            let request = by.ticket.as_ref().map(|one| ("request".to_owned(), one.number.to_string()));
-            edit.audit(Event {
-                at,
-                actor: actor.to_owned(),
-                action: "rotate-asked".to_owned(),
-                asset: Some(id.clone()),
-                revision: Some(after),
-                detail: why.into_iter().chain(request).collect::<BTreeMap<_, _>>(),
-            });
         }
     };
     house.executor.books.edit(edit).await?;
-    redeemed?;
-    crate::failpoint::hit("rotate-asked");
-    Ok(())
+    Ok(redeemed?)
+}
+
+/// Puts one request on record; `compromised` are the keys of an asset whose key is in wrong hands.
+fn note(
+    edit: &mut Edit<'_>,
+    spec: Option<&AssetSpec>,
+    id: &AssetId,
+    compromised: Option<&KeyPrints>,
+    by: &By,
+) {
+    let at = edit.now;
+    let standby = spec.is_some_and(|spec| spec.overlap.standby);
+    let record = edit.asset(id);
+    let active = record.active().map_or(0, |revision| revision.number);
+    let after = if standby { active } else { record.newest_number() };
+    let request = Request {
+        at,
+        by: by.actor.clone(),
+        after,
+        compromised: compromised.is_some(),
+        new_root: id.kind == AssetKind::Ca,
+    };
+    record.ask(request, spec.is_some_and(key_stays));
+    if let Some(keys) = compromised {
+        record.remember_compromised(keys);
+    }
+    let why = compromised.map(|_| ("compromised".to_owned(), "true".to_owned()));
+    let request = by.ticket.as_ref().map(|one| ("request".to_owned(), one.number.to_string()));
+    edit.audit(Event {
+        at,
+        actor: by.actor.clone(),
+        action: "rotate-asked".to_owned(),
+        asset: Some(id.clone()),
+        revision: Some(after),
+        detail: why.into_iter().chain(request).collect::<BTreeMap<_, _>>(),
+    });
 }
 
 /// What a person has to have issued: where the key is in wrong hands the next one is made at once, so that its request can

@@ -130,3 +130,23 @@ fn plan_changes_nothing_and_says_what_it_cannot_read() {
     assert_eq!(later["now"], "2099-01-01T00:00:00Z");
     assert!(!later["actions"].as_array().unwrap().is_empty());
 }
+
+/// Of ten thousand, what is on record would not go into one step of the state: they are asked for in several.
+#[test]
+fn all_of_many_are_rotated() {
+    let mut keyturn = files_site("");
+    let mut site = fs::read_to_string(keyturn.dir().join("keyturn.toml")).unwrap();
+    for number in 0..250 {
+        site += &format!(
+            "[certificates.many{number}]\nissuers = [\"internal\"]\ndns_names = [\"many{number}.example.org\"]\n"
+        );
+    }
+    keyturn = keyturn.config(&site);
+    assert_eq!(quick(&keyturn, &["run"]).code, Some(0));
+    let ran = quick(&keyturn, &["rotate", "--all"]);
+    assert!(ran.ok(), "{ran:#?}");
+    let now = status(&keyturn);
+    let many = now.iter().filter(|(id, _)| id.starts_with("certificates/many"));
+    assert_eq!(many.filter(|(_, one)| one["revision"] == 2).count(), 250);
+    assert_eq!(keyturn.audited("rotate-asked"), now.len() - 1, "of all but the CA");
+}
