@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use crate::model::AssetId;
+use crate::model::{AssetId, hex};
 
 /// What comes before the first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -106,10 +106,6 @@ impl Entry {
         let canonical = line.strip_suffix(r#","hash":""}"#).unwrap_or(&line);
         hex(digest(&SHA256, format!("{canonical}}}").as_bytes()).as_ref())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A history that holds.

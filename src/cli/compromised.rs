@@ -9,9 +9,8 @@ use crate::model::{AssetId, AssetRecord, Inventory, KeyPrints, Material, Secret}
 use crate::pki::{PublicKey, pem, spki_of_certificate};
 
 /// The keys of each revision of an asset whose material is still here.
-pub(super) async fn keys(house: &House, id: &AssetId) -> Result<KeyPrints, Failure> {
+pub(super) async fn keys(house: &House, inventory: &Inventory, id: &AssetId) -> Result<KeyPrints, Failure> {
     let books = &house.executor.books;
-    let inventory = books.inventory().await;
     let revisions = inventory.record(id).into_iter().flat_map(|record| record.revisions.values());
     let mut keys = KeyPrints::new();
     for revision in revisions.filter(|revision| !revision.state.is_over()) {

@@ -139,7 +139,7 @@ async fn ask(
             "the revocation of {id} is recorded, but {issuer} has no revocation lists (`crl`): nobody is told of it"
         );
     }
-    let keys = compromised::keys(house, id).await?;
+    let keys = compromised::keys(house, &inventory, id).await?;
     let key_stays = house.desired.assets.get(id).is_some_and(rotate::key_stays);
     let edit = |edit: &mut crate::executor::Edit<'_>| {
         let at = edit.now;

@@ -52,20 +52,28 @@ pub(super) async fn ask(
     is_compromised: bool,
     by: &By,
 ) -> Result<(), Failure> {
+    let mut keys = BTreeMap::new();
+    if is_compromised {
+        let inventory = house.executor.books.inventory().await;
+        for id in chosen {
+            keys.insert(id, compromised::keys(house, &inventory, id).await?);
+        }
+    }
     let chosen: Vec<&AssetId> = chosen.iter().collect();
     let at_once = if by.ticket.is_some() { chosen.len().max(1) } else { AT_ONCE };
     for some in chosen.chunks(at_once) {
-        ask_for(house, some, is_compromised, by).await?;
+        ask_for(house, some, &keys, by).await?;
     }
     crate::failpoint::hit("rotate-asked");
     Ok(())
 }
 
-async fn ask_for(house: &House, chosen: &[&AssetId], is_compromised: bool, by: &By) -> Result<(), Failure> {
-    let mut keys = BTreeMap::new();
-    for id in chosen.iter().filter(|_| is_compromised) {
-        keys.insert(*id, compromised::keys(house, id).await?);
-    }
+async fn ask_for(
+    house: &House,
+    chosen: &[&AssetId],
+    keys: &BTreeMap<&AssetId, KeyPrints>,
+    by: &By,
+) -> Result<(), Failure> {
     let mut redeemed = Ok(());
     let edit = |edit: &mut Edit<'_>| {
         redeemed = by.redeem(edit);

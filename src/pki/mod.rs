@@ -27,6 +27,8 @@ pub use path::{accepted, usable};
 pub use private_key::private_key;
 pub use public_key::{PublicKey, PublicKeyError};
 
+pub use crate::model::hex;
+
 /// Text or bytes that are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PkiError {
@@ -79,13 +81,4 @@ pub enum PkiError {
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let pair = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     text.len().is_multiple_of(2).then(|| (0..text.len()).step_by(2).map(pair).collect())?
-}
-
-/// Lower-case hex without separators.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -8,7 +8,7 @@ use ring::digest;
 use super::site::SiteFile;
 use super::{Context, Site, life};
 use crate::desired::{AssetSpec, FileSpec, KindSpec};
-use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState};
+use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState, hex};
 
 /// What `site` should hold now; empty while there is nothing for it yet. Nearly always it is what was delivered: that is not
 /// made a second time.
@@ -182,7 +182,7 @@ pub fn identity(content: &Content) -> String {
             text.push('\0');
         }
     }
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
+    hex(&digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..6])
 }
 
 fn spell(text: &mut String, value: impl Debug) {
@@ -196,13 +196,6 @@ fn spell_option(text: &mut String, value: Option<impl Debug>) {
         None => text.push_str("None\0"),
         some => spell(text, some),
     }
-}
-
-/// The first six octets, in hex.
-fn hex(digest: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let nibbles = digest.iter().take(6).flat_map(|octet| [octet >> 4, octet & 15]);
-    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 
 use super::*;
 use crate::issuer::{Event, NotKept, Slot, Usage};
-use crate::model::{AssetId, AssetKind};
+use crate::model::{AssetId, AssetKind, Issued};
 
 mod judges;
 mod many;
@@ -82,6 +82,20 @@ fn subject_key(algorithm: KeyAlgorithm) -> Secret {
         Some(bits) => openssl(&["-algorithm", "RSA", "-pkeyopt", &format!("rsa_keygen_bits:{bits}")]),
         None if algorithm == KeyAlgorithm::Ed25519 => openssl(&["-algorithm", "ed25519"]),
         None => key::generate(algorithm, &Entropy::system()).unwrap(),
+    }
+}
+
+/// As it stands on the books once it was revoked.
+fn revoked(made: &Made) -> Issued {
+    Issued {
+        ca: AssetId::new(AssetKind::Ca, "internal"),
+        serial: made.facts.serial.clone().unwrap(),
+        signed_by: 1,
+        not_after: made.facts.validity.unwrap().not_after,
+        subject: "certificates/leaf".to_owned(),
+        asked: None,
+        revoked: Some((now() - SignedDuration::from_mins(5), RevocationReason::KeyCompromise)),
+        listed: false,
     }
 }
 

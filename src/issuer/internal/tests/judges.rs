@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::issuer::internal::{Edition, Signed};
-use crate::model::Issued;
 use crate::skip::skipped;
 
 /// One of them; both programs are called in the same way, and answer in the same way.
@@ -110,16 +109,7 @@ fn accepts_what_is_good_and_refuses_what_is_revoked(judge: Judge, words: &[&str]
     let ca = constrained();
     let authority = established(&ca);
     let (good, bad) = (issue(&ca, &request(&authority)).unwrap(), issue(&ca, &request(&authority)).unwrap());
-    let gone = Issued {
-        ca: AssetId::new(AssetKind::Ca, "internal"),
-        serial: bad.facts.serial.clone().unwrap(),
-        signed_by: 1,
-        not_after: bad.facts.validity.unwrap().not_after,
-        subject: "certificates/leaf".to_owned(),
-        asked: None,
-        revoked: Some((now() - SignedDuration::from_mins(5), RevocationReason::KeyCompromise)),
-        listed: false,
-    };
+    let gone = revoked(&bad);
     let signed = [Signed { authority: &authority, revoked: vec![&gone] }];
     let edition = Edition { number: 1, now: now(), lifetime: DAY * 30 };
     let lists = ca.revocation_lists(&signed, edition).unwrap();

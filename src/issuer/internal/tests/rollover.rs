@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::issuer::internal::{Edition, Signed};
-use crate::model::{Issued, Network};
+use crate::model::Network;
 
 /// The CA before and after; the new root is certified by the old.
 fn rolled() -> (InternalCa, Material, Material) {
@@ -47,19 +47,6 @@ fn an_old_root_that_allows_no_more_cas_certifies_none() {
     let root = template::cross("Imported", span, &Entropy::system()).unwrap().self_signed(&signer).unwrap();
     let old = Material { anchors: vec![root.pem()], anchor_key: Some(key), ..Material::default() };
     assert_eq!(ca.establish(Under::New(Some(&old)), None, now()).unwrap().material.cross, None);
-}
-
-fn revoked(made: &Made) -> Issued {
-    Issued {
-        ca: AssetId::new(AssetKind::Ca, "internal"),
-        serial: made.facts.serial.clone().unwrap(),
-        signed_by: 1,
-        not_after: made.facts.validity.unwrap().not_after,
-        subject: "certificates/leaf".to_owned(),
-        asked: None,
-        revoked: Some((now() - SignedDuration::from_mins(5), RevocationReason::KeyCompromise)),
-        listed: false,
-    }
 }
 
 fn with_lists(made: &Made, lists: &str) -> String {
