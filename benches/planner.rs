@@ -3,13 +3,15 @@
 //! The sites are brought to rest by the planner's own forecast, so that what is measured is what the daemon asks for every
 //! five minutes: "is anything due?", and nothing is.
 //!
-//!     planner [ASSETS…]     1000 10000 100000 unless said otherwise
+//!     planner [ASSETS…] [due|idle|health|year…]     1000 10000 100000, and all four, unless said otherwise
 
 // A benchmark is there to print, and has a clock of its own.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -32,6 +34,8 @@ enum Goes {
     /// A hundred to a service.
     Swarm,
 }
+
+const BOTH: [Goes; 2] = [Goes::Dirs, Goes::Swarm];
 
 impl Goes {
     fn name(self) -> &'static str {
@@ -112,7 +116,9 @@ struct Site {
 }
 
 impl Site {
-    fn new(desired: Desired, count: usize, goes: Goes) -> Self {
+    /// Of `count` assets, on its first day.
+    fn new(count: usize, goes: Goes) -> Self {
+        let desired = desired(count, goes);
         let mut inventory = Inventory::default();
         inventory.world.engine = Engine::Ready;
         if let Goes::Swarm = goes {
@@ -128,6 +134,12 @@ impl Site {
 
     fn plan(&self) -> keyturn::model::Plan {
         plan(&self.desired, &self.inventory, self.now, self.seed())
+    }
+
+    /// What the coming year brings.
+    fn year(&self) -> Vec<planner::Lane> {
+        let year = self.now + jiff::SignedDuration::from_hours(365 * 24);
+        planner::timeline(&self.desired, &self.inventory, self.now, year, self.seed())
     }
 
     /// All that is due works at once, until nothing is.
@@ -169,55 +181,123 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 /// No processor's caches hold so many octets.
 const CACHES: usize = 192 << 20;
 
-/// The fastest of some runs: what else the machine does only adds. Between two looks of a daemon lie minutes, in which others
-/// have used the caches: so each run finds nothing of its own in them. (A thousand assets would fit into those of most
-/// processors, ten thousand into none, and the one would seem to cost thirty times the other.)
-fn fastest<T>(mut work: impl FnMut() -> T) -> Duration {
+/// What is measured: by which word, and what it is.
+const MEASURES: [(&str, &str); 4] = [
+    ("due", "plan, everything due"),
+    ("idle", "plan, nothing due"),
+    ("health", "health"),
+    ("year", "timeline of a year"),
+];
+
+/// So often each is measured, and the fastest counts: what else the machine does only adds. (A year of thousands takes seconds,
+/// and is measured once.)
+const ROUNDS: usize = 9;
+
+/// What one of [`MEASURES`] takes. Between two looks of a daemon lie minutes, in which others have used the caches: so nothing
+/// of the site is in them. (A thousand assets would fit into those of most processors, ten thousand into none, and the one would
+/// seem to cost thirty times the other.)
+fn measure(word: &str, site: &Site) -> Duration {
     let mut others = vec![0u8; CACHES];
-    let mut run = || {
-        others.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
-        std::hint::black_box(&others);
-        timed(&mut work).0
-    };
-    (0..5).map(|_| run()).min().unwrap_or_default()
+    others.iter_mut().step_by(64).for_each(|octet| *octet = octet.wrapping_add(1));
+    std::hint::black_box(&others);
+    match word {
+        "health" => timed(|| health(&site.desired, &site.inventory, site.now, site.seed())).0,
+        "year" => timed(|| site.year()).0,
+        _ => timed(|| site.plan()).0,
+    }
 }
 
-/// What each thing took, in the order of [`NAMES`].
-type Times = [Duration; 4];
+/// A site in a process of its own, as a daemon is: what the others leave in an allocator is not its.
+struct Apart {
+    process: Child,
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
 
-const NAMES: [&str; 4] = ["plan, everything due", "plan, nothing due", "health", "timeline of a year"];
+impl Apart {
+    fn start(count: usize, goes: Goes) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([ALONE, &count.to_string(), goes.name()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (asks, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Self { process, asks, answers: BufReader::new(answers) }
+    }
 
-fn measure(count: usize, goes: Goes) -> Times {
-    let mut site = Site::new(desired(count, goes), count, goes);
-    let first = fastest(|| site.plan());
-    site.settle();
-    let idle = fastest(|| site.plan());
-    let health = fastest(|| health(&site.desired, &site.inventory, site.now, site.seed()));
-    let year = site.now + jiff::SignedDuration::from_hours(365 * 24);
-    let ahead = || planner::timeline(&site.desired, &site.inventory, site.now, year, site.seed());
-    // That of thousands takes seconds, with caches or without.
-    let (ahead, _) = timed(ahead);
-    [first, idle, health, ahead]
+    fn measure(&mut self, word: &str) -> Duration {
+        writeln!(self.asks, "{word}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        Duration::from_nanos(answer.trim().parse().unwrap())
+    }
+
+    fn end(mut self) {
+        drop(self.asks);
+        self.process.wait().unwrap();
+    }
+}
+
+/// How a process is told that it is such a one.
+const ALONE: &str = "--alone";
+
+/// Answers what is asked until nobody asks any more.
+fn alone(count: usize, goes: Goes) {
+    let mut site = Site::new(count, goes);
+    for word in std::io::stdin().lines() {
+        let word = word.unwrap();
+        if word != "due" {
+            site.settle();
+        }
+        println!("{}", measure(&word, &site).as_nanos());
+    }
 }
 
 fn main() {
-    let asked: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let counts = if asked.is_empty() { vec![1_000, 10_000, 100_000] } else { asked };
-    for goes in [Goes::Dirs, Goes::Swarm] {
-        let mut before: Option<(usize, Times)> = None;
-        for count in &counts {
-            let times = measure(*count, goes);
-            println!("{count} assets in {}", goes.name());
-            for (at, name) in NAMES.iter().enumerate() {
-                let took = times[at].as_secs_f64() * 1000.0;
-                let growth = before.map_or_else(String::new, |(fewer, before)| {
-                    let (cost, size) =
-                        (took / 1000.0 / before[at].as_secs_f64(), *count as f64 / fewer as f64);
-                    format!("   x {cost:.1} for x {size:.0}")
-                });
-                println!("  {name:<30} {took:>10.1} ms{growth}");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, count, name] = words.as_slice()
+        && mode == ALONE
+    {
+        let goes = BOTH.into_iter().find(|goes| goes.name() == name).unwrap();
+        return alone(count.parse().unwrap(), goes);
+    }
+    let words: Vec<String> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+    let counts: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let asked: Vec<&String> = words.iter().filter(|word| word.parse::<usize>().is_err()).collect();
+    let counts = if counts.is_empty() { vec![1_000, 10_000, 100_000] } else { counts };
+    for goes in BOTH {
+        println!("Assets in {}", goes.name());
+        let mut sites: Vec<Apart> = counts.iter().map(|count| Apart::start(*count, goes)).collect();
+        for (word, name) in MEASURES {
+            if asked.is_empty() || asked.iter().any(|asked| *asked == word) {
+                print(name, &counts, &fastest(word, &mut sites));
             }
-            before = Some((*count, times));
         }
+        sites.into_iter().for_each(Apart::end);
+    }
+}
+
+/// Of each site the fastest of some runs. They take turns, so that a slow minute of the machine is one for all of them.
+fn fastest(word: &str, sites: &mut [Apart]) -> Vec<Duration> {
+    let mut fastest = vec![Duration::MAX; sites.len()];
+    for _ in 0..if word == "year" { 1 } else { ROUNDS } {
+        for (site, best) in sites.iter_mut().zip(&mut fastest) {
+            *best = site.measure(word).min(*best);
+        }
+    }
+    fastest
+}
+
+/// One line for each site, with how much more it took than the one before.
+fn print(name: &str, counts: &[usize], times: &[Duration]) {
+    let mut before: Option<(usize, f64)> = None;
+    for (count, took) in counts.iter().zip(times) {
+        let took = took.as_secs_f64() * 1000.0;
+        let growth = before.map_or_else(String::new, |(fewer, less)| {
+            format!("   x {:.1} for x {:.0}", took / less, *count as f64 / fewer as f64)
+        });
+        println!("  {name:<22} {count:>8} {took:>10.1} ms{growth}");
+        before = Some((*count, took));
     }
 }

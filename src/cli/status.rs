@@ -207,9 +207,11 @@ fn row(
     let record = record.unwrap_or_else(|| Arc::new(AssetRecord::new(spec.id.clone())));
     let shown = record.active().or_else(|| record.coming().last()).cloned();
     let linger = spec.overlap.linger.max(desired.retention);
-    let targets: Vec<(Place, Delivery)> = planner::sites(spec, &record, &inventory.world, labelled)
+    let targets: Vec<(Place, Delivery)> = planner::sites(spec, Some(&record), &inventory.world, labelled)
         .into_iter()
-        .map(|site| (site.place.clone(), record.deliveries.get(&site.place).cloned().unwrap_or_default()))
+        .map(|site| {
+            (site.place.clone().into_owned(), record.deliveries.get(&site.place).cloned().unwrap_or_default())
+        })
         .collect();
     let mut own: Vec<Problem> = Vec::new();
     for problem in problems {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AssetKind, Effort, Few, ObjectKind, Parcel, Part, Problem};
+use super::{AssetKind, Effort, Few, Numbers, ObjectKind, Parcel, Part, Problem};
 
 /// What a place has been given of an asset, and how that went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,16 +80,16 @@ pub enum DeliveryState {
 impl Delivery {
     /// Before `parcel` changes the place, which shows `shown` ([`Parcel::shown_before`]): what is missing there is not
     /// known. A directory that has it by our books, and is written nonetheless, shows something else.
-    pub fn forget_unshown(&mut self, parcel: &Parcel, shown: Option<Vec<u32>>) {
+    pub fn forget_unshown(&mut self, parcel: &Parcel, shown: Option<Numbers>) {
         let repaired = parcel.install.is_some() && self.content == parcel.content;
-        if let Some(shown) = if repaired { Some(Vec::new()) } else { shown } {
+        if let Some(shown) = if repaired { Some(Numbers::new()) } else { shown } {
             self.known_since.retain(|number, _| shown.contains(number));
         }
     }
 
     /// What was delivered is `content`, since `now` or before: each revision that was known all along keeps its time.
     pub fn know(&mut self, content: &Content, now: Timestamp) {
-        let spanning: Vec<u32> = content.spanning().flat_map(|file| file.revisions.clone()).collect();
+        let spanning: Vec<u32> = content.spanning().flat_map(|file| file.revisions.iter().copied()).collect();
         self.known_since.retain(|number, _| spanning.contains(number));
         for number in spanning {
             self.known_since.entry(number).or_insert(now);
@@ -161,7 +161,7 @@ pub struct FileContent {
     /// Which rendering.
     pub part: Part,
     /// Of which revisions; for the part `ca`, of which roots.
-    pub revisions: Vec<u32>,
+    pub revisions: Numbers,
     /// Of a PKCS#12 file: the keyed digest of its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
@@ -183,7 +183,7 @@ impl Content {
     /// Whether every file that holds one revision holds revision `number`, and there is such a file.
     pub fn uses(&self, number: u32) -> bool {
         let mut single = self.files.values().filter(|file| !file.part.spans_revisions()).peekable();
-        single.peek().is_some() && single.all(|file| file.revisions == [number])
+        single.peek().is_some() && single.all(|file| file.revisions[..] == [number])
     }
 
     /// The files by which others know keys: an asset has either its own public keys in them, or the roots of its CA.

@@ -182,6 +182,11 @@ impl<K: Ord, V> Extend<(K, V)> for Few<K, V> {
 
 impl<K: Ord, V> FromIterator<(K, V)> for Few<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut entries: Vec<(K, V)> = entries.into_iter().collect();
+        if entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+            entries.shrink_to_fit();
+            return Self(entries);
+        }
         let mut few = Self::new();
         few.extend(entries);
         few

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Approvals, AssetId, AssetRecord, Issued, IssuerRecord, ObjectKind, Part, Place, Problem, Reference,
-    SpareId, Tidings, World,
+    Approvals, AssetId, AssetRecord, Issued, IssuerRecord, Numbers, ObjectKind, Part, Place, Problem,
+    Reference, SpareId, Tidings, World,
 };
 
 /// All facts that a plan is made from.
@@ -61,7 +61,7 @@ pub struct ObjectRecord {
     /// Which rendering.
     pub part: Part,
     /// Of which revisions.
-    pub revisions: Vec<u32>,
+    pub revisions: Numbers,
     /// Of a PKCS#12 file: the keyed digest of its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,

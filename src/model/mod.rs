@@ -47,7 +47,7 @@ pub use part::{ObjectKind, Part};
 pub use plan::*;
 pub use problem::{Code, Problem};
 pub use record::*;
-pub use revision::{Revision, RevisionState};
+pub use revision::{Numbers, Revision, RevisionState};
 pub use stock::{LONGEST_KEPT, Spare, SpareId, Ware, is_fresh};
 pub use tidings::*;
 pub use tls::*;

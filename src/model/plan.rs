@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AssetId, Content, KeyAlgorithm, ObjectKind, Part, Place, Problem, Proof, Reference, Signer};
+use super::{
+    AssetId, Content, KeyAlgorithm, Numbers, ObjectKind, Part, Place, Problem, Proof, Reference, Signer,
+};
 
 /// What is due now, and what is waited for.
 #[derive(Debug, Clone, Default)]
@@ -149,7 +151,7 @@ pub struct NewObject {
     /// Which rendering.
     pub part: Part,
     /// Of which revisions.
-    pub revisions: Vec<u32>,
+    pub revisions: Numbers,
     /// Of a PKCS#12 file: the keyed digest of its password.
     pub password: Option<String>,
 }
@@ -220,8 +222,8 @@ impl Parcel {
     /// own objects.
     pub fn shown_before(
         &self,
-        mut revisions_of: impl FnMut(&Reference) -> Option<Vec<u32>>,
-    ) -> Option<Vec<u32>> {
+        mut revisions_of: impl FnMut(&Reference) -> Option<Numbers>,
+    ) -> Option<Numbers> {
         let spans = |swap: &&Swap| {
             self.content
                 .files

@@ -4,8 +4,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::{Renewal, Revocation, Validity};
+
+/// The numbers of revisions: nearly always there are few, and each look asks for them.
+pub type Numbers = SmallVec<[u32; 4]>;
 
 /// Where a revision is in its life. All kinds go through the same states; what differs is a table of
 /// thresholds.

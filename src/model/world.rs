@@ -1,5 +1,6 @@
 //! What is out there: the Swarm's services and objects, and installed files, as far as the planner needs them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -30,16 +31,21 @@ impl Place {
 
     /// The service's name or the directory's path.
     pub fn name(&self) -> String {
+        self.as_text().into_owned()
+    }
+
+    /// The same, without a copy.
+    pub fn as_text(&self) -> Cow<'_, str> {
         match self {
-            Self::Service(name) => name.clone(),
-            Self::Dir(path) => path.display().to_string(),
+            Self::Service(name) => Cow::Borrowed(name),
+            Self::Dir(path) => path.to_string_lossy(),
         }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind(), self.name())
+        write!(f, "{}:{}", self.kind(), self.as_text())
     }
 }
 
@@ -170,13 +176,39 @@ pub struct Reference {
     pub mode: u32,
 }
 
-/// The absolute path a reference's file has in a container: secrets lie under `/run/secrets`, configs under `/`.
-pub fn mount_path(kind: ObjectKind, path: &str) -> String {
-    match kind {
-        _ if path.starts_with('/') => path.to_owned(),
-        ObjectKind::Secret => format!("/run/secrets/{path}"),
-        ObjectKind::Config => format!("/{path}"),
+/// Where a container sees a reference's file: secrets lie under `/run/secrets`, configs under `/`, unless their path is
+/// absolute. The same path is the same mount, however it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mount<'a> {
+    base: &'static str,
+    path: &'a str,
+}
+
+const SECRETS: &str = "/run/secrets/";
+
+impl<'a> Mount<'a> {
+    /// Where a secret or config is seen that the service's spec has on `path`.
+    pub fn of(kind: ObjectKind, path: &'a str) -> Self {
+        let from_root = match (path.strip_prefix('/'), kind) {
+            (None, ObjectKind::Secret) => return Self { base: SECRETS, path },
+            (absolute, _) => absolute.unwrap_or(path),
+        };
+        match from_root.strip_prefix(&SECRETS[1..]) {
+            Some(path) => Self { base: SECRETS, path },
+            None => Self { base: "/", path: from_root },
+        }
     }
+}
+
+impl fmt::Display for Mount<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.base, self.path)
+    }
+}
+
+/// The absolute path a reference's file has in a container.
+pub fn mount_path(kind: ObjectKind, path: &str) -> String {
+    Mount::of(kind, path).to_string()
 }
 
 /// A secret or config in the engine.

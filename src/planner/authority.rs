@@ -21,7 +21,7 @@ pub(super) fn knowers<'c>(
     context: &'c Context<'_>,
     ca: &'c AssetId,
 ) -> impl Iterator<Item = (&'c AssetSpec, &'c Site<'c>)> {
-    let there = |site: &&Site<'_>| matches!(site.place, Place::Dir(_)) || site.service.is_some();
+    let there = |site: &&Site<'_>| matches!(*site.place, Place::Dir(_)) || site.service.is_some();
     let has = |site: &&Site<'_>| site.files.values().any(|file| file.file.part.is_the_issuers());
     clients(context, ca).flat_map(move |spec| {
         context.sites(spec).iter().filter(has).filter(there).map(move |site| (spec, site))

@@ -1,7 +1,7 @@
 //! What a private key in wrong hands asks for beside an ordinary turn: nothing may bring it back, and nothing of it is
 //! kept for longer than it is served.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, Draft, life};
 use crate::desired::AssetSpec;
@@ -37,12 +37,12 @@ fn mentions(record: &AssetRecord, revisions: &[u32]) -> bool {
 }
 
 /// Plans that services forget: once the successor is proven, a rollback must not find the old objects.
-pub(super) fn consider(context: &Context<'_>, draft: &mut Draft) {
-    if context.engine_problem().is_some() {
+pub(super) fn consider(context: &Context<'_>, replaced: &[&AssetSpec], draft: &mut Draft) {
+    if !context.has_engine() || replaced.is_empty() {
         return;
     }
     let mut forgetting: BTreeMap<&str, (&Service, Vec<AssetId>)> = BTreeMap::new();
-    for spec in context.desired.assets.values().filter(|spec| is_replaced(context, spec)) {
+    for spec in replaced {
         let bad: Vec<&str> = context
             .objects(&spec.id)
             .iter()
@@ -53,8 +53,9 @@ pub(super) fn consider(context: &Context<'_>, draft: &mut Draft) {
             forgetting.entry(&service.name).or_insert_with(|| (service, Vec::new())).1.push(spec.id.clone());
         }
     }
+    let moving = moving(draft);
     for (service, assets) in
-        forgetting.into_values().filter(|(service, _)| is_free(context, service, draft)).collect::<Vec<_>>()
+        forgetting.into_values().filter(|(service, _)| is_free(context, service, &moving))
     {
         let place = Place::Service(service.name.clone());
         let action = Action::Forget(Forget { place, service_id: service.id.clone() });
@@ -64,7 +65,7 @@ pub(super) fn consider(context: &Context<'_>, draft: &mut Draft) {
 }
 
 /// Whether the asset has a key in wrong hands, and its successor is proven everywhere.
-fn is_replaced(context: &Context<'_>, spec: &AssetSpec) -> bool {
+pub(super) fn is_replaced(context: &Context<'_>, spec: &AssetSpec) -> bool {
     let record = context.record(&spec.id);
     record.revisions.values().any(|revision| revision.compromised)
         && record.active().is_some_and(|active| !active.compromised)
@@ -79,10 +80,18 @@ fn names_in_past(service: &Service, objects: &[&str]) -> bool {
 }
 
 /// An update on top of another's would end that one half done.
-fn is_free(context: &Context<'_>, service: &Service, draft: &Draft) -> bool {
+fn is_free(context: &Context<'_>, service: &Service, moving: &BTreeSet<Place>) -> bool {
     let place = Place::Service(service.name.clone());
-    let moves = |step: &Step| matches!(&step.action, Action::Rollout(rollout) if rollout.place == place);
     service.update == Update::Quiet
         && !context.inventory.rollouts.contains_key(&place)
-        && !draft.plan.steps.iter().any(moves)
+        && !moving.contains(&place)
+}
+
+/// Where the plan has rollouts.
+fn moving(draft: &Draft) -> BTreeSet<Place> {
+    let place = |step: &Step| match &step.action {
+        Action::Rollout(rollout) => Some(rollout.place.clone()),
+        _ => None,
+    };
+    draft.plan.steps.iter().filter_map(place).collect()
 }

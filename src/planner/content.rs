@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::fmt::{Debug, Write};
 
 use ring::digest;
+use smallvec::SmallVec;
 
 use super::site::SiteFile;
 use super::{Context, Site, life};
 use crate::desired::{AssetSpec, FileSpec, KindSpec};
-use crate::model::{Content, FileContent, ObjectKind, Part, Revision, RevisionState, hex};
+use crate::model::{Content, FileContent, Numbers, ObjectKind, Part, Revision, RevisionState, hex};
 
 /// What `site` should hold now; empty while there is nothing for it yet. Nearly always it is what was delivered: that is not
 /// made a second time.
 pub(super) fn wanted<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>) -> Cow<'c, Content> {
-    let files: Vec<Wish<'_>> = wishes(context, spec, site).collect();
+    let files: SmallVec<[Wish<'_>; 4]> = wishes(context, spec, site).collect();
     // Half of a certificate is worse than none; a JWKS is worth having before the key that is to come.
     if files.len() < site.files.len() && !spec.overlap.standby {
         return Cow::Owned(Content::default());
@@ -29,7 +30,7 @@ pub(super) fn wanted<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site
 struct Wish<'s> {
     path: &'s str,
     file: &'s SiteFile<'s>,
-    revisions: Vec<u32>,
+    revisions: Numbers,
     password: Option<&'s str>,
 }
 
@@ -102,7 +103,7 @@ fn password<'c>(
 }
 
 /// The revisions that a part is made of here and now.
-fn revisions(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>, part: Part) -> Vec<u32> {
+fn revisions(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>, part: Part) -> Numbers {
     match part {
         Part::Ca => roots(context, spec),
         Part::Crl => edition(context, spec),
@@ -114,15 +115,15 @@ fn revisions(context: &Context<'_>, spec: &AssetSpec, site: &Site<'_>, part: Par
 }
 
 /// The roots that a certificate's clients must trust, by the CA revision each was made in.
-fn roots(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
-    let KindSpec::Certificate(certificate) = &spec.kind else { return Vec::new() };
-    let Some(authority) = certificate.authority() else { return Vec::new() };
+fn roots(context: &Context<'_>, spec: &AssetSpec) -> Numbers {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return Numbers::new() };
+    let Some(authority) = certificate.authority() else { return Numbers::new() };
     let authority = context.record(authority);
     let live = |state| {
         matches!(state, RevisionState::Prepared | RevisionState::Published)
             || matches!(state, RevisionState::Active | RevisionState::Retiring)
     };
-    let mut roots: Vec<u32> = authority
+    let mut roots: Numbers = authority
         .revisions
         .values()
         .filter(|revision| live(revision.state))
@@ -134,8 +135,8 @@ fn roots(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
 }
 
 /// The newest edition of the CA's revocation lists.
-fn edition(context: &Context<'_>, spec: &AssetSpec) -> Vec<u32> {
-    let KindSpec::Certificate(certificate) = &spec.kind else { return Vec::new() };
+fn edition(context: &Context<'_>, spec: &AssetSpec) -> Numbers {
+    let KindSpec::Certificate(certificate) = &spec.kind else { return Numbers::new() };
     let last = certificate.authority().and_then(|ca| context.record(ca).crl.as_ref());
     last.map(|last| last.edition).into_iter().collect()
 }
@@ -165,36 +166,66 @@ fn first_of_all<'c>(context: &'c Context<'_>, spec: &AssetSpec, site: &Site<'_>)
 /// The identity of a directory's content: what its hidden folder is named for. Files that are installed are known
 /// by it over versions of this program: what goes into it is spelt out here.
 pub fn identity(content: &Content) -> String {
-    let mut text = String::with_capacity(256);
+    hex(&identifying(content))
+}
+
+/// Whether it is that of `content`. This is asked of every directory at every pass.
+pub(super) fn is_identity(shown: &str, content: &Content) -> bool {
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let octets = shown.as_bytes().chunks(2).map(octet);
+    shown.len() == 2 * IDENTITY && octets.eq(identifying(content).into_iter().map(Some))
+}
+
+/// So many octets of the digest are enough.
+const IDENTITY: usize = 6;
+
+fn identifying(content: &Content) -> [u8; IDENTITY] {
+    let mut text = Digested(digest::Context::new(&digest::SHA256));
     for (path, file) in &content.files {
         let FileContent { part, revisions, password, kind, mode, owner, group } = file;
-        for word in [path, part.name()] {
-            text.push_str(word);
-            text.push('\0');
-        }
-        spell(&mut text, revisions);
-        spell_option(&mut text, kind.map(ObjectKind::name));
-        spell_option(&mut text, *mode);
-        spell_option(&mut text, owner.as_deref());
-        spell_option(&mut text, group.as_deref());
+        text.word(path);
+        text.word(part.name());
+        text.spell(revisions);
+        text.spell_option(kind.map(ObjectKind::name));
+        text.spell_option(*mode);
+        text.spell_option(owner.as_deref());
+        text.spell_option(group.as_deref());
         if let Some(password) = password {
-            text.push_str(password);
-            text.push('\0');
+            text.word(password);
         }
     }
-    hex(&digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..6])
+    let mut first = [0; IDENTITY];
+    first.copy_from_slice(&text.0.finish().as_ref()[..IDENTITY]);
+    first
 }
 
-fn spell(text: &mut String, value: impl Debug) {
-    // A string takes everything.
-    let _ = write!(text, "{value:?}\0");
+/// A text of which only the digest is wanted.
+struct Digested(digest::Context);
+
+impl Digested {
+    fn word(&mut self, word: &str) {
+        self.0.update(word.as_bytes());
+        self.0.update(b"\0");
+    }
+
+    fn spell(&mut self, value: impl Debug) {
+        // A digest takes everything.
+        let _ = write!(self, "{value:?}\0");
+    }
+
+    /// Most files have none of them.
+    fn spell_option(&mut self, value: Option<impl Debug>) {
+        match value {
+            None => self.word("None"),
+            some => self.spell(some),
+        }
+    }
 }
 
-/// Most files have none of them, and this is asked of every file at every pass.
-fn spell_option(text: &mut String, value: Option<impl Debug>) {
-    match value {
-        None => text.push_str("None\0"),
-        some => spell(text, some),
+impl Write for Digested {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -203,13 +234,13 @@ mod tests {
     use ring::digest;
 
     use super::identity;
-    use crate::model::{Content, FileContent, ObjectKind, Part};
+    use crate::model::{Content, FileContent, Numbers, ObjectKind, Part};
 
     fn file(mode: Option<u32>, owner: Option<&str>, kind: Option<ObjectKind>) -> FileContent {
         let owner = owner.map(str::to_owned);
         FileContent {
             part: Part::Ca,
-            revisions: vec![1, 20],
+            revisions: Numbers::from_slice(&[1, 20]),
             password: None,
             kind,
             mode,

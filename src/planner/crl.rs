@@ -137,20 +137,18 @@ pub(super) fn old_in_place<'i>(
     desired: &'i Desired,
     inventory: &'i Inventory,
     spec: &'i AssetSpec,
+    record: &'i AssetRecord,
     now: Timestamp,
 ) -> impl Iterator<Item = Problem> + 'i {
     let certificate = match &spec.kind {
         KindSpec::Certificate(certificate) => Some(certificate),
         _ => None,
     };
-    let ca = certificate.and_then(CertificateSpec::authority);
-    let lists = ca.and_then(|ca| inventory.record(ca)?.crl.as_ref());
-    let life = ca.and_then(|ca| crl_of(desired, ca)).map(|crl| crl.lifetime);
-    let deliveries = inventory.record(&spec.id).into_iter().flat_map(|record| &record.deliveries);
-    deliveries.filter_map(move |(place, delivery)| {
+    record.deliveries.iter().filter_map(move |(place, delivery)| {
         let edition = editions(delivery).max()?;
-        let end = lists?.before.get(&edition)?;
-        (later(*end, -(life? / LATE_SHARE)) < now).then(|| {
+        let ca = certificate.and_then(CertificateSpec::authority)?;
+        let end = inventory.record(ca)?.crl.as_ref()?.before.get(&edition)?;
+        (later(*end, -(crl_of(desired, ca)?.lifetime / LATE_SHARE)) < now).then(|| {
             let message = format!(
                 "{} still has edition {edition} of the revocation lists, which ends at {end}: from then on it refuses everybody",
                 place.name()

@@ -1,15 +1,15 @@
 //! What is wrong already? Asked of the records alone, so that it can be answered while a rollout runs.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::pairs::pairs;
 use super::{Seed, authority, crl, later, renew_at, revoking};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
     AssetId, AssetRecord, Code, DeliveryState, Engine, Inventory, Problem, Proof, Revision, RevisionState,
-    Validity,
+    RolloutRecord, Validity,
 };
 
 /// A renewal may take this long before it is called overdue: two passes and a rollout.
@@ -29,57 +29,90 @@ pub fn health(
     if let Some(problem) = super::clock_behind(inventory, now) {
         return desired.assets.keys().map(|id| (id.clone(), problem.clone())).collect();
     }
-    let mut problems = Vec::new();
-    for spec in desired.assets.values() {
-        let id = &spec.id;
-        if let Some(record) = inventory.assets.get(id) {
-            let found = of_asset(spec, record, now, seed);
-            problems.extend(found.into_iter().map(|problem| (id.clone(), problem)));
-        }
-        problems
-            .extend(crl::old_in_place(desired, inventory, spec, now).map(|problem| (id.clone(), problem)));
-        problems.extend(undone(inventory, id).map(|problem| (id.clone(), problem)));
-        problems.extend(passwords(inventory, spec).map(|problem| (id.clone(), problem)));
-        if let Engine::Down(problem) = &inventory.world.engine
-            && spec.needs_engine()
-        {
-            problems.push((id.clone(), problem.clone()));
-        }
+    let (mut problems, mut unwanted) = (Vec::new(), Vec::new());
+    let checkup = Checkup::new(desired, inventory, now, seed);
+    for (spec, record) in pairs(desired, inventory) {
+        let Some(spec) = spec else {
+            unwanted.extend(record);
+            continue;
+        };
+        checkup.of_one(spec, record, &mut |problem| problems.push((spec.id.clone(), problem)));
     }
-    problems.extend(unconfigured(desired, inventory));
-    problems.extend(super::tidings::of_hooks(&inventory.tidings));
+    problems.extend(of_no_spec(&unwanted, inventory));
     problems
 }
 
-fn of_asset(spec: &AssetSpec, record: &AssetRecord, now: Timestamp, seed: Seed) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = record.effort.problem.iter().cloned().collect();
+/// What is asked of one asset after the other.
+pub(super) struct Checkup<'a> {
+    desired: &'a Desired,
+    inventory: &'a Inventory,
+    now: Timestamp,
+    seed: Seed,
+    /// Rollouts that failed, and whose undoing has failed.
+    not_put_back: Vec<&'a RolloutRecord>,
+}
+
+impl<'a> Checkup<'a> {
+    pub(super) fn new(desired: &'a Desired, inventory: &'a Inventory, now: Timestamp, seed: Seed) -> Self {
+        let not_put_back = inventory.rollouts.values().filter(|rollout| rollout.not_put_back).collect();
+        Self { desired, inventory, now, seed, not_put_back }
+    }
+
+    /// Says what is wrong with an asset that is wanted.
+    pub(super) fn of_one(
+        &self,
+        spec: &AssetSpec,
+        record: Option<&AssetRecord>,
+        say: &mut impl FnMut(Problem),
+    ) {
+        let Self { desired, inventory, now, seed, not_put_back } = self;
+        if let Some(record) = record {
+            of_record(spec, record, *now, *seed, say);
+            crl::old_in_place(desired, inventory, spec, record, *now).for_each(&mut *say);
+        }
+        undone(not_put_back, &spec.id).for_each(&mut *say);
+        passwords(inventory, spec).for_each(&mut *say);
+        if let Engine::Down(problem) = &inventory.world.engine
+            && spec.needs_engine()
+        {
+            say(problem.clone());
+        }
+    }
+}
+
+fn of_record(
+    spec: &AssetSpec,
+    record: &AssetRecord,
+    now: Timestamp,
+    seed: Seed,
+    say: &mut impl FnMut(Problem),
+) {
     // A failure of one issuer is none of the asset's once another has issued.
-    problems.extend(record.by_issuer.values().filter_map(|effort| effort.problem.clone()));
-    let known = problems.iter().any(|problem| !needs_nobody(problem.code)) || is_undelivered(record);
-    problems.extend(record.active().and_then(revoked));
+    let issuers = record.by_issuer.values().filter_map(|effort| effort.problem.as_ref());
+    let failed = record.effort.problem.iter().chain(issuers);
+    let known = failed.clone().any(|problem| !needs_nobody(problem.code)) || is_undelivered(record);
+    failed.cloned().for_each(&mut *say);
+    record.active().and_then(revoked).into_iter().for_each(&mut *say);
     let unrevoked = record.revisions.values().filter_map(|revision| revision.awaits_revocation(now));
-    problems.extend(unrevoked.filter_map(|asked| asked.effort.problem.clone()));
-    problems.extend(revoking::by_hand(spec, record, now));
+    unrevoked.filter_map(|asked| asked.effort.problem.clone()).for_each(&mut *say);
+    revoking::by_hand(spec, record, now).for_each(&mut *say);
     for (place, delivery) in &record.deliveries {
-        problems.extend(delivery.effort.problem.clone());
-        problems.extend(delivery.note.clone());
+        delivery.effort.problem.iter().chain(&delivery.note).cloned().for_each(&mut *say);
         if delivery.state == DeliveryState::Delivered
             && delivery.proof == Some(Proof::Converged)
             && matches!(spec.kind, KindSpec::Certificate(_))
         {
-            let message = format!("no handshake has shown that {} serves it", place.name());
-            problems.push(Problem::new(Code::ProofWeak, message));
+            let message = ["no handshake has shown that ", &place.as_text(), " serves it"].concat();
+            say(Problem::new(Code::ProofWeak, message));
         }
     }
-    problems.extend(crl::not_made(spec, record));
-    problems.extend(crl::late(spec, record, now));
-    problems.extend(crl::late_above(record, now));
+    let lists = [crl::not_made(spec, record), crl::late(spec, record, now), crl::late_above(record, now)];
+    lists.into_iter().flatten().for_each(&mut *say);
     if let Some(revision) = record.active() {
         // One fault, one alert: what fails need not be called late as well.
         let said = |problem: &Problem| known && problem.code == Code::Overdue;
-        problems.extend(life(spec, revision, now, seed).filter(|problem| !said(problem)));
+        life(spec, revision, now, seed).filter(|problem| !said(problem)).into_iter().for_each(&mut *say);
     }
-    problems
 }
 
 /// What is wrong with the passwords of its PKCS#12 files.
@@ -108,10 +141,9 @@ fn revoked(revision: &Revision) -> Option<Problem> {
     Some(Problem::new(Code::CertificateRevoked, message))
 }
 
-/// Rollouts of the asset that failed, and whose undoing has failed.
-fn undone<'i>(inventory: &'i Inventory, id: &'i AssetId) -> impl Iterator<Item = Problem> + 'i {
-    let failed = inventory.rollouts.values().filter(|rollout| rollout.not_put_back);
-    failed.filter(|rollout| rollout.assets.contains(id)).filter_map(|rollout| {
+/// What has not been put back of an asset.
+fn undone<'i>(not_put_back: &'i [&RolloutRecord], id: &'i AssetId) -> impl Iterator<Item = Problem> + 'i {
+    not_put_back.iter().filter(|rollout| rollout.assets.contains(id)).filter_map(|rollout| {
         let problem = rollout.undoing.as_ref()?;
         let message = format!("{} is not put back yet; before that: {problem}", rollout.place.name());
         Some(Problem::new(Code::PutBackFailed, message))
@@ -183,15 +215,12 @@ fn nagged(validity: Validity, number: u32, now: Timestamp) -> Option<Problem> {
     Some(Problem::new(Code::Expiring, message))
 }
 
-/// What we keep of assets that nobody wants any more.
-fn unconfigured(desired: &Desired, inventory: &Inventory) -> Vec<(AssetId, Problem)> {
-    let lives =
-        |record: &&Arc<AssetRecord>| record.revisions.values().any(|r| r.state == RevisionState::Active);
-    let gone =
-        inventory.assets.values().filter(|record| !desired.assets.contains_key(&record.id)).filter(lives);
-    gone.map(|record| {
+/// What is wrong with what is kept of assets that nobody wants any more, and with what is no asset's.
+pub(super) fn of_no_spec(unwanted: &[&AssetRecord], inventory: &Inventory) -> Vec<(AssetId, Problem)> {
+    let lives = |record: &&&AssetRecord| record.revisions.values().any(|r| r.state == RevisionState::Active);
+    let gone = unwanted.iter().filter(lives).map(|record| {
         let message = format!("{} is in the state, but not in the configuration", record.id);
         (record.id.clone(), Problem::new(Code::NotConfigured, message))
-    })
-    .collect()
+    });
+    gone.chain(super::tidings::of_hooks(&inventory.tidings)).collect()
 }

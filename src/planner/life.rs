@@ -7,27 +7,28 @@ use super::renewal::{aged, lead};
 use super::turn::{asked, changed, days};
 use super::{Context, Draft, Site, authority, compromise, later, watch};
 use crate::desired::{AssetSpec, KindSpec};
-use crate::model::{Action, AssetRecord, Delivery, FileContent, Part, Place, Revision, RevisionState, Step};
+use crate::model::{
+    Action, AssetId, AssetRecord, Delivery, FileContent, Part, Place, Revision, RevisionState, Step,
+};
 
 /// Plans what can be noted of an asset's revisions: announced, activated, retired.
 pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
+    type Noted = fn(AssetId, u32) -> Action;
     for revision in context.record(&spec.id).revisions.values() {
-        let (id, number) = (spec.id.clone(), revision.number);
-        let step = match revision.state {
+        let step: Option<(Noted, &str)> = match revision.state {
             RevisionState::Prepared if may_announce(context, spec, revision) => {
-                Some((Action::Announce(id, number), "all who verify have it"))
+                Some((Action::Announce, "all who verify have it"))
             }
             RevisionState::Prepared | RevisionState::Published => {
                 explain_waiting(context, spec, revision, draft);
-                may_activate(context, spec, revision)
-                    .then_some((Action::Activate(id, number), "every target has it"))
+                may_activate(context, spec, revision).then_some((Action::Activate, "every target has it"))
             }
             RevisionState::Retiring => may_retire(context, spec, revision, draft)
-                .then_some((Action::Retire(id, number), "nobody needs it any more")),
+                .then_some((Action::Retire, "nobody needs it any more")),
             _ => None,
         };
         if let Some((action, reason)) = step {
-            let assets = vec![spec.id.clone()];
+            let (assets, action) = (vec![spec.id.clone()], action(spec.id.clone(), revision.number));
             draft.push(Step { at: context.now, assets, action, reason: reason.to_owned() });
         }
     }
@@ -56,7 +57,7 @@ fn needed_until(context: &Context<'_>, spec: &AssetSpec, revision: &Revision) ->
     let single = |part: Part| !part.spans_revisions();
     let own = context.objects(&spec.id).iter().filter(|object| single(object.part));
     let mut last = revision.replaced_at?;
-    for object in own.filter(|object| object.revisions == [revision.number]) {
+    for object in own.filter(|object| object.revisions[..] == [revision.number]) {
         if context.named_by(object).is_some_and(|namer| namer.in_use) {
             return None;
         }
@@ -234,7 +235,7 @@ pub(super) fn is_announced(
     except: Option<&Place>,
 ) -> bool {
     knowers(context, spec)
-        .filter(|(_, site)| Some(&site.place) != except)
+        .filter(|(_, site)| Some(&*site.place) != except)
         .all(|(owner, site)| knows(context, owner, site, revision).is_some())
 }
 
@@ -270,7 +271,7 @@ pub(super) fn in_place<'c>(
     site: &Site<'_>,
 ) -> Option<&'c Delivery> {
     let delivery = context.record(&spec.id).deliveries.get(&site.place)?;
-    let same = match &site.place {
+    let same = match &*site.place {
         Place::Service(_) => {
             site.service.is_some_and(|service| delivery.service_id.as_ref() == Some(&service.id))
         }
@@ -345,7 +346,7 @@ fn may_retire(context: &Context<'_>, spec: &AssetSpec, revision: &Revision, draf
 /// that is no target any more would be remembered for ever.
 fn has_traces(context: &Context<'_>, spec: &AssetSpec, number: u32) -> bool {
     let deliveries = &context.record(&spec.id).deliveries;
-    let current = |place: &Place| context.sites(spec).iter().any(|site| site.place == *place);
+    let current = |place: &Place| context.sites(spec).iter().any(|site| *site.place == *place);
     deliveries
         .iter()
         .filter(|(place, _)| matches!(place, Place::Dir(_)) || current(place))

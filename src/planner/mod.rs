@@ -1,7 +1,7 @@
 //! Decides everything, and says why; it does nothing.
 //!
-//! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of every
-//! asset and then of every place:
+//! [`plan`] is pure: the same facts give the same plan. It is a chain of small questions, asked of one asset after the
+//! other ([`survey`]), and then of those that something is to be done for:
 //!
 //! 1. [`turn`]: is a new revision due? [`renewal`]: by its age? [`issuing`]: by whom? [`authority`]: under which root?
 //!    [`crl`]: are revocation lists due?
@@ -24,12 +24,14 @@ mod health;
 mod issuing;
 mod life;
 mod objects;
+mod pairs;
 mod renewal;
 mod revoking;
 mod rollout;
 mod seed;
 mod site;
 mod stock;
+mod survey;
 mod text;
 pub mod tidings;
 mod timeline;
@@ -40,7 +42,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::desired::{AssetSpec, Desired};
+use crate::desired::Desired;
 use crate::model::{AssetId, AssetKind, AssetRecord, Code, Deferred, Inventory, Plan, Problem, Step};
 
 pub use content::identity;
@@ -53,6 +55,7 @@ pub use renewal::{draw, renew_at};
 pub use seed::Seed;
 pub use site::{Labelled, Site, sites};
 pub use stock::{Restock, StockLevel, restock, stock, ware_of};
+use survey::Survey;
 pub use text::render;
 pub use timeline::{Ahead, Lane, Span, timeline};
 
@@ -61,27 +64,30 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is due at `now`, what waits, and what is wrong.
 pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed) -> Plan {
-    let context = Context::new(desired, inventory, now, seed);
     let mut draft = Draft::new(now);
     if clock_behind(inventory, now).is_some() {
         draft.plan.problems = health(desired, inventory, now, seed);
         return draft.plan;
     }
+    let mut context = Context::new(desired, inventory, now, seed);
+    let survey = Survey::of(&mut context, &mut draft);
+    let Survey { mut due, restless, replaced, contested, contesting, problems } = survey;
     // What ends first goes first: after a long sleep all is due at once, and what a CA allows may not be enough for all.
-    let mut specs: Vec<&AssetSpec> = desired.assets.values().collect();
-    specs.sort_by_cached_key(|spec| (spec.id.kind, ends(inventory, &spec.id)));
-    for spec in specs {
-        turn::consider(&context, spec, &mut draft);
-        crl::consider(&context, spec, &mut draft);
+    due.sort_by_cached_key(|(spec, _)| (spec.id.kind, ends(context.record(&spec.id))));
+    for (spec, due) in due {
+        turn::consider(&context, spec, due, &mut draft);
         issuing::consult(&context, spec, &mut draft);
-        life::consider(&context, spec, &mut draft);
-        revoking::consider(&context, spec, &mut draft);
     }
-    rollout::consider(&context, &mut draft);
-    compromise::consider(&context, &mut draft);
-    objects::consider_old(&context, &mut draft);
-    draft.plan.problems.extend(health(desired, inventory, now, seed));
-    draft.finish(inventory)
+    let moved = restless.iter().chain(&contesting).copied();
+    rollout::consider(&context, moved, &contested, &mut draft);
+    compromise::consider(&context, &replaced, &mut draft);
+    let moving = objects::moving(&draft);
+    for spec in restless.iter().filter(|spec| !moving.contains(&spec.id)) {
+        objects::consider_old(&context, spec, false, &mut draft);
+    }
+    draft.plan.problems.extend(problems);
+    draft.plan.problems.extend(health::of_no_spec(&context.unwanted, inventory));
+    draft.finish(&context)
 }
 
 /// For each JWT key: its revisions that verifiers must know at `now`, oldest first.
@@ -98,9 +104,9 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// When what is in use of an asset ends; what has no end, or is not there yet, keeps nobody from going first.
-fn ends(inventory: &Inventory, id: &AssetId) -> Timestamp {
-    let active = inventory.record(id).and_then(AssetRecord::active);
-    active.and_then(|revision| revision.validity).map_or(Timestamp::MAX, |validity| validity.not_after)
+fn ends(record: &AssetRecord) -> Timestamp {
+    let validity = record.active().and_then(|revision| revision.validity);
+    validity.map_or(Timestamp::MAX, |validity| validity.not_after)
 }
 
 /// Nothing of this program is older: a clock that shows an earlier time has not been set yet.
@@ -142,6 +148,12 @@ impl Draft {
         }
     }
 
+    /// Whether nothing has been said but when to look again.
+    fn is_silent(&self) -> bool {
+        let Plan { steps, deferred, problems, warnings, .. } = &self.plan;
+        steps.is_empty() && deferred.is_empty() && problems.is_empty() && warnings.is_empty()
+    }
+
     fn push(&mut self, step: Step) {
         self.plan.steps.push(step);
     }
@@ -159,15 +171,22 @@ impl Draft {
     }
 
     /// Puts the steps in an order that can be followed, and says nothing twice.
-    fn finish(mut self, inventory: &Inventory) -> Plan {
-        let first = |step: &Step| step.assets.iter().map(|id| ends(inventory, id)).min();
+    fn finish(mut self, context: &Context<'_>) -> Plan {
+        let first = |step: &Step| step.assets.iter().map(|id| ends(context.record(id))).min();
         self.plan.steps.sort_by_cached_key(|step| (objects::rank(&step.action), first(step)));
         let mut said = HashSet::new();
-        self.plan.deferred.retain(|one| said.insert((one.asset.clone(), one.reason.clone())));
+        let deferred = &mut self.plan.deferred;
+        let first = deferred.iter().map(|one| said.insert((&one.asset, one.reason.as_str()))).collect();
+        keep(deferred, first);
         let mut warned = HashSet::new();
         self.plan.warnings.retain(|warning| warned.insert(warning.clone()));
         self.plan
     }
+}
+
+fn keep<T>(all: &mut Vec<T>, which: Vec<bool>) {
+    let mut which = which.into_iter();
+    all.retain(|_| which.next().unwrap_or(true));
 }
 
 #[cfg(test)]

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::{Context, Draft, compromise, content, later, life};
 use crate::desired::AssetSpec;
 use crate::model::{
-    Action, AssetId, FileContent, NewObject, ObjectKind, ObjectRecord, OldObject, Part, Step,
+    Action, AssetId, FileContent, NewObject, Numbers, ObjectKind, ObjectRecord, OldObject, Part, Step,
 };
 
 /// The bytes of an object, by what they are made of: kind, asset, part, revisions, and the password of a PKCS#12 file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bytes(ObjectKind, AssetId, Part, Vec<u32>, Option<String>);
+pub(super) struct Bytes(ObjectKind, AssetId, Part, Numbers, Option<String>);
 
 impl Bytes {
     fn wanted(asset: &AssetId, file: &FileContent) -> Option<Self> {
@@ -92,31 +93,28 @@ fn next_name(context: &Context<'_>, bytes: &Bytes, draft: &mut Draft) -> String 
     format!("{stem}.{given}")
 }
 
-/// Plans the removal of our objects that nobody can need any more (idea 5).
-pub(super) fn consider_old(context: &Context<'_>, draft: &mut Draft) {
-    if context.engine_problem().is_some() {
+/// Plans the removal of our objects of an asset that nobody can need any more (idea 5). Of one that is `at_rest` each place
+/// has what it should.
+pub(super) fn consider_old(context: &Context<'_>, spec: &AssetSpec, at_rest: bool, draft: &mut Draft) {
+    let objects = context.objects(&spec.id);
+    if !context.has_engine() || objects.is_empty() {
         return;
     }
-    let moving = moving(draft);
-    for spec in context.desired.assets.values() {
-        let objects = context.objects(&spec.id);
-        // A rollout may fail and leave things as they were: what may go is asked again after it.
-        if objects.is_empty() || moving.contains(&spec.id) {
-            continue;
-        }
-        let wanted = wanted(context, spec);
-        for object in objects.iter().filter(|object| !wanted.contains(object.name.as_str())) {
-            match reason_to_keep(context, spec, object) {
-                Some((until, reason)) => {
-                    draft.defer(&spec.id, until, format!("{} is kept: {reason}", object.name));
-                }
-                None => draft.push(delete(context.now, object)),
+    let wanted = wanted(context, spec, at_rest);
+    let is_wanted = |object: &ObjectRecord| wanted.iter().any(|wanted| std::ptr::eq(*wanted, object));
+    for object in objects.iter().filter(|object| !is_wanted(object)) {
+        match reason_to_keep(context, spec, object) {
+            Some((until, reason)) => {
+                draft.defer(&spec.id, until, format!("{} is kept: {reason}", object.name));
             }
+            None => draft.push(delete(context.now, object)),
         }
     }
 }
 
-fn moving(draft: &Draft) -> BTreeSet<AssetId> {
+/// The assets that the plan's rollouts move. A rollout may fail and leave things as they were: what may go is asked again
+/// after it.
+pub(super) fn moving(draft: &Draft) -> BTreeSet<AssetId> {
     let rollouts = draft.plan.steps.iter().filter(|step| matches!(step.action, Action::Rollout(_)));
     rollouts.flat_map(|step| step.assets.clone()).collect()
 }
@@ -132,15 +130,16 @@ fn delete(now: Timestamp, record: &ObjectRecord) -> Step {
     Step { at: now, assets: vec![record.asset.clone()], action: Action::Delete(old), reason }
 }
 
-/// The names of the objects that a place of the asset should have, or has by our own books.
-fn wanted<'a>(context: &Context<'a>, spec: &AssetSpec) -> BTreeSet<&'a str> {
-    let mut wanted = BTreeSet::new();
+/// The objects that a place of the asset should have, or has by our own books.
+fn wanted<'a>(context: &Context<'a>, spec: &AssetSpec, at_rest: bool) -> SmallVec<[&'a ObjectRecord; 8]> {
+    let mut wanted = SmallVec::new();
     for site in context.sites(spec) {
-        let content = content::wanted(context, spec, site);
-        let delivered = context.record(&spec.id).deliveries.get(&site.place);
-        let files = delivered.into_iter().flat_map(|delivery| delivery.content.files.values());
-        let made = content.files.values().chain(files).filter_map(|file| context.object(&spec.id, file));
-        wanted.extend(made.map(|object| object.name.as_str()));
+        let content = (!at_rest).then(|| content::wanted(context, spec, site));
+        let delivered =
+            context.record(&spec.id).deliveries.get(&site.place).map(|delivery| &delivery.content);
+        let contents = delivered.into_iter().chain(content.as_deref());
+        let files = contents.flat_map(|content| content.files.values());
+        wanted.extend(files.filter_map(|file| context.object(&spec.id, file)));
     }
     wanted
 }

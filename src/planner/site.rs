@@ -1,11 +1,12 @@
 //! One asset in one place.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::desired::{AssetSpec, FileSpec, Places, TargetSpec, Verify};
-use crate::model::{AssetId, AssetRecord, Engine, Few, Place, Reload, Service, World, mount_path};
+use crate::model::{AssetId, AssetRecord, Engine, Few, Mount, Place, Reload, Service, World};
 
 /// What all of an asset's targets want of one place.
 #[derive(Debug, Clone)]
@@ -13,7 +14,7 @@ pub struct Site<'a> {
     /// Whose.
     pub asset: &'a AssetId,
     /// Where.
-    pub place: Place,
+    pub place: Cow<'a, Place>,
     /// The service, where it is there.
     pub service: Option<&'a Service>,
     /// The files, by name or path.
@@ -52,14 +53,10 @@ pub struct DirWish<'a> {
     pub timeout: Duration,
 }
 
-impl Site<'_> {
-    /// Where its files lie, as the container or the machine sees them.
-    pub fn mounts(&self) -> Vec<String> {
-        let mount = |(path, file): (&&str, &SiteFile<'_>)| match file.file.kind {
-            Some(kind) => mount_path(kind, path),
-            None => (*path).to_owned(),
-        };
-        self.files.iter().map(mount).collect()
+impl<'a> Site<'a> {
+    /// Where a container sees its files; a directory has none of them.
+    pub fn mounts(&self) -> impl Iterator<Item = Mount<'a>> {
+        self.files.iter().filter_map(|(path, file)| Some(Mount::of(file.file.kind?, path)))
     }
 
     /// Whether any of its files holds a single revision.
@@ -92,25 +89,25 @@ impl<'a> Labelled<'a> {
 /// All places that an asset goes to. Two targets of an asset that meet in one place are one site.
 pub fn sites<'a>(
     spec: &'a AssetSpec,
-    record: &AssetRecord,
+    record: Option<&'a AssetRecord>,
     world: &'a World,
     labelled: &Labelled<'_>,
 ) -> Vec<Site<'a>> {
     let mut sites: Vec<Site<'a>> = Vec::with_capacity(spec.targets.len());
     for target in &spec.targets {
-        for place in places(spec, target, record, world, labelled) {
+        each_place(spec, target, record, world, labelled, |place| {
             let at = sites.binary_search_by(|site| site.place.cmp(&place)).unwrap_or_else(|at| {
                 sites.insert(at, empty(spec, place, world));
                 at
             });
             add(&mut sites[at], target);
-        }
+        });
     }
     sites
 }
 
-fn empty<'a>(spec: &'a AssetSpec, place: Place, world: &'a World) -> Site<'a> {
-    let service = match &place {
+fn empty<'a>(spec: &'a AssetSpec, place: Cow<'a, Place>, world: &'a World) -> Site<'a> {
+    let service = match &*place {
         Place::Service(name) => world.services.get(name),
         Place::Dir(_) => None,
     };
@@ -126,10 +123,13 @@ fn empty<'a>(spec: &'a AssetSpec, place: Place, world: &'a World) -> Site<'a> {
 }
 
 fn add<'a>(site: &mut Site<'a>, target: &'a TargetSpec) {
-    for (path, file) in &target.files {
-        let owner = target.owner.as_deref();
-        let group = target.group.as_deref();
-        site.files.insert(path, SiteFile { file, mode: target.mode, owner, group });
+    let (mode, owner, group) = (target.mode, target.owner.as_deref(), target.group.as_deref());
+    let files =
+        target.files.iter().map(|(path, file)| (path.as_str(), SiteFile { file, mode, owner, group }));
+    if site.files.is_empty() {
+        site.files = files.collect();
+    } else {
+        site.files.extend(files);
     }
     site.verify = site.verify.or(target.verify.as_ref());
     match &target.places {
@@ -143,23 +143,33 @@ fn add<'a>(site: &mut Site<'a>, target: &'a TargetSpec) {
 
 /// The places of one target. Services that are found by label can only be told while the Swarm can be seen;
 /// until then they are those that were delivered to before.
-fn places(
+fn each_place<'a>(
     spec: &AssetSpec,
     target: &TargetSpec,
-    record: &AssetRecord,
+    record: Option<&'a AssetRecord>,
     world: &World,
     labelled: &Labelled<'_>,
-) -> Vec<Place> {
+    mut visit: impl FnMut(Cow<'a, Place>),
+) {
+    let mut before = record.into_iter().flat_map(|record| record.deliveries.keys());
+    let mut service = |name: &str| {
+        let is_it = |place: &&Place| matches!(place, Place::Service(before) if before == name);
+        let known = before.clone().find(is_it).map(Cow::Borrowed);
+        visit(known.unwrap_or_else(|| Cow::Owned(Place::Service(name.to_owned()))));
+    };
     match &target.places {
-        Places::Dir { dir, .. } => vec![Place::Dir(dir.clone())],
-        Places::Services { names: Some(names), .. } => names.iter().cloned().map(Place::Service).collect(),
+        Places::Services { names: Some(names), .. } => names.iter().for_each(|name| service(name)),
         Places::Services { names: None, .. } if world.engine == Engine::Ready => {
-            let names = labelled.0.get(&spec.id).into_iter().flatten();
-            names.map(|name| Place::Service((*name).to_owned())).collect()
+            labelled.0.get(&spec.id).into_iter().flatten().for_each(|name| service(name));
         }
         Places::Services { names: None, .. } => {
-            let before = record.deliveries.keys();
-            before.filter(|place| matches!(place, Place::Service(_))).cloned().collect()
+            before
+                .filter(|place| matches!(place, Place::Service(_)))
+                .for_each(|place| visit(Cow::Borrowed(place)));
+        }
+        Places::Dir { dir, .. } => {
+            let known = before.find(|place| matches!(place, Place::Dir(before) if before == dir));
+            visit(known.map_or_else(|| Cow::Owned(Place::Dir(dir.clone())), Cow::Borrowed));
         }
     }
 }

@@ -10,8 +10,8 @@ use super::forecast::play;
 use super::{Labelled, Seed, Site, sites};
 use crate::desired::{AssetSpec, Desired, KindSpec};
 use crate::model::{
-    AssetId, AssetRecord, Inventory, Object, ObjectRecord, Reference, Revision, RevisionState, Service, Step,
-    World, mount_path,
+    AssetId, AssetRecord, Inventory, Mount, Object, ObjectRecord, Reference, Revision, RevisionState,
+    Service, Step, World,
 };
 
 /// A lane that has more steps to come than this (certificates of minutes) ends there: nobody could tell them apart.
@@ -183,9 +183,7 @@ impl<'a> ByAsset<'a> {
             world.objects.extend(seen.map(|object| (*object).clone()));
             world.dirs.extend(inventory.world.dirs.get(*id).map(|dirs| ((*id).clone(), dirs.clone())));
             let Some(spec) = desired.assets.get(*id) else { continue };
-            let nothing = AssetRecord::new((*id).clone());
-            let record = inventory.record(id).unwrap_or(&nothing);
-            for site in sites(spec, record, &inventory.world, &self.labelled) {
+            for site in sites(spec, inventory.record(id), &inventory.world, &self.labelled) {
                 let Some(service) = site.service else { continue };
                 let known = world.services.entry(service.name.clone());
                 let known = known.or_insert_with(|| without_references(service));
@@ -197,11 +195,11 @@ impl<'a> ByAsset<'a> {
 
     /// What `service` shows on the site's paths, and where our own objects of the asset are named besides.
     fn add_references(&self, known: &mut Service, service: &Service, site: &Site<'_>, id: &AssetId) {
-        let paths: HashSet<String> = site.mounts().into_iter().collect();
+        let paths: HashSet<Mount<'_>> = site.mounts().collect();
         let objects = self.kept.get(id).into_iter().flatten().filter_map(|object| object.id.as_ref());
         let objects: HashSet<&String> = objects.collect();
         let concerns = |reference: &&Reference| {
-            objects.contains(&reference.id) || paths.contains(&mount_path(reference.kind, &reference.path))
+            objects.contains(&reference.id) || paths.contains(&Mount::of(reference.kind, &reference.path))
         };
         known.references.extend(service.references.iter().filter(concerns).cloned());
         let ours = |named: &BTreeSet<String>| -> Vec<String> {

@@ -12,11 +12,11 @@ use crate::model::{
     Action, AssetKind, AssetRecord, Effort, MAKING_PAUSES, Make, Revision, RevisionState, Signer, Step,
 };
 
-/// Plans the revisions that are due for one asset.
-pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) {
+/// Plans the making of the revisions that are due for one asset.
+pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, due: Vec<Wish>, draft: &mut Draft) {
     let record = context.record(&spec.id);
     let mut next = record.newest_number() + 1;
-    for wish in due(context, spec, record, draft) {
+    for wish in due {
         let number = wish.begun.unwrap_or(next);
         if let Some(step) = make(context, spec, record, number, wish.reason, draft) {
             next += u32::from(wish.begun.is_none());
@@ -27,7 +27,7 @@ pub(super) fn consider(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draf
 }
 
 /// A revision that should be made.
-struct Wish {
+pub(super) struct Wish {
     /// Its number, where a crash has interrupted its making.
     begun: Option<u32>,
     reason: String,
@@ -40,7 +40,8 @@ impl Wish {
 }
 
 /// The revisions to be made, each with its reason.
-fn due(context: &Context<'_>, spec: &AssetSpec, record: &AssetRecord, draft: &mut Draft) -> Vec<Wish> {
+pub(super) fn due(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) -> Vec<Wish> {
+    let record = context.record(&spec.id);
     let mut due: Vec<Wish> = record
         .coming()
         .filter(|revision| revision.state == RevisionState::Pending && revision.made_for == spec.made_for)

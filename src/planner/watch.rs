@@ -3,19 +3,20 @@
 use super::rollout::{Due, assemble, parcel_of};
 use super::{Context, Draft, Site};
 use crate::model::{
-    Action, Code, Content, Delivery, FileContent, Place, Problem, Proof, ProofAsk, Reference, Step, Update,
-    mount_path,
+    Action, Code, Content, Delivery, FileContent, Mount, Place, Problem, Proof, ProofAsk, Reference, Step,
+    Update,
 };
 
 /// The files of `content` that the place does not show (any more).
 pub(super) fn drift(context: &Context<'_>, site: &Site<'_>, content: &Content) -> Vec<String> {
-    if let Place::Dir(dir) = &site.place {
+    if let Place::Dir(dir) = &*site.place {
         let shown = context.shows(site.asset, &site.place, content);
         return if shown { Vec::new() } else { vec![dir.display().to_string()] };
     }
     let missing = |(path, file): &(&String, &FileContent)| {
-        let id = context.object(site.asset, file).and_then(|object| object.id.as_deref());
-        !shows(reference(context, site, path, file), file, id)
+        let named = reference(context, site, path, file);
+        let object = context.object_beside(site.asset, file, named);
+        !shows(named, file, object.and_then(|object| object.id.as_deref()))
     };
     content.files.iter().filter(missing).map(|(path, _)| path.clone()).collect()
 }
@@ -23,11 +24,11 @@ pub(super) fn drift(context: &Context<'_>, site: &Site<'_>, content: &Content) -
 /// What the service's spec has on the path of `file` today.
 pub(super) fn reference<'a>(
     context: &Context<'a>,
-    site: &Site<'a>,
+    site: &Site<'_>,
     path: &str,
     file: &FileContent,
 ) -> Option<&'a Reference> {
-    context.reference(site.service?, &mount_path(file.kind?, path))
+    context.reference(site.service?, Mount::of(file.kind?, path))
 }
 
 /// Whether the service's reference is just what it should be: the object, and what the target says of the file.
@@ -75,7 +76,7 @@ pub(super) fn note(due: &Due<'_>, problem: Option<Problem>, draft: &mut Draft) {
         return;
     }
     let reason = problem.as_ref().map_or("it is gone".to_owned(), |problem| problem.message.clone());
-    let action = Action::Note(due.spec.id.clone(), due.site.place.clone(), problem);
+    let action = Action::Note(due.spec.id.clone(), due.site.place.clone().into_owned(), problem);
     draft.push(Step { at: draft.plan.now, assets: vec![due.spec.id.clone()], action, reason });
 }
 

@@ -46,11 +46,11 @@ impl Wait {
 }
 
 /// One certificate that looks for its issuer.
-struct Case<'a> {
-    context: &'a Context<'a>,
-    spec: &'a AssetSpec,
-    certificate: &'a CertificateSpec,
-    record: &'a AssetRecord,
+struct Case<'c, 'a> {
+    context: &'c Context<'a>,
+    spec: &'c AssetSpec,
+    certificate: &'c CertificateSpec,
+    record: &'c AssetRecord,
 }
 
 /// Who signs; `None` where nobody may now, which is then deferred.
@@ -82,7 +82,7 @@ pub(super) fn signer(
     Err(())
 }
 
-impl Case<'_> {
+impl Case<'_, '_> {
     /// As the configuration has them; but an order that is open is gone on with before another is placed elsewhere.
     fn in_order(&self) -> Vec<&IssuerRef> {
         let set = names::set(self.certificate);

@@ -6,15 +6,15 @@ mod gate;
 mod parcel;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
 use super::{Context, Draft, Site, content, identity, life, objects, turn, watch};
 use crate::desired::AssetSpec;
 use crate::model::{
-    Action, Code, Content, DELIVERY_PAUSES, Delivery, DeliveryState, Place, Problem, Rollout, RolloutRecord,
-    Step,
+    Action, AssetId, Code, Content, DELIVERY_PAUSES, Delivery, DeliveryState, Mount, Numbers, Place, Problem,
+    Rollout, RolloutRecord, Step,
 };
 
 pub(super) use parcel::{assemble, parcel_of};
@@ -27,17 +27,47 @@ pub(super) struct Due<'a> {
     pub(super) delivery: Option<&'a Delivery>,
 }
 
-/// Plans the rollouts and the proofs of all places.
-pub(super) fn consider<'a>(context: &'a Context<'a>, draft: &mut Draft) {
-    let mut places: HashMap<&Place, Vec<Due<'a>>> = HashMap::with_capacity(context.desired.assets.len());
-    for spec in context.desired.assets.values() {
-        let record = context.record(&spec.id);
+impl<'a> Due<'a> {
+    fn of(context: &'a Context<'_>, spec: &'a AssetSpec, site: &'a Site<'a>) -> Self {
+        let wanted = content::wanted(context, spec, site);
+        let delivery = context.record(&spec.id).deliveries.get(&site.place);
+        Self { spec, site, wanted, delivery }
+    }
+}
+
+/// Whether all places of an asset have what they should, and there is nothing to be said of it.
+pub(super) fn is_at_rest(context: &Context<'_>, spec: &AssetSpec, draft: &mut Draft) -> bool {
+    let mut heard = Draft::new(context.now);
+    let rests = |site: &Site<'_>| !is_due(context, &Due::of(context, spec, site), &mut heard);
+    let at_rest = !is_moving(context, spec) && context.sites(spec).iter().all(rests) && heard.is_silent();
+    if at_rest {
+        draft.wake(heard.plan.next_wake);
+    }
+    at_rest
+}
+
+/// Whether a rollout of it was begun and not ended.
+fn is_moving(context: &Context<'_>, spec: &AssetSpec) -> bool {
+    let rollouts = &context.inventory.rollouts;
+    !rollouts.is_empty()
+        && (rollouts.values().any(|rollout| rollout.assets.contains(&spec.id))
+            || context.sites(spec).iter().any(|site| rollouts.contains_key(&site.place)))
+}
+
+/// Plans the rollouts and the proofs of the places of those that are not at rest.
+pub(super) fn consider<'a>(
+    context: &'a Context<'a>,
+    restless: impl Iterator<Item = &'a AssetSpec>,
+    contested: &HashSet<String>,
+    draft: &mut Draft,
+) {
+    let mut places: HashMap<&Place, Vec<Due<'a>>> = HashMap::new();
+    for spec in restless {
         for site in context.sites(spec) {
-            let wanted = content::wanted(context, spec, site);
-            let delivery = record.deliveries.get(&site.place);
-            places.entry(&site.place).or_default().push(Due { spec, site, wanted, delivery });
+            places.entry(&site.place).or_default().push(Due::of(context, spec, site));
         }
     }
+    let making = making(context, &places, draft);
     for record in context.inventory.rollouts.values().filter(|record| !places.contains_key(&record.place)) {
         if let Some(step) = undoing(context, record, &[]) {
             draft.push(step);
@@ -46,11 +76,28 @@ pub(super) fn consider<'a>(context: &'a Context<'a>, draft: &mut Draft) {
     let mut places: Vec<_> = places.into_iter().collect();
     places.sort_unstable_by(|(one, _), (other, _)| in_order(one).cmp(&in_order(other)));
     for (place, dues) in places {
-        // What one asset writes into a directory, its configuration keeps apart.
-        let alone = matches!(place, Place::Dir(_)) && dues.len() == 1;
-        let dues = if alone { dues } else { without_conflicts(dues, draft) };
-        one_place(context, place, dues, draft);
+        let in_conflict = matches!(place, Place::Service(name) if contested.contains(name));
+        let dues = if in_conflict { without_conflicts(dues, draft) } else { dues };
+        one_place(context, place, dues, making.get(place).map_or(&[], Vec::as_slice), draft);
     }
+}
+
+/// For each of the places, those of its assets that are being made: a rollout waits for all of them.
+fn making<'a>(
+    context: &'a Context<'a>,
+    places: &HashMap<&'a Place, Vec<Due<'a>>>,
+    draft: &Draft,
+) -> HashMap<&'a Place, Vec<&'a AssetSpec>> {
+    let mut making: HashMap<&Place, Vec<&AssetSpec>> = HashMap::new();
+    if places.is_empty() {
+        return making;
+    }
+    for spec in draft.making.iter().filter_map(|id| context.desired.assets.get(id)) {
+        for site in context.sites(spec).iter().filter(|site| places.contains_key(&*site.place)) {
+            making.entry(&site.place).or_default().push(spec);
+        }
+    }
+    making
 }
 
 /// By the bytes of their names: paths compare themselves part by part, which takes most of a plan of thousands.
@@ -61,15 +108,19 @@ fn in_order(place: &Place) -> (bool, &[u8]) {
     }
 }
 
-fn one_place<'a>(context: &'a Context<'a>, place: &Place, dues: Vec<Due<'a>>, draft: &mut Draft) {
+fn one_place<'a>(
+    context: &'a Context<'a>,
+    place: &Place,
+    dues: Vec<Due<'a>>,
+    making: &[&AssetSpec],
+    draft: &mut Draft,
+) {
     if let Some(record) = context.inventory.rollouts.get(place)
         && let Some(step) = undoing(context, record, &dues)
     {
         draft.push(step);
         return;
     }
-    let making: Vec<&AssetSpec> =
-        dues.iter().map(|due| due.spec).filter(|spec| draft.making.contains(&spec.id)).collect();
     let due: Vec<Due<'_>> = dues.into_iter().filter(|due| is_due(context, due, draft)).collect();
     let Some(first) = due.first() else { return };
     if matches!(place, Place::Service(_)) && first.site.service.is_none() {
@@ -80,7 +131,7 @@ fn one_place<'a>(context: &'a Context<'a>, place: &Place, dues: Vec<Due<'a>>, dr
     for group in gate::groups(context, due, draft) {
         if started {
             gate::defer(&group, None, "tried apart from the others, since it has failed", draft);
-        } else if !gate::is_stopped(context, &group, &making, draft) {
+        } else if !gate::is_stopped(context, &group, making, draft) {
             started = true;
             let reason = reason(&group);
             let rollout = parcel::rollout(context, place, &group, draft);
@@ -132,14 +183,14 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
     if due.wanted.files.is_empty() {
         return false;
     }
-    let name = due.site.place.name();
-    if let (Place::Service(_), Some(problem)) = (&due.site.place, context.engine_problem()) {
-        draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
+    let name = || due.site.place.name();
+    if let (Place::Service(_), Some(problem)) = (&*due.site.place, context.engine_problem()) {
+        draft.defer(&due.spec.id, None, format!("{} waits: {problem}", name()));
         return false;
     }
     watch::note_silent(context, due, draft);
     if let Some(problem) = context.silent(&due.site.place) {
-        draft.defer(&due.spec.id, None, format!("{name} waits: {problem}"));
+        draft.defer(&due.spec.id, None, format!("{} waits: {problem}", name()));
         return false;
     }
     let missing = due.site.dir.is_none() && due.site.service.is_none();
@@ -155,7 +206,7 @@ fn is_due(context: &Context<'_>, due: &Due<'_>, draft: &mut Draft) -> bool {
         Some(delivery) => match next_try(context, due, delivery) {
             Some(at) => {
                 let problem = delivery.effort.problem.as_ref().map_or("", |p| p.message.as_str());
-                draft.defer(&due.spec.id, Some(at), format!("{name} is tried again then: {problem}"));
+                draft.defer(&due.spec.id, Some(at), format!("{} is tried again then: {problem}", name()));
                 watch::note_free(due, draft);
                 false
             }
@@ -211,13 +262,15 @@ fn wait_for_service(context: &Context<'_>, due: &[Due<'_>], draft: &mut Draft) {
 /// there stays.
 fn without_conflicts<'a>(mut dues: Vec<Due<'a>>, draft: &mut Draft) -> Vec<Due<'a>> {
     let is_new = |due: &Due<'_>| due.delivery.is_none_or(|delivery| delivery.content.files.is_empty());
-    let mut taken: HashMap<String, String> = HashMap::new();
-    dues.sort_by_key(is_new);
+    let mut taken: HashMap<Mount<'a>, &AssetId> = HashMap::new();
+    dues.sort_by(|a, b| (is_new(a), &a.spec.id).cmp(&(is_new(b), &b.spec.id)));
     dues.retain(|due| {
         let id = &due.spec.id;
         for path in due.site.mounts() {
-            let Some(other) = taken.insert(path.clone(), id.to_string()) else { continue };
-            taken.insert(path.clone(), other.clone());
+            let other = *taken.entry(path).or_insert(id);
+            if other == id {
+                continue;
+            }
             let message = format!("{id} and {other} both write {path} of {}", due.site.place.name());
             draft.plan.problems.push((id.clone(), Problem::new(Code::PathConflict, message.clone())));
             draft.defer(id, None, message);
@@ -244,7 +297,7 @@ fn reason(group: &[Due<'_>]) -> String {
 
 /// What is different from what was delivered last.
 fn difference(before: &Content, wanted: &Content) -> &'static str {
-    let made_of = |content: &Content, spanning: bool| -> Vec<Vec<u32>> {
+    let made_of = |content: &Content, spanning: bool| -> Vec<Numbers> {
         let files = content.files.values().filter(|file| file.part.spans_revisions() == spanning);
         files.map(|file| file.revisions.clone()).collect()
     };

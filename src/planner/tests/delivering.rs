@@ -347,6 +347,21 @@ fn two_assets_on_one_path_are_refused() {
 }
 
 #[test]
+fn where_two_meet_on_one_path_nothing_is_removed_twice() {
+    let mut bench = Bench::edge();
+    bench.settle();
+    for _ in 0..2 {
+        bench.rotate("certificates/edge");
+        bench.settle();
+    }
+    bench.now += days(8);
+    let other = services(&["web"], &[("/run/secrets/tls.key", Part::PrivateKey)]);
+    let lines = bench.with(certificate("api").to(other)).lines();
+    let deleted: Vec<&String> = lines.iter().filter(|line| line.starts_with("delete")).collect();
+    assert_eq!(deleted, ["delete cert.edge.fullchain.1", "delete cert.edge.private-key.1"]);
+}
+
+#[test]
 fn assets_that_share_a_directory_are_one_rollout() {
     let files = |prefix: &str| -> [(String, Part); 1] { [(format!("{prefix}.crt"), Part::Fullchain)] };
     let (a, b) = (files("a"), files("b"));

@@ -19,7 +19,7 @@ fn auth() -> Bench {
 
 fn keys(bench: &mut Bench, place: &str, path: &str) -> Vec<u32> {
     let files = &bench.delivery(AUTH, place).content.files;
-    files.get(path).map(|file| file.revisions.clone()).unwrap_or_default()
+    files.get(path).map(|file| file.revisions.to_vec()).unwrap_or_default()
 }
 
 fn signs(bench: &mut Bench) -> u32 {

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::bench::{days, service};
 use super::{Bench, Wish, at, ca, certificate, services};
 use crate::model::{
-    Action, AssetId, Code, Engine, Object, ObjectKind, ObjectRecord, Part, Problem, RevisionState,
+    Action, AssetId, Code, Engine, Numbers, Object, ObjectKind, ObjectRecord, Part, Problem, RevisionState,
 };
 
 const SECRET: ObjectKind = ObjectKind::Secret;
@@ -71,7 +71,7 @@ fn what_was_intended_is_made_under_its_name() {
         name: "cert.edge.fullchain.4".to_owned(),
         asset: "certificates/edge".parse().unwrap(),
         part: Part::Fullchain,
-        revisions: vec![1],
+        revisions: Numbers::from_slice(&[1]),
         password: None,
         id: None,
         created_at: bench.now,

@@ -45,7 +45,7 @@ struct Seen {
 
 fn part(record: &AssetRecord, place: &Place, part: Part) -> Vec<u32> {
     let files = record.deliveries.get(place).into_iter().flat_map(|delivery| delivery.content.files.values());
-    files.filter(|file| file.part == part).flat_map(|file| file.revisions.clone()).collect()
+    files.filter(|file| file.part == part).flat_map(|file| file.revisions.iter().copied()).collect()
 }
 
 impl Seen {

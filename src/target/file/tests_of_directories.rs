@@ -2,13 +2,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::model::{AssetKind, Content, FileContent, Part, ProofAsk};
+use crate::model::{AssetKind, Content, FileContent, Numbers, Part, ProofAsk};
 
 fn rollout(dir: &Path, identity: &str, previous: Option<&str>, test: &[&str]) -> (Rollout, Goods) {
     let asset = AssetId::new(AssetKind::Certificate, "edge");
     let file = |part| FileContent {
         part,
-        revisions: vec![1],
+        revisions: Numbers::from_slice(&[1]),
         password: None,
         kind: None,
         mode: Some(0o640),

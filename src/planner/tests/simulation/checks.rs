@@ -185,7 +185,7 @@ impl Checks {
         ensure(!serves, || broken("it is served"))?;
         for object in known.objects.values().filter(|object| object.asset == *id) {
             let named = object.id.as_ref().is_some_and(|id| known.world.named_by(id).is_some());
-            let of_it = !object.part.spans_revisions() && object.revisions == [number];
+            let of_it = !object.part.spans_revisions() && object.revisions[..] == [number];
             ensure(!(named && of_it), || broken("a service names it"))?;
         }
         let Some(tokens) = self.tokens.get(id) else { return Ok(()) };
