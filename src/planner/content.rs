@@ -171,9 +171,8 @@ pub fn identity(content: &Content) -> String {
 
 /// Whether it is that of `content`. This is asked of every directory at every pass.
 pub(super) fn is_identity(shown: &str, content: &Content) -> bool {
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let octets = shown.as_bytes().chunks(2).map(octet);
-    shown.len() == 2 * IDENTITY && octets.eq(identifying(content).into_iter().map(Some))
+    let halves = identifying(content).into_iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    shown.chars().eq(halves.filter_map(|half| char::from_digit(u32::from(half), 16)))
 }
 
 /// So many octets of the digest are enough.
@@ -233,7 +232,7 @@ impl Write for Digested {
 mod tests {
     use ring::digest;
 
-    use super::identity;
+    use super::{identity, is_identity};
     use crate::model::{Content, FileContent, Numbers, ObjectKind, Part};
 
     fn file(mode: Option<u32>, owner: Option<&str>, kind: Option<ObjectKind>) -> FileContent {
@@ -273,6 +272,8 @@ mod tests {
                 files.into_iter().enumerate().map(|(at, file)| (format!("file-{at}"), file)).collect();
             let content = Content { files };
             assert_eq!(identity(&content), at_first(&content), "{content:?}");
+            assert!(is_identity(&identity(&content), &content));
+            assert!(!is_identity(&identity(&content).to_uppercase(), &content) && !is_identity("", &content));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::config::findings::Spot;
 use crate::config::raw::{Context, Item};
 use crate::config::target::Services;
 use crate::config::words::quoted;
-use crate::model::{AssetId, ObjectKind};
+use crate::model::AssetId;
 
 /// Where files can meet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,15 +27,6 @@ impl Room {
         match services {
             Services::Named(names) => names.iter().cloned().map(Self::Service).collect(),
             Services::Labelled => vec![Self::Labelled(asset.clone())],
-        }
-    }
-
-    /// The absolute path of a file in a container.
-    pub(super) fn mounted(object: ObjectKind, path: &str) -> String {
-        match object {
-            _ if path.starts_with('/') => path.to_owned(),
-            ObjectKind::Secret => format!("/run/secrets/{path}"),
-            ObjectKind::Config => format!("/{path}"),
         }
     }
 

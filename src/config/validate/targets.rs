@@ -12,7 +12,7 @@ use crate::config::findings::Spot;
 use crate::config::raw::{Item, Table, not_one_of};
 use crate::config::target::{Account, DirFile, FileTarget, Services, SwarmFile, SwarmTarget, Target};
 use crate::config::words::quoted;
-use crate::model::{AssetId, ObjectKind, Part};
+use crate::model::{AssetId, ObjectKind, Part, mount_path};
 
 /// What a target must know of its asset.
 pub(super) struct About {
@@ -66,7 +66,7 @@ fn swarm(t: &mut Table<'_>, item: &Item<'_>, about: &About) -> Option<SwarmTarge
     let (services, files) = (services?, files?);
     for room in Room::of(&services, &about.asset) {
         let claim = |(spot, file): &(Spot, SwarmFile)| {
-            Claim::new(spot, item, &room, Room::mounted(file.object(), file.path()), about)
+            Claim::new(spot, item, &room, mount_path(file.object(), file.path()), about)
         };
         item.cx.claims.borrow_mut().extend(files.iter().map(claim));
     }

@@ -127,7 +127,8 @@ impl Reader<'_> {
                 return Err(self.torn_or(at, bytes.len(), "the frame's bytes have changed")?);
             }
             Checked::Stray => {
-                return Err(Stop::Bad("a frame was dropped, put elsewhere, or comes from another journal"));
+                let why = "a frame was dropped, put elsewhere, or comes from another journal";
+                return Err(self.torn_or(at, bytes.len(), why)?);
             }
         };
         order(&head, replay)?;
