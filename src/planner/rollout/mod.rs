@@ -6,7 +6,8 @@ mod gate;
 mod parcel;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 
 use jiff::Timestamp;
 
@@ -78,7 +79,10 @@ pub(super) fn consider<'a>(
     for (place, dues) in places {
         let in_conflict = matches!(place, Place::Service(name) if contested.contains(name));
         let dues = if in_conflict { without_conflicts(dues, draft) } else { dues };
-        one_place(context, place, dues, making.get(place).map_or(&[], Vec::as_slice), draft);
+        // Who has lost a conflict is not waited for.
+        let goes = |spec: &&&AssetSpec| !in_conflict || dues.iter().any(|due| due.spec.id == spec.id);
+        let making: Vec<&AssetSpec> = making.get(place).into_iter().flatten().filter(goes).copied().collect();
+        one_place(context, place, dues, &making, draft);
     }
 }
 
@@ -267,10 +271,14 @@ fn without_conflicts<'a>(mut dues: Vec<Due<'a>>, draft: &mut Draft) -> Vec<Due<'
     dues.retain(|due| {
         let id = &due.spec.id;
         for path in due.site.mounts() {
-            let other = *taken.entry(path).or_insert(id);
-            if other == id {
-                continue;
-            }
+            // An asset can meet itself: where it is named and labelled.
+            let other = match taken.entry(path) {
+                Entry::Occupied(other) => *other.get(),
+                Entry::Vacant(free) => {
+                    free.insert(id);
+                    continue;
+                }
+            };
             let message = format!("{id} and {other} both write {path} of {}", due.site.place.name());
             draft.plan.problems.push((id.clone(), Problem::new(Code::PathConflict, message.clone())));
             draft.defer(id, None, message);

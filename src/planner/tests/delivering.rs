@@ -347,6 +347,17 @@ fn two_assets_on_one_path_are_refused() {
 }
 
 #[test]
+fn an_asset_that_meets_itself_on_one_path_is_refused() {
+    let named = services(&["web"], &[("tls.key", Part::PrivateKey)]);
+    let spec = certificate("edge").to(named).to(labelled(&[("/run/secrets/tls.key", Part::Fullchain)]));
+    let mut bench = Bench::new().with(ca()).with(spec).service("web");
+    bench.web().labelled.insert("certificates/edge".parse().unwrap());
+    let done = bench.settle();
+    assert!(done.iter().all(|line| !line.starts_with("rollout")), "{done:#?}");
+    bench.assert_waits("certificates/edge and certificates/edge both write /run/secrets/tls.key of web");
+}
+
+#[test]
 fn where_two_meet_on_one_path_nothing_is_removed_twice() {
     let mut bench = Bench::edge();
     bench.settle();
