@@ -178,7 +178,7 @@ pub struct Reference {
 
 /// Where a container sees a reference's file: secrets lie under `/run/secrets`, configs under `/`, unless their path is
 /// absolute. The same path is the same mount, however it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mount<'a> {
     base: &'static str,
     path: &'a str,

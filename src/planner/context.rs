@@ -241,11 +241,11 @@ impl<'a> Context<'a> {
             named.is_some_and(|it| it.kind == object.kind && object.id.as_ref() == Some(&it.id))
         };
         let range = self.known(asset)?.objects.clone();
-        let own = self.objects[range.clone()].iter().copied().zip(&self.usable[range]).rev();
+        let mut own = self.objects[range.clone()].iter().copied().zip(&self.usable[range]).rev();
         let is_it = |(object, usable): &(&'a ObjectRecord, &OnceCell<bool>)| {
             holds(object) && *usable.get_or_init(|| is_named(object) || self.is_usable(object))
         };
-        own.into_iter().find(is_it).map(|(object, _)| object)
+        own.find(is_it).map(|(object, _)| object)
     }
 
     /// Not usable are those that the engine has lost or whose name another has taken: what they hold is made again, under a

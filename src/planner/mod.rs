@@ -78,8 +78,8 @@ pub fn plan(desired: &Desired, inventory: &Inventory, now: Timestamp, seed: Seed
         turn::consider(&context, spec, due, &mut draft);
         issuing::consult(&context, spec, &mut draft);
     }
-    let moved = restless.iter().chain(&contesting).copied();
-    rollout::consider(&context, moved, &contested, &mut draft);
+    let looked_at = restless.iter().chain(&contesting).copied();
+    rollout::consider(&context, looked_at, &contested, &mut draft);
     compromise::consider(&context, &replaced, &mut draft);
     let moving = objects::moving(&draft);
     for spec in restless.iter().filter(|spec| !moving.contains(&spec.id)) {

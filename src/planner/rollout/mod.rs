@@ -55,15 +55,15 @@ fn is_moving(context: &Context<'_>, spec: &AssetSpec) -> bool {
             || context.sites(spec).iter().any(|site| rollouts.contains_key(&site.place)))
 }
 
-/// Plans the rollouts and the proofs of the places of those that are not at rest.
+/// Plans the rollouts and the proofs of the places of `specs`: those that are not at rest, and who meets others on a path.
 pub(super) fn consider<'a>(
     context: &'a Context<'a>,
-    restless: impl Iterator<Item = &'a AssetSpec>,
+    specs: impl Iterator<Item = &'a AssetSpec>,
     contested: &HashSet<String>,
     draft: &mut Draft,
 ) {
     let mut places: HashMap<&Place, Vec<Due<'a>>> = HashMap::new();
-    for spec in restless {
+    for spec in specs {
         for site in context.sites(spec) {
             places.entry(&site.place).or_default().push(Due::of(context, spec, site));
         }
